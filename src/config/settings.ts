@@ -1,0 +1,72 @@
+import type { IncomingMessage } from 'node:http'
+import type { Logger } from '../logger.js'
+import type { NodeAddress } from '../node/node-address.js'
+import type { AttributeCodec } from '../record/attribute-codec.js'
+
+/** How the session cookie is sent. Durations in milliseconds. */
+export interface CookieSettings {
+  path: string
+  domain: string | undefined
+  httpOnly: boolean
+  secure: boolean | 'auto'
+  sameSite: boolean | 'lax' | 'strict' | 'none'
+  /** Life of the cookie in the browser; `undefined`: until the browser closes. */
+  maxAge: number | undefined
+  partitioned: boolean
+  priority: 'low' | 'medium' | 'high' | undefined
+}
+
+export interface BackupSettings {
+  mode: 'async' | 'sync'
+  /** Milliseconds that a response waits for its backup (sync), for room in the queue, or for a verification. */
+  timeout: number
+  /** Writes under way at once, a node. */
+  concurrency: number
+  /** Bytes of sessions that wait to be stored, before requests are held back. */
+  maxPendingBytes: number
+  /** Share of the idle timeout (0 to 1) after which an accessed but unchanged session's stored life is renewed. */
+  touchAfter: number
+  /** Attempts on one node before a session's backup moves to another. */
+  attempts: number
+  /** Sessions a second that background protection (relocation, restoring) stores at most. */
+  protectRate: number
+}
+
+/** The checked configuration: every default filled in, every text parsed. Frozen; `reconfigure` makes a new one. */
+export interface Settings {
+  mode: 'sticky'
+  route: string | undefined
+  nodes: readonly NodeAddress[]
+  failoverNodes: readonly string[]
+  embed: { host: string; port: number; memoryLimit: number } | undefined
+  /** The first signs, all verify. */
+  secret: readonly string[]
+  name: string
+  cookie: CookieSettings
+  rolling: boolean
+  saveUninitialized: boolean
+  unset: 'keep' | 'destroy'
+  genid: ((req: IncomingMessage) => string) | undefined
+  proxy: boolean | undefined
+  /** Milliseconds; 0: sessions don't expire by idling. */
+  idleTimeout: number
+  /** Milliseconds; 0: none. */
+  absoluteTimeout: number
+  trustFor: number
+  /** 0: no limit. */
+  maxActiveSessions: number
+  backup: BackupSettings
+  /** Tested against the request's URL (path and query). */
+  ignore: RegExp | undefined
+  /** Names of the attributes that are backed up; `undefined`: all. */
+  attributes: RegExp | undefined
+  codec: AttributeCodec
+  keyPrefix: string
+  /** Milliseconds that one operation on a storage node may take. */
+  operationTimeout: number
+  /** Milliseconds between two probes of a node that is down. */
+  probeInterval: number
+  enabled: boolean
+  statistics: boolean
+  logger: Logger
+}

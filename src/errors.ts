@@ -1,0 +1,164 @@
+/** The decisions that a caller can take on an error of Holdfast: one code each, stable across releases. */
+export type HoldfastErrorCode =
+  | 'HOLDFAST_CONFIG'
+  | 'HOLDFAST_NODE_UNREACHABLE'
+  | 'HOLDFAST_NODE_REFUSED'
+  | 'HOLDFAST_ITEM_TOO_LARGE'
+  | 'HOLDFAST_UNREADABLE_RECORD'
+  | 'HOLDFAST_UNSERIALIZABLE'
+  | 'HOLDFAST_STORAGE_UNAVAILABLE'
+  | 'HOLDFAST_TOO_MANY_SESSIONS'
+  | 'HOLDFAST_SESSION_GONE'
+  | 'HOLDFAST_CONFLICT'
+  | 'HOLDFAST_CLOSED'
+  | 'HOLDFAST_PROTOCOL'
+
+/** Base of every error that Holdfast throws or passes on; `cause` keeps the foreign error where there was one. */
+export class HoldfastError extends Error {
+  readonly code: HoldfastErrorCode
+
+  constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** One thing that is wrong in a configuration: where, what stands there (redacted), what was expected. */
+export interface ConfigProblem {
+  path: string
+  value: string
+  expected: string
+}
+
+/** The configuration can't be used. Lists every problem, not only the first. */
+export class ConfigError extends HoldfastError {
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(source: string, problems: readonly ConfigProblem[], options?: { cause?: unknown }) {
+    const lines = problems.map((p) => `  ${p.path}: ${p.value === '' ? '' : `got ${p.value}, `}expected ${p.expected}`)
+    super('HOLDFAST_CONFIG', `${source} can't be used:\n${lines.join('\n')}`, options)
+    this.problems = problems
+  }
+}
+
+/**
+ * A storage node gave no usable answer: refused, hung, closed, garbled. Whether an operation took effect
+ * is unknown. Says something about the node's health.
+ */
+export class NodeUnreachableError extends HoldfastError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('HOLDFAST_NODE_UNREACHABLE', message, options)
+  }
+}
+
+/** A storage node answered, and its answer was an error status (out of memory, authentication, …). */
+export class NodeRefusedError extends HoldfastError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('HOLDFAST_NODE_REFUSED', message, options)
+  }
+}
+
+/** Key or value is larger than the node takes. Found before anything is sent; the stored value is untouched. */
+export class ItemTooLargeError extends HoldfastError {
+  constructor(message: string) {
+    super('HOLDFAST_ITEM_TOO_LARGE', message)
+  }
+}
+
+/** Stored bytes are not a record that this version can read, or belong to another key. `reason` is one word for metrics. */
+export class UnreadableRecordError extends HoldfastError {
+  readonly reason: UnreadableReason
+
+  constructor(reason: UnreadableReason, message: string, options?: { cause?: unknown }) {
+    super('HOLDFAST_UNREADABLE_RECORD', message, options)
+    this.reason = reason
+  }
+}
+
+export type UnreadableReason = 'truncated' | 'magic' | 'format' | 'checksum' | 'key' | 'layout' | 'codec' | 'value'
+
+/** An attribute's value can't be turned into bytes by its codec. */
+export class UnserializableError extends HoldfastError {
+  readonly attribute: string
+
+  constructor(attribute: string, options?: { cause?: unknown }) {
+    const cause = options?.cause
+    const detail = cause instanceof Error ? `: ${cause.message}` : ''
+    super(
+      'HOLDFAST_UNSERIALIZABLE',
+      `session attribute ${JSON.stringify(attribute)} can't be serialised${detail}`,
+      options,
+    )
+    this.attribute = attribute
+  }
+}
+
+/** An error with an HTTP status and headers, in the form that Express' error handling reads. */
+export class HttpStatusError extends HoldfastError {
+  readonly status: number
+  readonly statusCode: number
+  readonly headers: Record<string, string>
+  readonly expose = true
+
+  constructor(
+    code: HoldfastErrorCode,
+    status: number,
+    message: string,
+    retryAfterSeconds: number,
+    options?: { cause?: unknown },
+  ) {
+    super(code, message, options)
+    this.status = status
+    this.statusCode = status
+    this.headers = { 'Retry-After': String(retryAfterSeconds) }
+  }
+}
+
+/** No storage node can be asked for a session that this server doesn't hold (503). */
+export class StorageUnavailableError extends HttpStatusError {
+  constructor(options?: { cause?: unknown }) {
+    super(
+      'HOLDFAST_STORAGE_UNAVAILABLE',
+      503,
+      'no storage node can be reached, and the session is not in this server',
+      2,
+      options,
+    )
+  }
+}
+
+/** `maxActiveSessions` is reached: no new session on this server for now (503). */
+export class TooManySessionsError extends HttpStatusError {
+  constructor(limit: number) {
+    super('HOLDFAST_TOO_MANY_SESSIONS', 503, `this server holds its maximum of ${limit} sessions`, 10)
+  }
+}
+
+/** The session was destroyed, expired or can't be found any more. */
+export class SessionGoneError extends HoldfastError {
+  constructor(message = 'failed to load session: it does not exist any more') {
+    super('HOLDFAST_SESSION_GONE', message)
+  }
+}
+
+/** Writers kept overtaking each other: the bounded number of attempts was used up. */
+export class ConflictError extends HoldfastError {
+  constructor(message: string) {
+    super('HOLDFAST_CONFLICT', message)
+  }
+}
+
+/** The manager, node or queue was closed. */
+export class ClosedError extends HoldfastError {
+  constructor(what: string) {
+    super('HOLDFAST_CLOSED', `${what} is closed`)
+  }
+}
+
+/** A peer sent something that the protocol doesn't allow. */
+export class ProtocolError extends HoldfastError {
+  constructor(message: string) {
+    super('HOLDFAST_PROTOCOL', message)
+  }
+}

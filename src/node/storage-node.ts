@@ -1,0 +1,64 @@
+/**
+ * What a node says about the state of a stored value at one moment. Opaque to callers: it is handed back to
+ * the same node to make a write or a removal conditional. A node that can no longer vouch for a token (its
+ * connection was replaced, say) treats it as one that doesn't match.
+ */
+export type VersionToken = object
+
+export interface StoredValue {
+  bytes: Buffer
+  token: VersionToken
+}
+
+/**
+ * What a write must find to take effect:
+ * `'absent'`: no value under the key. A token: exactly the value that the token was read or written with.
+ * `'any'`: whatever is there is replaced.
+ */
+export type Expected = VersionToken | 'absent' | 'any'
+
+/** `stored: false` is a refusal by the fence, not an error; the caller reads again to see what is there. */
+export type PutResult = { stored: true; token: VersionToken } | { stored: false }
+
+/**
+ * One storage server. Moves bytes under keys and knows nothing of sessions.
+ *
+ * Outcomes, the same for every implementation:
+ * - absent or expired: a value (`undefined`, `false`), never an error;
+ * - refused by the fence: a value (`{ stored: false }`, `'refused'`);
+ * - no usable answer within the operation's own time-out: rejects with `NodeUnreachableError`; the operation may
+ *   or may not have taken effect, and it can't take effect any more after a later operation on the same key was
+ *   acknowledged by this object;
+ * - error status from the server: rejects with `NodeRefusedError`;
+ * - key or value too large: rejects with `ItemTooLargeError` before anything is sent, the old value stays;
+ * - after `close()`: rejects with `ClosedError`.
+ *
+ * Deadlines are absolute, in milliseconds since the epoch; `0` means: never expires. A deadline in the past or less
+ * than the server's granularity ahead is the shortest life that the server knows (memcached: one second), never "for ever".
+ */
+export interface StorageNode {
+  /** The name in session ids; `undefined` for a single anonymous node. */
+  readonly id: string | undefined
+  /** Address for people, without credentials. */
+  readonly address: string
+  /** Largest value in bytes that the node takes. */
+  readonly maxValueBytes: number
+
+  /** Reads; with `renewTo` the same round trip also moves the expiry to that deadline. */
+  get(key: string, renewTo?: number): Promise<StoredValue | undefined>
+  /** Writes when `expected` holds; the token of what now stands there comes back. */
+  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult>
+  /** Moves the expiry. `false`: nothing there; a touch never creates. */
+  touch(key: string, deadline: number): Promise<boolean>
+  /** Removes; with a token only the value that the token stands for. */
+  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'>
+  /** One cheap round trip that shows that the server works. */
+  ping(): Promise<void>
+  /**
+   * Counts the connections that this object has opened so far. A change tells that the server may have been restarted
+   * (and may be empty) since the last look.
+   */
+  readonly connections: number
+  /** Ends at once: pending operations reject, sockets and timers go. Idempotent. */
+  close(): Promise<void>
+}
