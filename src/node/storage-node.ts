@@ -27,8 +27,8 @@ export type PutResult = { stored: true; token: VersionToken } | { stored: false 
  * - absent or expired: a value (`undefined`, `false`), never an error;
  * - refused by the fence: a value (`{ stored: false }`, `'refused'`);
  * - no usable answer within the operation's own time-out: rejects with `NodeUnreachableError`; the operation may
- *   or may not have taken effect, and it can't take effect any more after a later operation on the same key was
- *   acknowledged by this object;
+ *   or may not have taken effect. It is never sent again. A server that was stalled may still carry it out when it
+ *   wakes up, even after a later operation was acknowledged: only a fence makes such a late write or removal harmless;
  * - error status from the server: rejects with `NodeRefusedError`;
  * - key or value too large: rejects with `ItemTooLargeError` before anything is sent, the old value stays;
  * - after `close()`: rejects with `ClosedError`.

@@ -1,0 +1,58 @@
+import type { ConfigProblem } from '../errors.js'
+import { problemAt } from './problems.js'
+import type { CookieSettings, Settings } from './settings.js'
+
+/** What was read of a configuration: keys that are missing or wrong are absent. */
+type Readable = Partial<Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie }>
+
+type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
+
+/** Finds settings that are sound each by itself and can't work together. */
+export function impossibleCombinations(settings: Readable): ConfigProblem[] {
+  const { nodes, failoverNodes, cookie, name } = settings
+  return [
+    ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
+    ...(cookie === undefined ? [] : insecureCookie(cookie)),
+    ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
+  ]
+}
+
+function failoverProblems(nodes: Settings['nodes'], failoverNodes: readonly string[]): ConfigProblem[] {
+  const ids = nodes.flatMap((node) => node.id ?? [])
+  const known = ids.length === 0 ? 'none: the nodes have no ids' : `one of ${ids.join(', ')}`
+  const unknown = failoverNodes
+    .filter((id) => !ids.includes(id))
+    .map((id) => problemAt(['failoverNodes'], id, `ids of configured nodes (${known})`))
+  if (unknown.length > 0 || failoverNodes.length === 0) return unknown
+  const regular = ids.filter((id) => !failoverNodes.includes(id))
+  if (regular.length > 0) return []
+  const expected = nodes.length === 1 ? 'none, as there is one node only' : 'at least one node that is no failover node'
+  return [problemAt(['failoverNodes'], failoverNodes.join(' '), expected)]
+}
+
+function insecureCookie(cookie: Cookie): ConfigProblem[] {
+  if (cookie.secure !== false) return []
+  const problems: ConfigProblem[] = []
+  if (cookie.sameSite === 'none') {
+    problems.push(
+      problemAt(['cookie', 'secure'], false, 'true or "auto" with sameSite "none": browsers drop the cookie'),
+    )
+  }
+  if (cookie.partitioned) {
+    problems.push(problemAt(['cookie', 'secure'], false, 'true or "auto" with partitioned: browsers drop the cookie'))
+  }
+  return problems
+}
+
+/** RFC 6265bis, section 4.1.3: what browsers ask of cookies whose names have these prefixes, in any case. */
+function prefixProblems(name: string, cookie: Cookie): ConfigProblem[] {
+  const prefix = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase()
+  if (prefix === undefined) return []
+  const because = `with the cookie name ${JSON.stringify(name)}: browsers drop the cookie`
+  const problems: ConfigProblem[] = []
+  if (cookie.secure === false) problems.push(problemAt(['cookie', 'secure'], false, `true or "auto" ${because}`))
+  if (prefix === 'secure') return problems
+  if (cookie.path !== '/') problems.push(problemAt(['cookie', 'path'], cookie.path, `"/" ${because}`))
+  if (cookie.domain !== undefined) problems.push(problemAt(['cookie', 'domain'], cookie.domain, `no domain ${because}`))
+  return problems
+}

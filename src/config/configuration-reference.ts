@@ -1,0 +1,174 @@
+import type { z } from 'zod'
+import { type KeyNotes, keyNotes } from './key.js'
+import { fixedKeys, optionsSchema } from './schema.js'
+
+/** The page `docs/configuration.md`, made from the schema. */
+export function configurationReference(): string {
+  const { cookie, backup, ...keys } = optionsSchema.shape
+  return [
+    intro,
+    '## Keys',
+    'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
+    keyTable({ ...keys, cookie, backup }, ''),
+    '### cookie',
+    keyTable(cookie.unwrap().shape, 'cookie.'),
+    '### backup',
+    keyTable(backup.unwrap().shape, 'backup.'),
+    combinations,
+    examples,
+  ]
+    .map((part) => part.trim())
+    .join('\n\n')
+    .concat('\n')
+}
+
+function keyTable(keys: Record<string, z.ZodType>, prefix: string): string {
+  const rows = Object.entries(keys).map(([name, schema]) => keyRow(prefix + name, notesOf(prefix + name, schema)))
+  return ['| key | value | default | at run time | meaning |', '|---|---|---|---|---|', ...rows].join('\n')
+}
+
+function keyRow(path: string, { type, default: otherwise, meaning }: KeyNotes): string {
+  return `| \`${path}\` | ${type} | ${otherwise} | ${changes(path) ? 'yes' : ''} | ${meaning} |`
+}
+
+function notesOf(path: string, schema: z.ZodType): KeyNotes {
+  const notes = keyNotes.get(schema)
+  if (notes === undefined) throw new Error(`the key ${path} has no notes for the reference`)
+  return notes
+}
+
+function changes(path: string): boolean {
+  return !['resave', 'store', ...fixedKeys].includes(path)
+}
+
+const intro = `
+# Configuration
+
+<!-- Made from src/config by \`npm run docs\`. Don't edit it by hand. -->
+
+One set of keys, in a file or as an object. Only \`secret\` is required.
+
+\`\`\`js
+import { createSessionManager } from 'holdfast'
+
+createSessionManager({ secret: process.env.SESSION_SECRET }) // an options object
+createSessionManager('config/sessions.yaml') // a file
+createSessionManager() // the file holdfast.config.* in the working directory
+\`\`\`
+
+Everything is checked at start. What can't be used is refused with one error that lists every problem: where it is, what stands
+there, and what was expected. Unknown keys are problems too. \`holdfast check [file]\` does the same check from the command line,
+prints the effective settings, and asks every storage node.
+
+## Files
+
+A file is YAML (\`.yaml\`, \`.yml\`), JSON (\`.json\`), or a JavaScript or TypeScript module (\`.js\`, \`.mjs\`, \`.cjs\`, \`.ts\`, \`.mts\`,
+\`.cts\`). A module exports the options object as default or as \`config\`; it is loaded synchronously, so it can't use a top-level \`await\`.
+Without a path, the file is found by its name, \`holdfast.config\` with one of these endings, in the working directory. If there are
+several, that is an error, not a guess. Files larger than 1 MB are refused.
+
+## Values from the environment
+
+In every text of a file, \`\${NAME}\` is replaced by the environment variable, also inside a longer text. \`\${NAME:-default}\` gives the
+default when the variable is not set or empty. A variable that is not set and has no default is an error. \`$\${\` stands for a plain \`\${\`.
+Numbers and true or false may come from the environment: \`rolling: \${ROLLING:-false}\`. Options objects are taken as they are.
+
+## Durations, sizes, patterns
+
+* A **duration** is a text with a unit (\`100ms\`, \`10s\`, \`30m\`, \`1.5h\`, \`7d\`, \`2w\`) or a number of milliseconds.
+* A **size** is a text with a unit (\`512KB\`, \`64MB\`, \`1GB\` in powers of 1000; \`512KiB\`, \`1MiB\`, \`1GiB\` in powers of 1024) or a number of bytes.
+* A **pattern** is a regular expression: its plain text (\`^/assets/\`), \`/…/flags\` (\`/\\.(png|css)$/i\`), or a RegExp in JavaScript. A text that
+  begins and ends with a slash is always read as the second form. It may match anywhere unless \`^\` and \`$\` hold it.
+
+## Storage nodes
+
+| address | storage |
+|---|---|
+| \`memcached://host:port\` | memcached; the port may be left out (11211) |
+| \`memcached://user:password@host:port\` | memcached with SASL; escape special characters in the password as in URLs |
+| \`embedded://host:port\` | a storage node that a server carries with \`embed\` |
+| \`memory://\` | this process: for tests and for a single server that may forget its sessions |
+
+Each node has an id of letters, digits and \`_\`, which stands in session ids. Only a single node may do without one; then
+session ids carry no node.
+
+\`\`\`yaml
+# A list
+nodes:
+  - { id: n1, url: memcached://10.0.0.1:11211 }
+  - { id: n2, url: "memcached://app:\${MEMCACHED_PASSWORD}@10.0.0.2:11211" }
+\`\`\`
+
+\`\`\`yaml
+# One text, with spaces or commas
+nodes: n1:memcached://10.0.0.1:11211, n2:memcached://10.0.0.2:11211
+\`\`\`
+
+\`\`\`yaml
+# The form of memcached-session-manager
+nodes: n1:10.0.0.1:11211 n2:10.0.0.2:11211
+failoverNodes: n2
+\`\`\`
+`
+
+const combinations = `
+## What can't be combined
+
+These are refused at start:
+
+* an id in \`failoverNodes\` that no node has; failover nodes with a single node; failover nodes only;
+* several nodes of which one has no id, or two with the same id;
+* \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
+* a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
+  another \`cookie.path\` than \`/\`.
+`
+
+const examples = `
+## Examples
+
+One of two servers with two memcached nodes, as YAML:
+
+\`\`\`yaml
+# holdfast.config.yaml
+route: \${ROUTE} # app1, app2
+secret:
+  - \${SESSION_SECRET} # signs
+  - \${PREVIOUS_SESSION_SECRET} # still verifies
+nodes:
+  - { id: n1, url: memcached://10.0.0.1 }
+  - { id: n2, url: memcached://10.0.0.2 }
+name: __Host-sid
+cookie:
+  secure: true
+  sameSite: strict
+idleTimeout: 30m
+absoluteTimeout: 12h
+backup:
+  mode: async
+  maxPendingBytes: 128MB
+ignore: /\\.(png|jpg|css|js|ico)$/i
+attributes: ^(?!tmp_)
+\`\`\`
+
+The same as an object:
+
+\`\`\`js
+import { createSessionManager } from 'holdfast'
+
+const sessions = createSessionManager({
+  route: process.env.ROUTE,
+  secret: [process.env.SESSION_SECRET, process.env.PREVIOUS_SESSION_SECRET],
+  nodes: [
+    { id: 'n1', url: 'memcached://10.0.0.1' },
+    { id: 'n2', url: 'memcached://10.0.0.2' },
+  ],
+  name: '__Host-sid',
+  cookie: { secure: true, sameSite: 'strict' },
+  idleTimeout: '30m',
+  absoluteTimeout: '12h',
+  backup: { mode: 'async', maxPendingBytes: '128MB' },
+  ignore: /\\.(png|jpg|css|js|ico)$/i,
+  attributes: /^(?!tmp_)/,
+})
+\`\`\`
+`

@@ -1,0 +1,69 @@
+import type { NodeAddress } from '../node/node-address.js'
+import { formatDuration } from './duration.js'
+import { redacted } from './redaction.js'
+import type { Settings } from './settings.js'
+import { formatSize } from './size.js'
+
+/** Settings by key path (`backup.timeout`) as people write them, in the order of the reference. */
+export type DescribedSettings = Record<string, string>
+
+/** The effective settings for printing, without secrets. */
+export function describeSettings(settings: Settings): DescribedSettings {
+  const { cookie, backup } = settings
+  const secrets = settings.secret.length
+  return {
+    secret: `${redacted} (${secrets === 1 ? 'one' : secrets})`,
+    mode: settings.mode,
+    route: settings.route ?? 'none',
+    nodes: settings.nodes.map(describeNode).join(' '),
+    failoverNodes: settings.failoverNodes.join(' ') || 'none',
+    embed: describeEmbedded(settings.embed),
+    name: settings.name,
+    'cookie.path': cookie.path,
+    'cookie.domain': cookie.domain ?? 'none',
+    'cookie.httpOnly': String(cookie.httpOnly),
+    'cookie.secure': String(cookie.secure),
+    'cookie.sameSite': String(cookie.sameSite),
+    'cookie.maxAge': durationOrNone(cookie.maxAge ?? 0),
+    'cookie.partitioned': String(cookie.partitioned),
+    'cookie.priority': cookie.priority ?? 'none',
+    rolling: String(settings.rolling),
+    saveUninitialized: String(settings.saveUninitialized),
+    unset: settings.unset,
+    genid: settings.genid === undefined ? 'none' : 'a function',
+    proxy: settings.proxy === undefined ? "as Express' trust proxy says" : String(settings.proxy),
+    idleTimeout: durationOrNone(settings.idleTimeout),
+    absoluteTimeout: durationOrNone(settings.absoluteTimeout),
+    trustFor: formatDuration(settings.trustFor),
+    maxActiveSessions: settings.maxActiveSessions === 0 ? 'none' : String(settings.maxActiveSessions),
+    'backup.mode': backup.mode,
+    'backup.timeout': formatDuration(backup.timeout),
+    'backup.concurrency': String(backup.concurrency),
+    'backup.maxPendingBytes': formatSize(backup.maxPendingBytes),
+    'backup.touchAfter': String(backup.touchAfter),
+    'backup.attempts': String(backup.attempts),
+    'backup.protectRate': String(backup.protectRate),
+    ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
+    attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
+    codec: settings.codec.id,
+    keyPrefix: settings.keyPrefix,
+    operationTimeout: formatDuration(settings.operationTimeout),
+    probeInterval: formatDuration(settings.probeInterval),
+    enabled: String(settings.enabled),
+    statistics: String(settings.statistics),
+  }
+}
+
+function describeNode(address: NodeAddress): string {
+  return address.id === undefined ? address.label : `${address.id}:${address.label}`
+}
+
+function describeEmbedded(embed: Settings['embed']): string {
+  if (embed === undefined) return 'none'
+  const host = embed.host.includes(':') ? `[${embed.host}]` : embed.host
+  return `${host}:${embed.port}, memory limit ${formatSize(embed.memoryLimit)}`
+}
+
+function durationOrNone(duration: number): string {
+  return duration === 0 ? 'none' : formatDuration(duration)
+}

@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http'
+import type { Logger } from '../logger.js'
+import type { AttributeCodec } from '../record/attribute-codec.js'
+
+/** A number of milliseconds, or a text such as `'100ms'`, `'10s'`, `'30m'`, `'1.5h'`, `'7d'`. */
+export type Duration = number | string
+
+/** A number of bytes, or a text such as `'512KB'`, `'64MB'` (powers of 1000), `'1MiB'` (powers of 1024). */
+export type Size = number | string
+
+/** A regular expression, or its text: the plain source, or `'/…/flags'`. */
+export type Pattern = RegExp | string
+
+/** How the session cookie is sent. */
+export interface CookieOptions {
+  /** Path that the cookie is sent for. Default `'/'`. */
+  path?: string | undefined
+  /** Domain that the cookie is sent for. Default: the host that set it, without its subdomains. */
+  domain?: string | undefined
+  /** Keeps the cookie from scripts in the page. Default `true`. */
+  httpOnly?: boolean | undefined
+  /** `'auto'` (default): only over TLS when the request came over TLS; `true`: always; `false`: never. */
+  secure?: boolean | 'auto' | undefined
+  /** Whether requests that other sites cause carry the cookie. Default `'lax'`. */
+  sameSite?: boolean | 'lax' | 'strict' | 'none' | undefined
+  /** Life of the cookie in the browser; `null` or left out: until the browser closes. */
+  maxAge?: Duration | null | undefined
+  /** Gives each embedding site a cookie jar of its own. Default `false`. */
+  partitioned?: boolean | undefined
+  /** Which cookies a full browser drops first. */
+  priority?: 'low' | 'medium' | 'high' | undefined
+}
+
+/** How sessions are stored outside this server. */
+export interface BackupOptions {
+  /** `'async'` (default): after the response; `'sync'`: before the response ends. */
+  mode?: 'async' | 'sync' | undefined
+  /** Longest time that a response waits for its backup, for room in the queue or for a verification. Default `'100ms'`. */
+  timeout?: Duration | undefined
+  /** Writes under way at once, a node. Default 16. */
+  concurrency?: number | undefined
+  /** Sessions that wait to be stored, in bytes, before requests are held back. Default `'64MB'`. */
+  maxPendingBytes?: Size | undefined
+  /** Share of the idle timeout after which an accessed but unchanged session's stored life is renewed. Default 0.2. */
+  touchAfter?: number | undefined
+  /** Attempts on one node before a session's backup moves to another. Default 3. */
+  attempts?: number | undefined
+  /** Sessions a second that background protection stores at most. Default 500. */
+  protectRate?: number | undefined
+}
+
+/** What an application configures, in a file or as an object. Only `secret` is required. */
+export interface HoldfastOptions {
+  /** How requests meet sessions; `'sticky'` is the only mode. */
+  mode?: 'sticky' | undefined
+  /** This server's name in session ids, `[A-Za-z0-9_]+`. Needed when more than one server serves the visitors. */
+  route?: string | undefined
+  /** The storage nodes: one text (`'n1:host:port n2:host:port'`) or a list. Default `'memory://'`. */
+  nodes?: string | readonly (string | { id?: string | undefined; url: string })[] | undefined
+  /** Ids of nodes that are used only while no other node is up. */
+  failoverNodes?: string | readonly string[] | undefined
+  /** `'host:port'` of a storage node that this process carries; its default memory limit is `'64MB'`. */
+  embed?: string | { host: string; port: number | string; memoryLimit?: Size | undefined } | undefined
+  /** Signs session ids. At least 16 characters each; of a list the first signs and all verify. */
+  secret: string | readonly string[]
+  /** Name of the session cookie. Default `'sid'`. */
+  name?: string | undefined
+  cookie?: CookieOptions | undefined
+  /** Sends the cookie with every response, so that its life starts anew. Default `false`. */
+  rolling?: boolean | undefined
+  /** Keeps new sessions that nothing was put into. Default `false`. */
+  saveUninitialized?: boolean | undefined
+  /** What `req.session = null` does to the stored session. Default `'keep'`. */
+  unset?: 'keep' | 'destroy' | undefined
+  /** Makes the random part of new session ids. */
+  genid?: ((req: IncomingMessage) => string) | undefined
+  /** Whether `X-Forwarded-Proto` is believed. Default: as Express' `trust proxy` says. */
+  proxy?: boolean | undefined
+  /** Accepted for the sake of express-session's options, and ignored: unchanged sessions are never saved again. */
+  resave?: boolean | undefined
+  /** Accepted for the sake of express-session's options, and ignored: sessions are stored in `nodes`. */
+  store?: unknown
+  /** A session ends when it was not used for this long; `0` or `'none'`: never. Default `'30m'`. */
+  idleTimeout?: Duration | undefined
+  /** A session ends this long after it was created; `0` or `'none'` (default): never. */
+  absoluteTimeout?: Duration | undefined
+  /** How long this server uses its copy without asking the storage. Default `'10s'`. */
+  trustFor?: Duration | undefined
+  /** Sessions that this server holds at most; `0` or `'none'` (default): no limit. */
+  maxActiveSessions?: number | 'none' | undefined
+  backup?: BackupOptions | undefined
+  /** URLs (path and query) that need no session. */
+  ignore?: Pattern | undefined
+  /** Names of the attributes that are backed up. Default: all. */
+  attributes?: Pattern | undefined
+  /** Turns attribute values into bytes and back: `'json'` (default) or an object of your own. */
+  codec?: 'json' | AttributeCodec | undefined
+  /** Start of every key in the storage. Default `'holdfast:'`. */
+  keyPrefix?: string | undefined
+  /** Longest time that one operation on a storage node may take. Default `'1s'`. */
+  operationTimeout?: Duration | undefined
+  /** Time between two probes of a node that is down. Default `'500ms'`. */
+  probeInterval?: Duration | undefined
+  /** `false`: sessions live in this server's memory only. Default `true`. */
+  enabled?: boolean | undefined
+  /** Whether counters and timings are kept. Default `true`. */
+  statistics?: boolean | undefined
+  /** Where messages go: `console` and pino instances fit. Default: warnings and errors to stderr. */
+  logger?: Logger | undefined
+}

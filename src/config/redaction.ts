@@ -1,0 +1,68 @@
+import { inspect, types } from 'node:util'
+
+export const redacted = '[redacted]'
+
+const maxLength = 80
+
+/** `scheme://user:password` whose `@host` was forgotten: what follows the colon is no port. */
+const passwordWithoutHost = /(:\/\/[^:/\s,]*):(?!\d{1,5}(?:[/,\s?]|$)).*$/s
+
+/** Keys whose values are never printed. */
+export function isSecretPath(path: readonly PropertyKey[]): boolean {
+  return path[0] === 'secret'
+}
+
+/**
+ * Hides what may be credentials in an address or a list of addresses. Greedy on purpose: everything up to the last
+ * `@` goes, since an unescaped password may hold any character, and so does a query.
+ */
+export function redactCredentials(text: string): string {
+  const at = text.lastIndexOf('@')
+  const shown = at === -1 ? text : `${redacted}${text.slice(at)}`
+  if (!shown.includes('://')) return shown
+  return shown.replace(passwordWithoutHost, `$1:${redacted}`).replace(/\?.*$/s, `?${redacted}`)
+}
+
+/** A configured value for an error message: short, on one line, without secrets. Empty: nothing stands there. */
+export function printValue(value: unknown, path: readonly PropertyKey[]): string {
+  if (value === undefined) return ''
+  if (isSecretPath(path)) return redacted
+  if (typeof value === 'string') return printText(value)
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`
+  if (typeof value === 'function') return 'a function'
+  if (types.isRegExp(value)) return printText(String(value))
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return typeof value === 'bigint' ? `${value}n` : String(value)
+}
+
+/** Without control characters, which could forge lines of a log. */
+export function onOneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+}
+
+function printText(text: string): string {
+  const shown = redactCredentials(text)
+  return JSON.stringify(shown.length > maxLength ? `${shown.slice(0, maxLength)}…` : shown)
+}
+
+/** A path for people: `cookie.maxAge`, `nodes[1].url`. Odd key names are quoted and cut. */
+export function printPath(path: readonly PropertyKey[]): string {
+  let printed = ''
+  for (const key of path) {
+    if (typeof key === 'number') printed += `[${key}]`
+    else printed += `${printed === '' ? '' : '.'}${printKey(String(key))}`
+  }
+  return printed
+}
+
+function printKey(key: string): string {
+  return /^[\w$-]{1,60}$/.test(key) ? key : printText(key)
+}
+
+/** Makes `console.log`, `inspect` and `JSON.stringify` show `shown` in place of the value. Returns the value. */
+export function hideFromPrinting<T extends object>(value: T, shown: unknown): T {
+  const show = (): unknown => shown
+  Object.defineProperty(value, inspect.custom, { value: show })
+  Object.defineProperty(value, 'toJSON', { value: show })
+  return value
+}

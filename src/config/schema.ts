@@ -1,0 +1,218 @@
+import type { IncomingMessage } from 'node:http'
+import { z } from 'zod'
+import { consoleLogger, type Logger } from '../logger.js'
+import type { AttributeCodec } from '../record/attribute-codec.js'
+import { jsonCodec } from '../record/codecs/json.js'
+import { backupSchema } from './backup-keys.js'
+import { cookieSchema } from './cookie-keys.js'
+import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
+import { nodeKeys } from './node-keys.js'
+import type { HoldfastOptions } from './options.js'
+
+const minute = 60_000
+const day = 86_400_000
+const minSecretLength = 16
+
+function readSecrets(value: unknown): string[] | undefined {
+  const secrets: unknown = typeof value === 'string' ? [value] : value
+  if (!Array.isArray(secrets) || secrets.length === 0 || secrets.length > 100) return undefined
+  return secrets.every((s) => typeof s === 'string' && s.length >= minSecretLength) ? [...secrets] : undefined
+}
+
+function isObjectWith(value: unknown, ...methods: string[]): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+}
+
+function readLogger(value: unknown): Logger | undefined {
+  return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? (value as unknown as Logger) : undefined
+}
+
+function readCodec(value: unknown): AttributeCodec | undefined {
+  if (value === 'json' || value === jsonCodec) return jsonCodec
+  if (!isObjectWith(value, 'encode', 'decode')) return undefined
+  const fits = typeof value.id === 'string' && /^[a-z0-9_.-]{1,32}$/.test(value.id) && value.id !== jsonCodec.id
+  return fits ? (value as unknown as AttributeCodec) : undefined
+}
+
+function readLimit(value: unknown): number | undefined {
+  return value === 'none' ? 0 : readCount(value, 0, 1_000_000_000)
+}
+
+function readGenerator(value: unknown) {
+  return typeof value === 'function' ? (value as (req: IncomingMessage) => string) : undefined
+}
+
+const shape = {
+  secret: key(`a text of at least ${minSecretLength} characters, or a list of them`, readSecrets).register(keyNotes, {
+    type: 'text or list of texts',
+    default: 'required',
+    meaning:
+      'Signs session ids, so that ids that Holdfast did not issue are refused before any storage is asked. At least 16 characters each, better 32 random bytes. All servers need the same. Of a list the first signs and all verify: put a new one in front to rotate.',
+  }),
+  mode: choice('sticky').prefault('sticky').register(keyNotes, {
+    type: '`sticky`',
+    default: '`sticky`',
+    meaning:
+      'How requests meet sessions. `sticky`: a load balancer sends a visitor to the same server, whose memory has the session; the storage nodes have the backup.',
+  }),
+  route: text('letters, digits and "_", at most 64', /^[A-Za-z0-9_]{1,64}$/)
+    .optional()
+    .register(keyNotes, {
+      type: 'text: letters, digits, `_`',
+      default: 'none',
+      meaning:
+        "This server's name, the part of session ids after the dot that load balancers read. Needed, and different on each server, as soon as there is more than one.",
+    }),
+  ...nodeKeys,
+  name: text("a cookie name: letters, digits and !#$%&'*+-.^_`|~", /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/)
+    .prefault('sid')
+    .register(keyNotes, {
+      type: 'text',
+      default: '`sid`',
+      meaning:
+        'Name of the session cookie. The prefixes `__Host-` and `__Secure-` work, with the cookie options that browsers ask for.',
+    }),
+  cookie: cookieSchema.prefault({}).register(keyNotes, {
+    type: 'object',
+    default: 'see below',
+    meaning: 'How the session cookie is sent.',
+  }),
+  rolling: flag().prefault(false).register(keyNotes, {
+    type: 'true or false',
+    default: '`false`',
+    meaning: 'Sends the cookie with every response, so that its life in the browser starts anew (`cookie.maxAge`).',
+  }),
+  saveUninitialized: flag().prefault(false).register(keyNotes, {
+    type: 'true or false',
+    default: '`false`',
+    meaning: 'Keeps new sessions that nothing was put into, and sends their cookie.',
+  }),
+  unset: choice('keep', 'destroy').prefault('keep').register(keyNotes, {
+    type: '`keep` or `destroy`',
+    default: '`keep`',
+    meaning: 'What `req.session = null` does to the stored session.',
+  }),
+  genid: key('a function that gives a text', readGenerator).optional().register(keyNotes, {
+    type: 'function (request) => text',
+    default: '128 random bits',
+    meaning: 'Makes the random part of new session ids. Only in JavaScript.',
+  }),
+  proxy: flag().optional().register(keyNotes, {
+    type: 'true or false',
+    default: "Express' `trust proxy`",
+    meaning: 'Whether `X-Forwarded-Proto` is believed when `cookie.secure` is decided.',
+  }),
+  idleTimeout: durationOrNone(100, 3650 * day)
+    .prefault('30m')
+    .register(keyNotes, {
+      type: 'duration, 100ms to 3650d, 0 or `none`',
+      default: '`30m`',
+      meaning: 'A session ends when it was not used for this long. 0 or `none`: never.',
+    }),
+  absoluteTimeout: durationOrNone(100, 3650 * day)
+    .prefault('none')
+    .register(keyNotes, {
+      type: 'duration, 100ms to 3650d, 0 or `none`',
+      default: '`none`',
+      meaning: 'A session ends this long after it was created, however much it is used.',
+    }),
+  trustFor: duration(0, day).prefault('10s').register(keyNotes, {
+    type: 'duration, 0 to 1d',
+    default: '`10s`',
+    meaning:
+      'How long this server uses its copy of a session without asking the storage whether another server has taken it over or ended it. 0: it asks at every request.',
+  }),
+  maxActiveSessions: key('a whole number from 0 to 1000000000, or "none"', readLimit)
+    .prefault('none')
+    .register(keyNotes, {
+      type: 'number, 0 or `none`',
+      default: '`none`',
+      meaning:
+        'Sessions that this server holds at most. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
+    }),
+  backup: backupSchema.prefault({}).register(keyNotes, {
+    type: 'object',
+    default: 'see below',
+    meaning: 'How sessions are stored in the storage nodes.',
+  }),
+  ignore: pattern().optional().register(keyNotes, {
+    type: 'pattern',
+    default: 'none',
+    meaning: 'Requests whose URL (path and query) matches get no session: images, scripts, health checks.',
+  }),
+  attributes: pattern().optional().register(keyNotes, {
+    type: 'pattern',
+    default: 'all',
+    meaning:
+      "Names of the attributes that are backed up. The others stay in this server's memory and are lost with it.",
+  }),
+  codec: key('"json", or { id, encode, decode } with an id of its own: 1 to 32 of a-z 0-9 _ . -', readCodec)
+    .prefault('json')
+    .register(keyNotes, {
+      type: '`json`, or an object `{ id, encode, decode }`',
+      default: '`json`',
+      meaning: 'Turns the values of attributes into bytes and back. An own codec can be given in JavaScript only.',
+    }),
+  keyPrefix: text('printable ASCII without spaces, at most 100 characters', /^[\x21-\x7e]{0,100}$/)
+    .prefault('holdfast:')
+    .register(keyNotes, {
+      type: 'text: printable ASCII without spaces, at most 100 characters',
+      default: '`holdfast:`',
+      meaning: 'Start of every key in the storage. Give each application its own when they share storage nodes.',
+    }),
+  operationTimeout: duration(1, minute).prefault('1s').register(keyNotes, {
+    type: 'duration, 1ms to 1m',
+    default: '`1s`',
+    meaning:
+      'Longest time that one operation on a storage node may take; after it, the node counts as down until a probe succeeds.',
+  }),
+  probeInterval: duration(10, 60 * minute)
+    .prefault('500ms')
+    .register(keyNotes, {
+      type: 'duration, 10ms to 1h',
+      default: '`500ms`',
+      meaning: 'Time between two probes of a node that is down.',
+    }),
+  enabled: flag().prefault(true).register(keyNotes, {
+    type: 'true or false',
+    default: '`true`',
+    meaning: "`false`: no storage node is asked, sessions live in this server's memory only.",
+  }),
+  statistics: flag().prefault(true).register(keyNotes, {
+    type: 'true or false',
+    default: '`true`',
+    meaning: 'Whether counters and timings are kept.',
+  }),
+  logger: key('an object with the functions debug, info, warn and error', readLogger)
+    .prefault(() => consoleLogger)
+    .register(keyNotes, {
+      type: 'object with `debug`, `info`, `warn`, `error`',
+      default: 'warnings and errors to stderr',
+      meaning: 'Where messages go; `console` and pino instances fit. Only in JavaScript.',
+    }),
+  resave: z.unknown().optional().register(keyNotes, {
+    type: 'anything',
+    default: 'ignored',
+    meaning: 'Accepted from options for express-session, and ignored: unchanged sessions are never saved again.',
+  }),
+  store: z.unknown().optional().register(keyNotes, {
+    type: 'anything',
+    default: 'ignored',
+    meaning: 'Accepted from options for express-session, and ignored: sessions are stored in `nodes`.',
+  }),
+} satisfies Record<keyof HoldfastOptions, z.ZodType>
+
+/** Every key of the configuration with its meaning, form, bounds and default. */
+export const optionsSchema = z.strictObject(shape, { error: 'an object of options' })
+
+/** Keys that `reconfigure` refuses: running sessions, cookies and sockets depend on them. */
+export const fixedKeys = [
+  'mode',
+  'route',
+  'embed',
+  'name',
+  'keyPrefix',
+  'genid',
+  'codec',
+] as const satisfies (keyof HoldfastOptions)[]

@@ -1,0 +1,187 @@
+import { systemClock } from './clock.js'
+import { describeSettings } from './config/describe-settings.js'
+import { loadOptions } from './config/load-file.js'
+import { changeSettings, type HoldfastOptions, parseSettings } from './config/parse-settings.js'
+import type { Settings } from './config/settings.js'
+import { configurationWarnings } from './config/warnings.js'
+import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
+import { Engine } from './manager/engine.js'
+import type { SessionEventName, SessionListener } from './manager/session-events.js'
+import { SessionHandle } from './manager/session-handle.js'
+import { type FlushReport, StickySessionManager } from './manager/sticky-session-manager.js'
+import { within } from './manager/within.js'
+import { type MemcachedServer, startMemcachedServer } from './memcached-server/server.js'
+import { openNode } from './node/open-node.js'
+import type { NodeStatus } from './placement/watched-node.js'
+import type { Session, SessionData } from './session/session.js'
+import type { StatisticsSnapshot } from './statistics/statistics.js'
+
+const FLUSH_TIMEOUT = 10_000
+
+/** Figures of one session manager at one moment. */
+export interface SessionManagerStats extends StatisticsSnapshot {
+  mode: string
+  route: string | undefined
+  enabled: boolean
+  /** Sessions in this server's memory. */
+  activeSessions: number
+  /** Sessions whose newest content is on its way to a storage node. */
+  pendingBackups: number
+  pendingBytes: number
+  /** Milliseconds since the oldest pending backup was queued. */
+  oldestPendingAge: number
+  /** Sessions that no storage node can take at the moment. */
+  unprotectedSessions: number
+  /** Whether sessions are being moved or stored again in the background. */
+  protecting: boolean
+  nodes: (NodeStatus & { sessions: number })[]
+}
+
+/** A session manager; made by `createSessionManager`. */
+export class Sessions {
+  private readonly engine: Engine
+  private readonly manager: StickySessionManager
+  private options: HoldfastOptions
+  private readonly starting: Promise<void>
+  private embedded: MemcachedServer | undefined
+  private closing: Promise<FlushReport> | undefined
+
+  constructor(options: HoldfastOptions, settings: Settings) {
+    this.options = options
+    this.engine = new Engine(settings, systemClock)
+    this.manager = new StickySessionManager(this.engine, (address) =>
+      openNode(address, { operationTimeout: this.engine.settings.operationTimeout }),
+    )
+    for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
+    this.starting = this.start()
+    /* Whoever waits for `ready()` gets the error; nobody has to. */
+    this.starting.catch((error) => settings.logger.error(String(error.message)))
+  }
+
+  /** For `app.use(…)` of Express, connect and the like. */
+  middleware(): SessionMiddleware {
+    return createSessionMiddleware(this.manager)
+  }
+
+  /**
+   * Resolves when it is known which storage nodes are up. Requests need not wait for it.
+   * @throws when the embedded storage node can't listen.
+   */
+  async ready(): Promise<void> {
+    await this.starting
+    await this.manager.nodes.ready()
+  }
+
+  /** Stores what is pending, for at most `timeout` milliseconds (default 10 s). */
+  flush(options: { timeout?: number } = {}): Promise<FlushReport> {
+    return this.manager.flush(options.timeout ?? FLUSH_TIMEOUT)
+  }
+
+  /**
+   * For an orderly shutdown: stores what is pending, for at most `timeout` milliseconds (default 10 s), then closes connections
+   * and stops timers.
+   * @returns what could not be stored.
+   */
+  close(options: { timeout?: number } = {}): Promise<FlushReport> {
+    this.closing ??= this.shutDown(options.timeout ?? FLUSH_TIMEOUT)
+    return this.closing
+  }
+
+  /**
+   * Changes settings while running; requests under way are not disturbed.
+   * @throws ConfigError when the change, or what results from it, can't be used: then nothing changes.
+   */
+  reconfigure(change: Partial<HoldfastOptions>): void {
+    const { options, settings } = changeSettings(this.options, change)
+    const wasEnabled = this.engine.settings.enabled
+    this.options = options
+    this.engine.settings = settings
+    this.manager.settingsChanged(wasEnabled)
+  }
+
+  /** The settings in force as text, without secrets. */
+  settings(): Record<string, string> {
+    return describeSettings(this.engine.settings)
+  }
+
+  /**
+   * A session by its id, outside of a request. Changes are stored by its `save()`.
+   * @returns `undefined` when there is none. @throws StorageUnavailableError
+   */
+  async get(id: string): Promise<(Session & Partial<SessionData>) | undefined> {
+    const state = await this.manager.open(id)
+    return state === undefined ? undefined : new SessionHandle(this.manager, state, undefined).session
+  }
+
+  /** Ends a session on all servers; resolves when the storage has answered. @returns whether there was one. */
+  async destroy(id: string): Promise<boolean> {
+    const state = await this.manager.open(id)
+    if (state === undefined) return false
+    await this.manager.destroy(state)
+    return true
+  }
+
+  stats(): SessionManagerStats {
+    const { settings, statistics, placement } = this.engine
+    const sessions = this.manager.sessionsByNode()
+    return {
+      mode: settings.mode,
+      route: settings.route,
+      enabled: settings.enabled,
+      ...this.manager.figures(),
+      ...statistics.snapshot(),
+      nodes: placement.nodes.map((node) => ({ ...node.status(), sessions: sessions[node.id ?? ''] ?? 0 })),
+    }
+  }
+
+  resetStats(): void {
+    this.engine.statistics.reset()
+  }
+
+  on<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
+    this.engine.events.on(name, listener)
+    return this
+  }
+
+  once<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
+    this.engine.events.once(name, listener)
+    return this
+  }
+
+  off<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
+    this.engine.events.off(name, listener)
+    return this
+  }
+
+  /* The embedded node first: it is likely to be among the nodes that are asked next. */
+  private async start(): Promise<void> {
+    const { embed } = this.engine.settings
+    if (embed === undefined) return this.manager.start()
+    try {
+      this.embedded = await startMemcachedServer(embed)
+    } finally {
+      if (this.closing === undefined) this.manager.start()
+    }
+  }
+
+  private async shutDown(timeout: number): Promise<FlushReport> {
+    await this.starting.catch(() => {})
+    const report = await this.manager.close(timeout)
+    if (report.unsaved > 0) {
+      this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
+    }
+    await within(this.embedded?.close() ?? Promise.resolve(), timeout)
+    return report
+  }
+}
+
+/**
+ * Makes a session manager from a configuration file, an options object, or, with nothing given, the `holdfast.config.*` in
+ * the working directory.
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function createSessionManager(configuration?: string | HoldfastOptions): Sessions {
+  if (typeof configuration === 'object') return new Sessions(configuration, parseSettings(configuration))
+  const { options, source } = loadOptions(configuration)
+  return new Sessions(options, parseSettings(options, source))
+}

@@ -1,0 +1,66 @@
+import type { CookieAttributes } from '../session/session-cookie.js'
+
+/** More cookies of one name than this are nobody's honest browser. */
+const MAX_CANDIDATES = 4
+
+/** The values of all cookies of this name, in the order of the header; at most 4. RFC 6265, section 5.4. */
+export function readCookies(header: string | undefined, name: string): string[] {
+  const values: string[] = []
+  if (header === undefined) return values
+  let from = 0
+  while (values.length < MAX_CANDIDATES) {
+    const at = header.indexOf(name, from)
+    if (at === -1) break
+    from = at + name.length
+    if (header.charCodeAt(from) !== EQUALS || !startsCookie(header, at)) continue
+    const end = header.indexOf(';', from)
+    values.push(plainValue(header.slice(from + 1, end === -1 ? undefined : end)))
+  }
+  return values
+}
+
+/** A `Set-Cookie` value. */
+export function formatCookie(
+  name: string,
+  value: string,
+  cookie: CookieAttributes & { expires?: Date | null },
+): string {
+  let text = `${name}=${value}; Path=${cookie.path}`
+  if (cookie.domain !== undefined) text += `; Domain=${cookie.domain}`
+  if (cookie.expires) text += `; Expires=${cookie.expires.toUTCString()}`
+  if (cookie.httpOnly) text += '; HttpOnly'
+  if (cookie.secure === true) text += '; Secure'
+  if (cookie.partitioned) text += '; Partitioned'
+  if (cookie.priority !== undefined) text += `; Priority=${capitalized(cookie.priority)}`
+  const sameSite = cookie.sameSite === true ? 'strict' : cookie.sameSite
+  if (typeof sameSite === 'string') text += `; SameSite=${capitalized(sameSite)}`
+  return text
+}
+
+/** Whether a cookie of this path is meant for the request. RFC 6265, section 5.1.4. */
+export function pathMatches(path: string, url: string): boolean {
+  if (path === '/') return true
+  const query = url.indexOf('?')
+  const requested = query === -1 ? url : url.slice(0, query)
+  if (!requested.startsWith(path)) return false
+  return requested.length === path.length || path.endsWith('/') || requested[path.length] === '/'
+}
+
+const EQUALS = 61
+const SEMICOLON = 59
+const SPACE = 32
+
+function startsCookie(header: string, at: number): boolean {
+  let i = at - 1
+  while (i >= 0 && header.charCodeAt(i) === SPACE) i--
+  return i < 0 || header.charCodeAt(i) === SEMICOLON
+}
+
+function plainValue(raw: string): string {
+  const text = raw.trim()
+  return text.startsWith('"') && text.endsWith('"') && text.length > 1 ? text.slice(1, -1) : text
+}
+
+function capitalized(word: string): string {
+  return word[0]?.toUpperCase() + word.slice(1)
+}

@@ -1,0 +1,97 @@
+import type { ServerResponse } from 'node:http'
+import type { SessionState } from '../local/session-state.js'
+import { SessionHandle } from '../manager/session-handle.js'
+import type { SessionManager } from '../manager/session-manager.js'
+import { pathMatches, readCookies } from './cookie-header.js'
+import { RequestScope, SCOPE, type SessionRequest } from './request-scope.js'
+
+export type Next = (error?: unknown) => void
+export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
+
+/* One descriptor for all requests: the id may change within a request, and a new one is made only when it is read. */
+const sessionIdProperty: PropertyDescriptor & ThisType<SessionRequest> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return this[SCOPE]?.sessionId
+  },
+}
+
+/** The middleware for Express and every other connect-style server. Calls `next` at once when the session is in memory. */
+export function createSessionMiddleware(manager: SessionManager): SessionMiddleware {
+  const { engine } = manager
+  return function holdfast(req, res, next) {
+    const { settings, statistics } = engine
+    if (req.session !== undefined) return next()
+    const url = req.originalUrl ?? req.url ?? '/'
+    if (!pathMatches(settings.cookie.path, url) || settings.ignore?.test(url) === true) {
+      statistics.count('requestsIgnored')
+      return next()
+    }
+    const ids = readCookies(req.headers.cookie, settings.name)
+    const id = ids[0]
+    if (id === undefined) return attach(manager, req, res, next, undefined, undefined)
+    if (ids.length > 1) {
+      statistics.count('duplicateCookies')
+      return openFirst(manager, ids, req, res, next)
+    }
+    let opened: ReturnType<SessionManager['open']>
+    try {
+      opened = manager.open(id)
+    } catch (error) {
+      return next(error)
+    }
+    if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, id, state), next)
+    else attach(manager, req, res, next, id, opened)
+  }
+}
+
+/* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
+async function openFirst(
+  manager: SessionManager,
+  ids: string[],
+  req: SessionRequest,
+  res: ServerResponse,
+  next: Next,
+): Promise<void> {
+  let state: SessionState | undefined
+  let used = ids[0] as string
+  try {
+    for (const id of ids) {
+      used = id
+      state = await manager.open(id)
+      if (state !== undefined) break
+    }
+  } catch (error) {
+    return next(error)
+  }
+  attach(manager, req, res, next, used, state)
+}
+
+function attach(
+  manager: SessionManager,
+  req: SessionRequest,
+  res: ServerResponse,
+  next: Next,
+  id: string | undefined,
+  state: SessionState | undefined,
+): void {
+  const { settings, statistics } = manager.engine
+  statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
+  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id)
+  const handle = new SessionHandle(manager, state, scope)
+  req[SCOPE] = scope
+  Object.defineProperty(req, 'sessionID', sessionIdProperty)
+  scope.begin(handle)
+  const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
+  next(refusal)
+}
+
+function admissionError(manager: SessionManager, handle: SessionHandle): unknown {
+  try {
+    manager.admit(handle.ensureState())
+    return undefined
+  } catch (error) {
+    return error
+  }
+}

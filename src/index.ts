@@ -1,0 +1,24 @@
+export type { HoldfastOptions } from './config/parse-settings.js'
+export { createSessionManager, type SessionManagerStats, type Sessions } from './create-session-manager.js'
+export {
+  ConfigError,
+  type ConfigProblem,
+  HoldfastError,
+  type HoldfastErrorCode,
+  SessionGoneError,
+  StorageUnavailableError,
+  TooManySessionsError,
+  UnserializableError,
+} from './errors.js'
+export type { SessionMiddleware } from './http/session-middleware.js'
+export type { Logger } from './logger.js'
+export type {
+  NodeEvent,
+  SessionEvent,
+  SessionEventName,
+  SessionEvents,
+  SessionListener,
+} from './manager/session-events.js'
+export type { FlushReport } from './manager/sticky-session-manager.js'
+export type { AttributeCodec } from './record/attribute-codec.js'
+export type { RegenerateOptions, Session, SessionData, SessionWith } from './session/session.js'

@@ -1,0 +1,59 @@
+import type { Clock } from '../clock.js'
+import { ExpiryWheel } from './expiry-wheel.js'
+import type { SessionState } from './session-state.js'
+
+/** Milliseconds between two looks for expired sessions. */
+const SWEEP_INTERVAL = 1000
+
+/** The live sessions of this server, by token: the part of an id that relocation and takeover leave alone. */
+export class LocalSessions {
+  private readonly byToken = new Map<string, SessionState>()
+  private readonly wheel: ExpiryWheel<SessionState>
+  private readonly clock: Clock
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(clock: Clock) {
+    this.clock = clock
+    this.wheel = new ExpiryWheel(SWEEP_INTERVAL, clock.now())
+  }
+
+  get size(): number {
+    return this.byToken.size
+  }
+
+  get(token: string): SessionState | undefined {
+    return this.byToken.get(token)
+  }
+
+  add(state: SessionState): void {
+    this.byToken.set(state.token, state)
+    this.wheel.add(state)
+  }
+
+  remove(state: SessionState): void {
+    if (this.byToken.get(state.token) !== state) return
+    this.byToken.delete(state.token)
+    this.wheel.remove(state)
+  }
+
+  /** To be called when a session's end came nearer (its timeout was shortened). */
+  reschedule(state: SessionState): void {
+    if (this.byToken.get(state.token) === state) this.wheel.add(state)
+  }
+
+  values(): IterableIterator<SessionState> {
+    return this.byToken.values()
+  }
+
+  /** Hands every session that expires to the callback, which removes it. */
+  startSweeping(onExpired: (state: SessionState) => void): void {
+    this.timer = setInterval(() => {
+      for (const state of this.wheel.sweep(this.clock.now())) onExpired(state)
+    }, SWEEP_INTERVAL)
+    this.timer.unref()
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+  }
+}

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../clock.js'
+import type { Settings } from '../config/settings.js'
+import { EndedTokens } from '../local/ended-tokens.js'
+import { LocalSessions } from '../local/local-sessions.js'
+import { Placement } from '../placement/placement.js'
+import type { AttributeCodec } from '../record/attribute-codec.js'
+import { jsonCodec } from '../record/codecs/json.js'
+import type { AttributeRules } from '../session/attributes.js'
+import { SessionTokens } from '../session-id/session-id.js'
+import { Statistics } from '../statistics/statistics.js'
+import { RateLimitedLog } from './rate-limited-log.js'
+import { SessionEventBus } from './session-events.js'
+
+/** What the parts of one manager share: the settings in force, and the parts without behaviour of their own towards each other. */
+export class Engine {
+  readonly clock: Clock
+  readonly statistics: Statistics
+  readonly events: SessionEventBus
+  readonly local: LocalSessions
+  readonly ended = new EndedTokens()
+  readonly placement = new Placement([], [])
+  readonly log: RateLimitedLog
+  /** This process in stored records: 8 characters. */
+  readonly writer: string
+  private current: Settings
+  private derivedTokens: SessionTokens
+  private derivedRules: AttributeRules
+
+  constructor(settings: Settings, clock: Clock) {
+    this.clock = clock
+    this.current = settings
+    this.derivedTokens = new SessionTokens(settings.secret)
+    this.derivedRules = rulesOf(settings)
+    this.statistics = new Statistics(settings.statistics)
+    this.events = new SessionEventBus(() => this.current.logger)
+    this.local = new LocalSessions(clock)
+    this.log = new RateLimitedLog(clock)
+    this.writer = randomBytes(6).toString('base64url')
+  }
+
+  get settings(): Settings {
+    return this.current
+  }
+
+  set settings(settings: Settings) {
+    this.current = settings
+    this.derivedTokens = new SessionTokens(settings.secret)
+    this.derivedRules = rulesOf(settings)
+    this.statistics.enabled = settings.statistics
+  }
+
+  get tokens(): SessionTokens {
+    return this.derivedTokens
+  }
+
+  get rules(): AttributeRules {
+    return this.derivedRules
+  }
+
+  /** Who owns the sessions of this server, in stored records. */
+  get owner(): string {
+    return this.current.route ?? this.writer
+  }
+}
+
+function rulesOf(settings: Settings): AttributeRules {
+  const codecs = new Map<string, AttributeCodec>([[jsonCodec.id, jsonCodec]])
+  codecs.set(settings.codec.id, settings.codec)
+  return { codec: settings.codec, codecs, filter: settings.attributes }
+}

@@ -1,0 +1,151 @@
+import type { NodeAddress } from '../node/node-address.js'
+import type { StorageNode } from '../node/storage-node.js'
+import { type NodeObserver, WatchedNode } from '../placement/watched-node.js'
+import type { Engine } from './engine.js'
+
+/** What the set tells of its nodes. */
+export interface NodeSetCallbacks {
+  /** Sessions that are on the node should leave it. */
+  leave(node: WatchedNode): void
+  /** The node can be used again. */
+  returned(node: WatchedNode): void
+  /** The node runs, and has lost what it had. */
+  emptied(node: WatchedNode): void
+}
+
+export type OpenNode = (address: NodeAddress) => StorageNode
+
+const CANARY_LIFE = 24 * 3_600_000
+
+/**
+ * The storage nodes in use: opens and closes them as the configuration says, and finds out whether one that was away
+ * still has its data. For that each server keeps one small value, the canary, on every node.
+ */
+export class NodeSet implements NodeObserver {
+  private readonly engine: Engine
+  private readonly open: OpenNode
+  private readonly callbacks: NodeSetCallbacks
+  private readonly addresses = new Map<WatchedNode, NodeAddress>()
+  private readonly checking = new Set<WatchedNode>()
+  private closed = false
+
+  constructor(engine: Engine, open: OpenNode, callbacks: NodeSetCallbacks) {
+    this.engine = engine
+    this.open = open
+    this.callbacks = callbacks
+  }
+
+  /** Nodes that have been taken out of the configuration and still have sessions to give away. */
+  get draining(): WatchedNode[] {
+    return this.engine.placement.nodes.filter((node) => node.draining)
+  }
+
+  /** Opens what is new in the settings, and drains what is not there any more. */
+  apply(): void {
+    const { settings, placement } = this.engine
+    const kept: WatchedNode[] = []
+    for (const address of settings.nodes) kept.push(this.find(address) ?? this.add(address))
+    const removed = placement.nodes.filter((node) => !kept.includes(node))
+    for (const node of removed) node.draining = true
+    placement.use([...kept, ...removed], settings.failoverNodes)
+    for (const node of removed) this.callbacks.leave(node)
+    for (const node of kept) if (placement.shouldLeave(node)) this.callbacks.leave(node)
+  }
+
+  /** Closes drained nodes that no local session is on any more. */
+  async retire(isEmpty: (node: WatchedNode) => boolean): Promise<void> {
+    const { placement, settings } = this.engine
+    const empty = this.draining.filter(isEmpty)
+    if (empty.length === 0) return
+    const left = placement.nodes.filter((node) => !empty.includes(node))
+    placement.use(left, settings.failoverNodes)
+    for (const node of empty) this.addresses.delete(node)
+    await Promise.all(empty.map((node) => node.close()))
+  }
+
+  /** Resolves when it is known of each node whether it is up. */
+  async ready(): Promise<void> {
+    await Promise.all(this.engine.placement.nodes.map((node) => node.check()))
+  }
+
+  nodeDown(node: WatchedNode): void {
+    if (this.closed) return
+    this.engine.statistics.count('nodeFailures')
+    this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address })
+    this.engine.settings.logger.warn(`storage node ${node.id ?? ''} (${node.address}) is down`)
+    this.callbacks.leave(node)
+  }
+
+  nodeUp(node: WatchedNode): void {
+    if (this.closed) return
+    this.engine.statistics.count('nodeRecoveries')
+    this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
+    this.engine.settings.logger.info(`storage node ${node.id ?? ''} (${node.address}) is up again`)
+    this.callbacks.returned(node)
+    void this.lookForCanary(node)
+  }
+
+  nodeReconnected(node: WatchedNode): void {
+    if (!this.closed && node.state !== 'down') void this.lookForCanary(node)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
+  }
+
+  private find(address: NodeAddress): WatchedNode | undefined {
+    for (const [node, known] of this.addresses) {
+      if (!sameAddress(known, address)) continue
+      node.draining = false
+      return node
+    }
+    return undefined
+  }
+
+  private add(address: NodeAddress): WatchedNode {
+    const node = new WatchedNode(this.open(address), () => this.engine.settings.probeInterval, this)
+    this.addresses.set(node, address)
+    node.start()
+    void this.setCanary(node)
+    return node
+  }
+
+  private get canaryKey(): string {
+    return `${this.engine.settings.keyPrefix}canary:${this.engine.writer}`
+  }
+
+  private async setCanary(node: WatchedNode): Promise<void> {
+    try {
+      await node.put(this.canaryKey, Buffer.from('canary'), this.engine.clock.now() + CANARY_LIFE, 'any')
+    } catch {
+      /* The node is away: its return is noticed, and then the canary is missing. */
+    }
+  }
+
+  private async lookForCanary(node: WatchedNode): Promise<void> {
+    if (this.checking.has(node)) return
+    this.checking.add(node)
+    try {
+      const canary = await node.get(this.canaryKey, this.engine.clock.now() + CANARY_LIFE)
+      if (canary !== undefined || this.closed) return
+      await this.setCanary(node)
+      this.callbacks.emptied(node)
+    } catch {
+      /* Away again; its next return is the next look. */
+    } finally {
+      this.checking.delete(node)
+    }
+  }
+}
+
+function sameAddress(a: NodeAddress, b: NodeAddress): boolean {
+  return (
+    a.id === b.id &&
+    a.scheme === b.scheme &&
+    a.host === b.host &&
+    a.port === b.port &&
+    a.username === b.username &&
+    a.password === b.password
+  )
+}

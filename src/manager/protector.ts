@@ -1,0 +1,225 @@
+import type { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { SessionRecord } from '../record/record-format.js'
+import type { SaveQueue } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import type { SessionStorage } from './session-storage.js'
+
+/** One walk over all local sessions; yields for each whether something had to be done. */
+interface Walk {
+  name: string
+  sessions: Iterator<SessionState>
+  visit: (state: SessionState) => boolean
+}
+
+interface PendingTombstone {
+  key: string
+  version: number
+  deadline: number
+  node: WatchedNode | undefined
+}
+
+const TICK = 50
+const MAX_TOMBSTONES = 10_000
+/** Sessions looked at in one tick: most need nothing, and the event loop belongs to the requests. */
+const MAX_VISITS = 2000
+
+/**
+ * Keeps idle sessions protected: when a node goes down its sessions are backed up elsewhere, when one returns empty they are
+ * stored again, when none was up they are stored as soon as one is. In the background, at a bounded rate.
+ */
+export class Protector {
+  private readonly engine: Engine
+  private readonly storage: SessionStorage
+  private readonly queue: SaveQueue
+  private readonly parked = new Set<SessionState>()
+  private readonly walks = new Map<string, Walk>()
+  private readonly tombstones = new Map<string, PendingTombstone>()
+  private timer: NodeJS.Timeout | undefined
+  private closed = false
+
+  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue) {
+    this.engine = engine
+    this.storage = storage
+    this.queue = queue
+  }
+
+  /** Sessions that no storage node has, as none could take them. */
+  get unprotected(): number {
+    return this.parked.size
+  }
+
+  /** Walks over the local sessions that are not done. */
+  get isBusy(): boolean {
+    return this.walks.size > 0
+  }
+
+  /** A session that can't be stored now: when a node can take it, it is. */
+  park(state: SessionState): void {
+    this.parked.add(state)
+    this.wake()
+  }
+
+  forget(state: SessionState): void {
+    this.parked.delete(state)
+  }
+
+  /** A tombstone that could not be written; kept until it can be, or nobody needs it any more. */
+  keepTombstone(tombstone: PendingTombstone): void {
+    this.engine.statistics.count('tombstonesPending')
+    this.tombstones.set(`${tombstone.node?.address}/${tombstone.key}`, tombstone)
+    const oldest = this.tombstones.keys().next()
+    if (this.tombstones.size > MAX_TOMBSTONES && !oldest.done) this.tombstones.delete(oldest.value)
+    this.wake()
+  }
+
+  /**
+   * Moves everything off a node that is down or being drained, or a failover node that is not needed any more, as far as
+   * there is another; to be called again when there is.
+   */
+  evacuate(node: WatchedNode): void {
+    const { placement } = this.engine
+    this.walk(`evacuate ${node.address}`, (state) => {
+      if (state.node !== node || !placement.shouldLeave(node) || !placement.anyUp) return false
+      this.queue.add(state)
+      return true
+    })
+  }
+
+  /** Stores everything again whose only copy was on a node that has lost it. */
+  refill(node: WatchedNode): void {
+    this.walk(`refill ${node.address}`, (state) => {
+      if (state.backup?.node !== node) return false
+      state.backup = undefined
+      this.engine.statistics.count('restores')
+      this.engine.events.emitSession('restored', state, { node: node.id })
+      this.queue.add(state)
+      return true
+    })
+  }
+
+  /** Stores every session that no node has. */
+  protectAll(): void {
+    this.walk('protect all', (state) => {
+      if (state.isSaved || state.version === 0) return false
+      this.queue.add(state)
+      return true
+    })
+  }
+
+  /** Removes older copies that stayed behind on a node while it was away. */
+  cleanUp(node: WatchedNode): void {
+    this.walk(`clean up ${node.address}`, (state) => {
+      if (!state.leftBehind?.has(node)) return false
+      void this.removeOlder(state, node)
+      return true
+    })
+  }
+
+  /** Puts parked sessions back into the queue, without regard to the rate; for a flush. */
+  unparkAll(): void {
+    if (!this.engine.placement.anyUp) return
+    for (const state of this.takeParked(Number.POSITIVE_INFINITY)) this.queue.add(state)
+  }
+
+  close(): void {
+    this.closed = true
+    clearInterval(this.timer)
+    this.walks.clear()
+    this.parked.clear()
+    this.tombstones.clear()
+  }
+
+  private walk(name: string, visit: (state: SessionState) => boolean): void {
+    this.walks.set(name, { name, sessions: this.engine.local.values(), visit })
+    this.wake()
+  }
+
+  private wake(): void {
+    if (this.timer !== undefined || this.closed) return
+    this.timer = setInterval(() => this.tick(), TICK)
+    this.timer.unref()
+  }
+
+  private tick(): void {
+    let budget = Math.max(1, Math.round((this.engine.settings.backup.protectRate * TICK) / 1000))
+    if (!this.queue.hasRoom) return
+    for (const walk of this.walks.values()) budget = this.step(walk, budget)
+    if (this.engine.placement.anyUp) {
+      for (const state of this.takeParked(budget)) this.queue.add(state)
+      this.writeTombstones(budget)
+    }
+    if (this.walks.size + this.parked.size + this.tombstones.size > 0) return
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  private step(walk: Walk, budget: number): number {
+    let left = budget
+    for (let visits = 0; left > 0 && visits < MAX_VISITS; visits++) {
+      const next = walk.sessions.next()
+      if (next.done) {
+        this.walks.delete(walk.name)
+        return left
+      }
+      if (walk.visit(next.value)) left--
+    }
+    return left
+  }
+
+  private takeParked(limit: number): SessionState[] {
+    const taken: SessionState[] = []
+    for (const state of this.parked) {
+      if (taken.length >= limit) break
+      taken.push(state)
+    }
+    for (const state of taken) this.parked.delete(state)
+    return taken.filter((state) => state.phase === 'live' || state.phase === 'lost')
+  }
+
+  private writeTombstones(limit: number): void {
+    let left = limit
+    for (const [name, tombstone] of this.tombstones) {
+      if (left-- <= 0) return
+      const expired = tombstone.deadline <= this.engine.clock.now()
+      const node = tombstone.node ?? this.engine.placement.nodes.find((other) => other.isUsable)
+      const gone = tombstone.node !== undefined && !this.engine.placement.nodes.includes(tombstone.node)
+      if (!expired && !gone && (node === undefined || node.state === 'down')) continue
+      this.tombstones.delete(name)
+      if (!expired && !gone && node !== undefined) void this.writeTombstone(tombstone, node)
+    }
+  }
+
+  private async writeTombstone(tombstone: PendingTombstone, node: WatchedNode): Promise<void> {
+    const { key, version, deadline } = tombstone
+    try {
+      await node.put(key, this.storage.encodeTombstone(key, version), deadline, 'any')
+    } catch {
+      if (!this.closed) this.keepTombstone(tombstone)
+    }
+  }
+
+  /* The copy is removed only as it was seen: a newer one that somebody writes meanwhile stays. */
+  private async removeOlder(state: SessionState, node: WatchedNode): Promise<void> {
+    if (state.node === node) {
+      state.leftBehind?.delete(node)
+      return
+    }
+    try {
+      const key = this.storage.key(state.keyDigest)
+      const found = await this.storage.read(node, key)
+      if (found?.record !== undefined && this.isOlder(found.record, state)) await node.delete(key, found.token)
+      state.leftBehind?.delete(node)
+    } catch {
+      /* It stays noted; the next return of the node is the next try. */
+    }
+  }
+
+  private isOlder(record: SessionRecord, state: SessionState): boolean {
+    if (record.kind !== 'session' || !state.isSaved) return false
+    return (
+      record.version < state.savedVersion ||
+      (record.version === state.savedVersion && record.owner === this.engine.owner)
+    )
+  }
+}

@@ -1,0 +1,97 @@
+import { EventEmitter } from 'node:events'
+import type { SessionState } from '../local/session-state.js'
+import type { Logger } from '../logger.js'
+
+/**
+ * What happened to a session. `handle` names it in logs without giving its id away; `id` is there for the
+ * application (to close sockets, say) and is not printed or serialised with the event.
+ */
+export class SessionEvent {
+  readonly handle: string
+  private readonly idText: string
+
+  constructor(state: SessionState, details?: object) {
+    this.handle = state.handle
+    this.idText = state.id
+    Object.defineProperty(this, 'idText', { enumerable: false })
+    Object.assign(this, details)
+  }
+
+  get id(): string {
+    return this.idText
+  }
+}
+
+export interface NodeEvent {
+  /** Id of the storage node; undefined for the anonymous one. */
+  node: string | undefined
+  address: string
+}
+
+/** Every event with what it carries. */
+export interface SessionEvents {
+  created: SessionEvent
+  /** `elsewhere`: another server ended it, and this one has just found out. */
+  destroyed: SessionEvent & { elsewhere: boolean }
+  expired: SessionEvent
+  /** `from`: route of the server that had it. */
+  takenOver: SessionEvent & { from: string; node: string | undefined }
+  /** The local copy was let go, as another server owns the session. */
+  released: SessionEvent & { owner: string }
+  relocated: SessionEvent & { from: string | undefined; to: string | undefined }
+  /** The storage node had lost its copy and has it again. */
+  restored: SessionEvent & { node: string | undefined }
+  /** A session could not be backed up, for now or as it is; `attribute`: the one to blame where that is known. */
+  backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
+  /** An attribute could not be turned into bytes, or back. The others are not affected. */
+  attributeFailed: SessionEvent & { attribute: string; error: Error }
+  nodeDown: NodeEvent
+  nodeUp: NodeEvent
+}
+
+export type SessionEventName = keyof SessionEvents
+export type SessionListener<N extends SessionEventName> = (event: SessionEvents[N]) => void
+
+/** Typed events. A listener that throws is reported and harms nobody. */
+export class SessionEventBus {
+  private readonly emitter = new EventEmitter()
+  private readonly logger: () => Logger
+
+  constructor(logger: () => Logger) {
+    this.logger = logger
+    this.emitter.setMaxListeners(0)
+  }
+
+  on<N extends SessionEventName>(name: N, listener: SessionListener<N>): void {
+    this.emitter.on(name, listener)
+  }
+
+  once<N extends SessionEventName>(name: N, listener: SessionListener<N>): void {
+    this.emitter.once(name, listener)
+  }
+
+  off<N extends SessionEventName>(name: N, listener: SessionListener<N>): void {
+    this.emitter.off(name, listener)
+  }
+
+  emitNode(name: 'nodeDown' | 'nodeUp', event: NodeEvent): void {
+    this.deliver(name, event)
+  }
+
+  /** Builds the event only when somebody listens. */
+  emitSession<N extends Exclude<SessionEventName, 'nodeDown' | 'nodeUp'>>(
+    name: N,
+    state: SessionState,
+    details?: Omit<SessionEvents[N], keyof SessionEvent>,
+  ): void {
+    if (this.emitter.listenerCount(name) > 0) this.deliver(name, new SessionEvent(state, details))
+  }
+
+  private deliver(name: string, event: unknown): void {
+    try {
+      this.emitter.emit(name, event)
+    } catch (error) {
+      this.logger().error(`a listener of the event ${JSON.stringify(name)} threw: ${String(error)}`)
+    }
+  }
+}

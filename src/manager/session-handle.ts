@@ -1,0 +1,185 @@
+import type { IncomingMessage } from 'node:http'
+import type { SessionState } from '../local/session-state.js'
+import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
+import { createSession, type RegenerateOptions, type Session, type SessionHost } from '../session/session.js'
+import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
+import type { CommitResult, SessionManager } from './session-manager.js'
+import { within } from './within.js'
+
+/** What a handle tells the request that it belongs to. */
+export interface HandleScope {
+  readonly req: IncomingMessage
+  /** The cookie settings that apply to this request. */
+  readonly cookieDefaults: CookieAttributes
+  /** The session is used for the first time in this request. */
+  used(handle: SessionHandle): void
+  /** The request has another session now, or none. */
+  replaced(handle: SessionHandle | undefined): void
+}
+
+const none: Attribute[] = []
+
+/** One request's (or one job's) grip on a session: knows what it was given, and commits that. */
+export class SessionHandle implements SessionHost {
+  /** `undefined`: there is no session yet. */
+  state: SessionState | undefined
+  readonly session: Session
+  private readonly manager: SessionManager
+  private readonly scope: HandleScope | undefined
+  private handedOut: Attribute[] = none
+  private ownCookie: SessionCookie | undefined
+  /** Counted among the session's active requests. */
+  private counted = false
+  private cookieSettingsChanged = false
+  private over: boolean
+
+  constructor(manager: SessionManager, state: SessionState | undefined, scope: HandleScope | undefined) {
+    this.manager = manager
+    this.state = state
+    this.scope = scope
+    this.over = scope === undefined
+    this.session = createSession(this)
+  }
+
+  get id(): string {
+    return this.ensureState().id
+  }
+
+  get req(): unknown {
+    return this.scope?.req
+  }
+
+  get rules(): AttributeRules {
+    return this.manager.rules
+  }
+
+  get cookie(): SessionCookie {
+    if (this.ownCookie === undefined) {
+      const defaults = this.scope?.cookieDefaults ?? this.manager.engine.settings.cookie
+      this.ownCookie = new SessionCookie(defaults, this.state?.cookie)
+      this.use()
+    }
+    return this.ownCookie
+  }
+
+  /** Whether the browser should be told of other cookie settings than the session had. */
+  get cookieChanged(): boolean {
+    return this.cookieSettingsChanged
+  }
+
+  attributesToRead(): Attributes | undefined {
+    if (!this.counted) this.use()
+    return this.state?.attributes
+  }
+
+  attributesToWrite(): Attributes {
+    const state = this.ensureState()
+    if (state.phase === 'new') this.manager.admit(state)
+    if (!this.counted) this.use()
+    return state.attributes
+  }
+
+  handOut(attribute: Attribute): void {
+    if (this.handedOut === none) this.handedOut = [attribute]
+    else if (!this.handedOut.includes(attribute)) this.handedOut.push(attribute)
+  }
+
+  unreadable(attribute: Attribute, error: unknown): void {
+    const { engine } = this.manager
+    const { log, settings, statistics, events } = engine
+    statistics.count('unreadableRecords')
+    const reason = error instanceof Error ? error : new Error(String(error))
+    if (this.state !== undefined)
+      events.emitSession('attributeFailed', this.state, { attribute: attribute.name, error: reason })
+    log.write(
+      'unreadable attribute',
+      `attribute ${JSON.stringify(attribute.name)} can't be read: ${reason.message}`,
+      (m) => settings.logger.error(m),
+    )
+  }
+
+  /** Takes what this request changed as the session's content. */
+  commit(): CommitResult {
+    const { state } = this
+    if (state === undefined) return 'unchanged'
+    const cookie = this.ownCookie?.overrides()
+    if (cookie !== undefined && cookie !== state.cookie) this.cookieSettingsChanged = true
+    return this.manager.commit(state, this.handedOut, cookie)
+  }
+
+  async save(): Promise<void> {
+    const state = this.ensureState()
+    if (state.phase === 'new') this.manager.admit(state)
+    this.commit()
+    const { settings, statistics } = this.manager.engine
+    if (!(await within(this.manager.stored(state), settings.backup.timeout))) statistics.count('backupTimeouts')
+    if (this.over && state.activeRequests === 0) state.attributes.compact()
+  }
+
+  async reload(): Promise<void> {
+    const state = this.ensureState()
+    const current = await this.manager.reload(state)
+    this.uncount()
+    this.handedOut = none
+    this.ownCookie = undefined
+    this.state = current
+    this.scope?.replaced(this)
+  }
+
+  async destroy(): Promise<void> {
+    const { state } = this
+    this.scope?.replaced(undefined)
+    if (state !== undefined) await this.manager.destroy(state)
+  }
+
+  async regenerate(options: RegenerateOptions): Promise<void> {
+    const old = this.state
+    const next = new SessionHandle(this.manager, undefined, this.scope)
+    if (options.keep === true && old !== undefined) this.copyTo(next)
+    if (old !== undefined) await this.manager.destroy(old)
+    this.scope?.replaced(next)
+    if (options.keep === true) await next.save()
+  }
+
+  touch(): void {
+    if (this.state !== undefined) this.state.accessedAt = this.manager.engine.clock.now()
+    this.cookie.resetMaxAge()
+  }
+
+  /** The session, made when there was none. It is not admitted by this. */
+  ensureState(): SessionState {
+    if (this.state === undefined) {
+      this.state = this.manager.create(this.scope?.req)
+      if (this.counted) this.state.activeRequests++
+    }
+    return this.state
+  }
+
+  /** The request is over. */
+  release(): void {
+    this.uncount()
+    this.over = true
+  }
+
+  private use(): void {
+    if (this.over) return
+    this.counted = true
+    if (this.state !== undefined) this.state.activeRequests++
+    this.scope?.used(this)
+  }
+
+  private uncount(): void {
+    if (!this.counted) return
+    this.counted = false
+    if (this.state !== undefined) this.manager.release(this.state)
+  }
+
+  private copyTo(next: SessionHandle): void {
+    const { attributes } = this.state as SessionState
+    const target = next.attributesToWrite()
+    for (const name of attributes.names()) {
+      const attribute = attributes.get(name)
+      if (attribute !== undefined) target.set(name, decodedValue(attribute, this.rules))
+    }
+  }
+}

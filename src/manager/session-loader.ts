@@ -1,0 +1,138 @@
+import { NodeUnreachableError, StorageUnavailableError } from '../errors.js'
+import { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { SessionRecord } from '../record/record-format.js'
+import { tokenDigest } from '../session-id/session-id.js'
+import type { Engine } from './engine.js'
+import type { SessionSaver } from './session-saver.js'
+import type { Found, SessionStorage } from './session-storage.js'
+
+type FoundSession = Found & { record: SessionRecord }
+
+interface LookUp {
+  sessions: FoundSession[]
+  tombstone: boolean
+  /** Nodes that gave no answer. */
+  failed: WatchedNode[]
+}
+
+/** How long a node may be down before a session that can only be on it counts as lost instead of out of reach, in ms. */
+const LOST_AFTER = 10_000
+
+/** Brings sessions that are not in this server's memory here, and claims them. */
+export class SessionLoader {
+  private readonly engine: Engine
+  private readonly storage: SessionStorage
+  private readonly saver: SessionSaver
+  private readonly loading = new Map<string, Promise<SessionState | undefined>>()
+
+  constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver) {
+    this.engine = engine
+    this.storage = storage
+    this.saver = saver
+  }
+
+  /**
+   * Loads and claims a session; requests that ask for the same one share one look-up.
+   * @param hint the node that the id names, if it is a configured one.
+   * @returns `undefined`: no storage node knows the session, or it was ended.
+   * @throws StorageUnavailableError when it may exist where nobody answers.
+   */
+  load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+    const underWay = this.loading.get(token)
+    if (underWay !== undefined) return underWay
+    const load = this.loadOnce(token, hint).finally(() => this.loading.delete(token))
+    this.loading.set(token, load)
+    return load
+  }
+
+  private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+    const { statistics, clock, ended, local } = this.engine
+    const started = performance.now()
+    const key = this.storage.key(tokenDigest(token))
+    const lookUp = await this.lookUp(token, key)
+    if (lookUp.tombstone) {
+      ended.add(token, clock.now() + 60_000)
+      return undefined
+    }
+    const best = lookUp.sessions[0]
+    if (best === undefined) {
+      this.checkReachable(lookUp, hint)
+      statistics.count('unknownIds')
+      return undefined
+    }
+    const { absoluteDeadline } = best.record
+    if (absoluteDeadline !== 0 && absoluteDeadline <= clock.now()) return undefined
+    const state = await this.claim(token, best, lookUp)
+    statistics.record('load', performance.now() - started)
+    return state ?? local.get(token)
+  }
+
+  /** Asks every node that can be read, as an older copy may have stayed behind on one that was away. */
+  private async lookUp(token: string, key: string): Promise<LookUp> {
+    const nodes = this.engine.placement.readable(token)
+    if (nodes.length === 0) throw new StorageUnavailableError()
+    const answers = await Promise.allSettled(nodes.map((node) => this.storage.read(node, key)))
+    const result: LookUp = { sessions: [], tombstone: false, failed: [] }
+    answers.forEach((answer, i) => {
+      if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
+      else if (answer.value?.record?.kind === 'tombstone') result.tombstone = true
+      else if (answer.value?.record !== undefined) result.sessions.push(answer.value as FoundSession)
+    })
+    if (result.failed.length === nodes.length) {
+      throw new StorageUnavailableError({ cause: (answers[0] as PromiseRejectedResult).reason })
+    }
+    result.sessions.sort((a, b) => b.record.version - a.record.version || b.record.accessedAt - a.record.accessedAt)
+    return result
+  }
+
+  /*
+   * No copy where we could look. If the node that the id names has just stopped answering, the server that has the session
+   * is likely about to back it up elsewhere: to answer "no such session" now would log the visitor out for good.
+   */
+  private checkReachable(lookUp: LookUp, hint: WatchedNode | undefined): void {
+    if (hint === undefined) return
+    const silent = lookUp.failed.includes(hint) || (hint.state === 'down' && hint.downFor() < LOST_AFTER)
+    if (silent) throw new StorageUnavailableError()
+  }
+
+  /** Makes this server the owner by a fenced write, before the visitor is let in. */
+  private async claim(token: string, best: FoundSession, lookUp: LookUp): Promise<SessionState | undefined> {
+    const { placement, settings, clock, statistics, events, owner } = this.engine
+    const { record } = best
+    const state = new SessionState(token, settings.route, { ...record, accessedAt: clock.now() }, record.attributes)
+    state.phase = 'live'
+    state.cookie = record.cookie
+    state.version = record.version + 1
+    state.savedVersion = record.version
+    state.savedSection = record.attributes
+    state.node = best.node
+    state.backup = { node: best.node, token: best.token, deadline: 0, version: record.version }
+    for (const { node } of lookUp.sessions) if (node !== best.node) this.leaveBehind(state, node)
+    if (placement.shouldLeave(best.node)) {
+      const target = placement.choose(token)
+      if (target !== undefined) this.saver.relocate(state, target)
+    }
+    if (!(await this.writeClaim(state))) return undefined
+    if (record.owner !== owner) {
+      statistics.count('takeovers')
+      events.emitSession('takenOver', state, { from: record.owner, node: state.node?.id })
+    }
+    return state
+  }
+
+  /* A node that fails now doesn't keep the visitor out: the session goes on from memory and is stored when possible. */
+  private async writeClaim(state: SessionState): Promise<boolean> {
+    try {
+      return await this.saver.put(state.node as WatchedNode, state, true)
+    } catch (error) {
+      if (error instanceof NodeUnreachableError) return true
+      throw error
+    }
+  }
+
+  private leaveBehind(state: SessionState, node: WatchedNode): void {
+    state.leftBehind ??= new Set()
+    state.leftBehind.add(node)
+  }
+}

@@ -1,0 +1,307 @@
+import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
+import type { SessionState } from '../local/session-state.js'
+import type { Expected } from '../node/storage-node.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import { decodeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import { mergeAttributes } from '../session/merge-attributes.js'
+import type { SaveResult } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import type { Found, SessionStorage } from './session-storage.js'
+
+/** How often one save may be overtaken by others before it waits for its next turn. */
+const MAX_ROUNDS = 5
+
+/** What the saver reports upwards. */
+export interface SaverCallbacks {
+  /** A tombstone was found: the session was ended by another server. */
+  endedElsewhere(state: SessionState): void
+  /** Another server owns the session; what was pending has been handed over. */
+  ownedElsewhere(state: SessionState, owner: string): void
+  /** The stored copy is not the local one. */
+  needsSaving(state: SessionState): void
+  /** Turns what was assigned so far into stored form. */
+  commit(state: SessionState): void
+}
+
+/** What the comparison of a local copy with the stored one says. */
+type Verdict = 'current' | 'older' | 'newer' | 'tombstone' | 'unreadable'
+
+/**
+ * Brings sessions to their storage node and compares them with what is there. Every write is fenced: it replaces
+ * exactly the record that this server has seen last, so a server that lost a session can't overwrite its successor.
+ */
+export class SessionSaver {
+  private readonly engine: Engine
+  private readonly storage: SessionStorage
+  private readonly callbacks: SaverCallbacks
+
+  constructor(engine: Engine, storage: SessionStorage, callbacks: SaverCallbacks) {
+    this.engine = engine
+    this.storage = storage
+    this.callbacks = callbacks
+  }
+
+  /** One attempt to bring the session to its node, for the write-behind queue. Never rejects. */
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
+    if (state.phase === 'live' && !this.settlePlace(state)) return this.park(state)
+    const node = state.node
+    if (node === undefined) return this.park(state)
+    try {
+      return await this.saveOn(node, state)
+    } catch (error) {
+      return this.afterFailure(node, state, attempt, error as Error)
+    }
+  }
+
+  /**
+   * Compares the local copy with the stored one in one round trip, which also renews the stored copy's life.
+   * With `claim`, a newer record of another owner is taken over (its visitor is here); without, the local copy is let go.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async verify(state: SessionState, claim: boolean): Promise<void> {
+    const node = state.backup?.node ?? state.node
+    if (node === undefined || node.state === 'down') return
+    this.engine.statistics.count('verifications')
+    const deadline = this.storage.deadline(state)
+    const found = await this.storage.read(node, this.storage.key(state.keyDigest), deadline)
+    if (state.phase !== 'live') return
+    if (found === undefined) return this.restore(state)
+    const verdict = this.judge(state, found)
+    if (verdict === 'current') return this.confirm(state, found, deadline)
+    if (verdict === 'tombstone') return this.callbacks.endedElsewhere(state)
+    if (verdict === 'newer') return this.meetNewer(state, found as Found & { record: SessionRecord }, claim)
+    state.backup = { node, token: found.token, deadline, version: found.record?.version ?? 0 }
+    this.callbacks.needsSaving(state)
+  }
+
+  /** Moves a session to another node; it is stored there by its next save. */
+  relocate(state: SessionState, to: WatchedNode): void {
+    const from = state.node
+    if (from === to) return
+    state.node = to
+    state.backup = undefined
+    state.leftBehind?.delete(to)
+    if (from === undefined) return
+    this.leaveBehind(state, from)
+    this.engine.statistics.count('relocations')
+    this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
+  }
+
+  /**
+   * The fenced write. Meets a newer record of another owner by taking the session over (`claim`: its visitor is here) or by
+   * handing over what is pending.
+   * @returns whether this server owns the session afterwards.
+   */
+  async put(node: WatchedNode, state: SessionState, claim: boolean): Promise<boolean> {
+    const key = this.storage.key(state.keyDigest)
+    let expected: Expected = state.backup?.node === node ? state.backup.token : 'absent'
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      if (await this.putOnce(node, state, key, expected)) return true
+      this.engine.statistics.count('backupsRefused')
+      const found = await this.storage.read(node, key)
+      expected = found?.token ?? 'absent'
+      if (state.phase === 'ended') return false
+      if (found === undefined) continue
+      const verdict = this.judge(state, found)
+      if (verdict === 'tombstone') {
+        this.callbacks.endedElsewhere(state)
+        return false
+      }
+      if (verdict !== 'newer') continue
+      const newer = found as Found & { record: SessionRecord }
+      if (!claim && newer.record.owner !== this.engine.owner) {
+        await this.handOver(state, newer)
+        return false
+      }
+      this.absorb(state, newer.record)
+    }
+    throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  /** Puts local changes that storage doesn't have yet on top of a newer record. */
+  absorb(state: SessionState, record: SessionRecord): void {
+    this.commitAssigned(state)
+    const merged = mergeAttributes(state.savedSection, state.attributes.section, record.attributes, 'mine')
+    this.engine.statistics.count('mergedAttributes', merged.applied.length)
+    state.attributes.replace(merged.section)
+    state.savedSection = record.attributes
+    state.savedVersion = record.version
+    state.version = Math.max(record.version, state.version) + 1
+    state.createdAt = record.createdAt
+    state.idleTimeout = record.idleTimeout
+    state.absoluteDeadline = record.absoluteDeadline
+    state.cookie = record.cookie
+  }
+
+  private async saveOn(node: WatchedNode, state: SessionState): Promise<SaveResult> {
+    if (state.phase === 'lost') await this.handOverFrom(node, state)
+    else if (state.isSaved) await this.verify(state, false)
+    else await this.put(node, state, false)
+    return 'done'
+  }
+
+  private async putOnce(node: WatchedNode, state: SessionState, key: string, expected: Expected): Promise<boolean> {
+    const { version } = state
+    const { section } = state.attributes
+    const deadline = this.storage.deadline(state)
+    const started = performance.now()
+    const result = await node.put(key, this.storage.encode(state), deadline, expected)
+    if (!result.stored) return false
+    this.engine.statistics.record('storageUpdate', performance.now() - started)
+    this.engine.statistics.count('backupsStored')
+    /* Relocated while this was under way: the copy that was just written is to go, and the next save is due. */
+    if (state.node !== node) return this.leaveBehind(state, node)
+    state.backup = { node, token: result.token, deadline, version }
+    state.savedVersion = version
+    state.savedSection = section
+    state.verifiedAt = this.engine.clock.now()
+    return true
+  }
+
+  private leaveBehind(state: SessionState, node: WatchedNode): true {
+    state.leftBehind ??= new Set()
+    state.leftBehind.add(node)
+    return true
+  }
+
+  private judge(state: SessionState, { record }: Found): Verdict {
+    if (record === undefined) return 'unreadable'
+    if (record.kind === 'tombstone') return 'tombstone'
+    if (record.writer === this.engine.writer) return record.version >= state.savedVersion ? 'current' : 'older'
+    if (record.version < state.savedVersion) return 'older'
+    /* A claim always makes a version of its own; an equal one was restored by a server that had the session before. */
+    return record.version === state.savedVersion ? 'older' : 'newer'
+  }
+
+  private confirm(state: SessionState, found: Found, deadline: number): void {
+    if (state.node !== found.node) return
+    const version = found.record?.version ?? 0
+    state.backup = { node: found.node, token: found.token, deadline, version }
+    if (version !== state.version) this.callbacks.needsSaving(state)
+    state.verifiedAt = this.engine.clock.now()
+  }
+
+  private restore(state: SessionState): void {
+    const wasSaved = state.backup !== undefined
+    state.backup = undefined
+    state.verifiedAt = this.engine.clock.now()
+    if (wasSaved) {
+      this.engine.statistics.count('restores')
+      this.engine.events.emitSession('restored', state, { node: state.node?.id })
+    }
+    this.callbacks.needsSaving(state)
+  }
+
+  private async meetNewer(
+    state: SessionState,
+    found: Found & { record: SessionRecord },
+    claim: boolean,
+  ): Promise<void> {
+    const { owner } = found.record
+    if (!claim && owner !== this.engine.owner) return this.handOver(state, found)
+    this.absorb(state, found.record)
+    state.backup = { node: found.node, token: found.token, deadline: 0, version: found.record.version }
+    if (owner !== this.engine.owner) {
+      this.engine.statistics.count('takeovers')
+      this.engine.events.emitSession('takenOver', state, { from: owner, node: found.node.id })
+    }
+    await this.put(found.node, state, claim)
+  }
+
+  private async handOverFrom(node: WatchedNode, state: SessionState): Promise<void> {
+    const found = await this.storage.read(node, this.storage.key(state.keyDigest))
+    if (found?.record?.kind === 'session') await this.handOver(state, found as Found & { record: SessionRecord })
+  }
+
+  /**
+   * Another server owns the session. What was changed here and is not stored yet goes on top of its record where it
+   * has not changed the same attribute since; the rest yields.
+   */
+  private async handOver(state: SessionState, found: Found & { record: SessionRecord }): Promise<void> {
+    const { statistics, clock } = this.engine
+    const key = this.storage.key(state.keyDigest)
+    this.commitAssigned(state)
+    let newer: (Found & { record: SessionRecord }) | undefined = found
+    for (let round = 0; round < MAX_ROUNDS && newer !== undefined; round++) {
+      const { record, node, token } = newer
+      const merged = mergeAttributes(state.savedSection, state.attributes.section, record.attributes, 'theirs')
+      if (round === 0) statistics.count('yieldedAttributes', merged.conflicts.length)
+      if (merged.applied.length === 0) break
+      const handed = { ...record, version: record.version + 1, writer: this.engine.writer, attributes: merged.section }
+      const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
+      const result = await node.put(key, encodeRecord(handed), deadline, token)
+      if (result.stored) {
+        statistics.count('handovers')
+        statistics.count('mergedAttributes', merged.applied.length)
+        break
+      }
+      newer = await this.readSession(node, key)
+    }
+    state.savedSection = state.attributes.section
+    this.callbacks.ownedElsewhere(state, found.record.owner)
+  }
+
+  /* What requests have assigned but not committed yet would otherwise go with the local copy. */
+  private commitAssigned(state: SessionState): void {
+    if (state.attributes.isAssigned) this.callbacks.commit(state)
+  }
+
+  private async readSession(node: WatchedNode, key: string) {
+    const found = await this.storage.read(node, key)
+    return found?.record?.kind === 'session' ? (found as Found & { record: SessionRecord }) : undefined
+  }
+
+  /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
+  private settlePlace(state: SessionState): boolean {
+    const { placement } = this.engine
+    const { node } = state
+    if (node !== undefined && !placement.shouldLeave(node)) return true
+    const target = placement.choose(state.token)
+    if (target === undefined) return false
+    this.relocate(state, target)
+    return true
+  }
+
+  private park(state: SessionState): SaveResult {
+    this.engine.statistics.count('backupFailures')
+    this.report(state, undefined, new NodeUnreachableError('no storage node can be reached'))
+    return 'parked'
+  }
+
+  private afterFailure(node: WatchedNode, state: SessionState, attempt: number, error: Error): SaveResult {
+    const { placement, statistics, settings } = this.engine
+    if (error instanceof ItemTooLargeError) {
+      statistics.count('oversizedSessions')
+      statistics.count('backupFailures')
+      this.report(state, node, error, largestAttribute(state))
+      return 'rejected'
+    }
+    const perNode = settings.backup.attempts
+    if (attempt < perNode && node.isUsable) return 'retry'
+    const others = placement.readable(state.token).filter((other) => other !== node && other.isUsable)
+    const next = others[0]
+    if (next !== undefined && attempt < perNode * placement.nodes.length) {
+      if (state.phase === 'live') this.relocate(state, next)
+      return 'retry'
+    }
+    statistics.count('backupFailures')
+    this.report(state, node, error)
+    return 'parked'
+  }
+
+  private report(state: SessionState, node: WatchedNode | undefined, error: Error, attribute?: string): void {
+    const { events, log, settings } = this.engine
+    const blame = attribute === undefined ? {} : { attribute }
+    events.emitSession('backupFailed', state, { node: node?.id, error, ...blame })
+    const suffix = attribute === undefined ? '' : ` (largest attribute: ${JSON.stringify(attribute)})`
+    log.write('backup failed', `session ${state.handle} is not backed up: ${error.message}${suffix}`, (m) =>
+      settings.logger.error(m),
+    )
+  }
+}
+
+function largestAttribute(state: SessionState): string | undefined {
+  const attributes = decodeSection(state.attributes.section)
+  return attributes.sort((a, b) => b.bytes.length - a.bytes.length)[0]?.name
+}

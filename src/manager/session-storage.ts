@@ -1,0 +1,112 @@
+import { UnreadableRecordError } from '../errors.js'
+import type { SessionState } from '../local/session-state.js'
+import type { VersionToken } from '../node/storage-node.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import { decodeRecord, emptySection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import type { Engine } from './engine.js'
+
+/** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
+export interface Found {
+  node: WatchedNode
+  token: VersionToken
+  record: SessionRecord | undefined
+}
+
+/** Shortest life of a tombstone: longer than any request. */
+const MIN_TOMBSTONE_LIFE = 5 * 60_000
+/** Life of a tombstone of a session that never expires. */
+const LONG_TOMBSTONE_LIFE = 24 * 3_600_000
+
+/** Where the records of sessions meet keys and nodes: no decisions here, only reading and building. */
+export class SessionStorage {
+  private readonly engine: Engine
+
+  constructor(engine: Engine) {
+    this.engine = engine
+  }
+
+  key(digest: string): string {
+    return this.engine.settings.keyPrefix + digest
+  }
+
+  /**
+   * Reads a record; bytes that are none are reported and come back without one.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async read(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
+    const value = await node.get(key, renewTo)
+    if (value === undefined) return undefined
+    return { node, token: value.token, record: this.decode(value.bytes, key) }
+  }
+
+  /** The session as it is now. */
+  encode(state: SessionState): Buffer {
+    const { statistics } = this.engine
+    const bytes = encodeRecord({
+      kind: 'session',
+      key: this.key(state.keyDigest),
+      version: state.version,
+      createdAt: state.createdAt,
+      accessedAt: state.accessedAt,
+      idleTimeout: state.idleTimeout,
+      absoluteDeadline: state.absoluteDeadline,
+      owner: this.engine.owner,
+      writer: this.engine.writer,
+      cookie: state.cookie,
+      attributes: state.attributes.section,
+    })
+    statistics.record('recordSize', bytes.length)
+    return bytes
+  }
+
+  encodeTombstone(key: string, version: number): Buffer {
+    const now = this.engine.clock.now()
+    return encodeRecord({
+      kind: 'tombstone',
+      key,
+      version,
+      createdAt: now,
+      accessedAt: now,
+      idleTimeout: 0,
+      absoluteDeadline: 0,
+      owner: this.engine.owner,
+      writer: this.engine.writer,
+      cookie: '',
+      attributes: emptySection,
+    })
+  }
+
+  /**
+   * When the stored copy is to expire if nobody comes: the idle timeout and, as not every use is told to the storage,
+   * the granularity of touches on top; never beyond the absolute deadline. 0: never.
+   */
+  deadline(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): number {
+    const { idleTimeout, absoluteDeadline, accessedAt } = times
+    if (idleTimeout === 0) return absoluteDeadline
+    const idle = Math.ceil(accessedAt + idleTimeout * (1 + this.engine.settings.backup.touchAfter))
+    return absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
+  }
+
+  /**
+   * A tombstone must outlive every copy in another server's memory: those live for the idle timeout at most.
+   */
+  tombstoneDeadline(idleTimeout: number): number {
+    const life = idleTimeout === 0 ? LONG_TOMBSTONE_LIFE : Math.max(idleTimeout * 1.5, MIN_TOMBSTONE_LIFE)
+    return Math.ceil(this.engine.clock.now() + life)
+  }
+
+  private decode(bytes: Buffer, key: string): SessionRecord | undefined {
+    const { statistics, log, settings } = this.engine
+    const started = performance.now()
+    try {
+      const record = decodeRecord(bytes, key)
+      statistics.record('deserialization', performance.now() - started)
+      return record
+    } catch (error) {
+      if (!(error instanceof UnreadableRecordError)) throw error
+      statistics.count('unreadableRecords')
+      log.write(`unreadable ${error.reason}`, `${error.message}; treated as no session`, (m) => settings.logger.warn(m))
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,427 @@
+import type { IncomingMessage } from 'node:http'
+import { SessionGoneError, TooManySessionsError } from '../errors.js'
+import { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { Attribute, AttributeRules } from '../session/attributes.js'
+import { parseSessionId, sameRoute, tokenOf } from '../session-id/session-id.js'
+import { SaveQueue } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import { NodeSet, type OpenNode } from './node-set.js'
+import { Protector } from './protector.js'
+import { SessionLoader } from './session-loader.js'
+import type { CommitResult, SessionManager } from './session-manager.js'
+import { SessionSaver } from './session-saver.js'
+import { SessionStorage } from './session-storage.js'
+import { within } from './within.js'
+
+/** How long late requests for an ended session are answered from memory, in milliseconds. */
+const REMEMBER_ENDED = 60_000
+const HOUSEKEEPING_INTERVAL = 1000
+
+/** What could not be stored when a flush or a shutdown ended. */
+export interface FlushReport {
+  /** Sessions whose newest content no storage node has acknowledged. */
+  unsaved: number
+  /** Their handles, at most 100. */
+  handles: string[]
+}
+
+/**
+ * Sticky mode: the live session is in this server's memory, its backup in a storage node. Requests of a trusted
+ * session cost no storage operation; the rest of the work happens beside them.
+ */
+export class StickySessionManager implements SessionManager {
+  readonly engine: Engine
+  readonly nodes: NodeSet
+  private readonly storage: SessionStorage
+  private readonly saver: SessionSaver
+  private readonly loader: SessionLoader
+  private readonly queue: SaveQueue
+  private readonly protector: Protector
+  private housekeeping: NodeJS.Timeout | undefined
+
+  constructor(engine: Engine, openNode: OpenNode) {
+    this.engine = engine
+    this.storage = new SessionStorage(engine)
+    this.saver = new SessionSaver(engine, this.storage, {
+      endedElsewhere: (state) => this.endedElsewhere(state),
+      ownedElsewhere: (state, owner) => this.ownedElsewhere(state, owner),
+      needsSaving: (state) => this.queue.add(state),
+      commit: (state) => void this.commitContent(state, []),
+    })
+    this.loader = new SessionLoader(engine, this.storage, this.saver)
+    this.queue = new SaveQueue({
+      clock: engine.clock,
+      save: (state, attempt) => this.save(state, attempt),
+      concurrency: () => engine.settings.backup.concurrency,
+      maxPendingBytes: () => engine.settings.backup.maxPendingBytes,
+      onRetry: () => engine.statistics.count('backupRetries'),
+    })
+    this.protector = new Protector(engine, this.storage, this.queue)
+    this.nodes = new NodeSet(engine, openNode, {
+      leave: (node) => this.protector.evacuate(node),
+      returned: (node) => this.nodeReturned(node),
+      emptied: (node) => this.protector.refill(node),
+    })
+  }
+
+  /** Opens the nodes and starts the background work. */
+  start(): void {
+    this.nodes.apply()
+    this.engine.local.startSweeping((state) => this.expire(state))
+    this.housekeeping = setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
+    this.housekeeping.unref()
+  }
+
+  get rules(): AttributeRules {
+    return this.engine.rules
+  }
+
+  open(id: string): SessionState | undefined | Promise<SessionState | undefined> {
+    const { local, clock } = this.engine
+    const state = local.get(tokenOf(id))
+    if (state === undefined) return this.openElsewhere(id)
+    const now = clock.now()
+    if (state.expiresAt <= now) {
+      this.expire(state)
+      return undefined
+    }
+    const { settings } = this.engine
+    const { node } = state
+    state.accessedAt = now
+    if (!settings.enabled) return this.hit(state)
+    if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
+    const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
+    /* Another route in our id: another server has had the session since. */
+    if (!trusted || (id !== state.id && !sameRoute(id, state.id))) return this.openAfterVerification(state, id)
+    if (this.needsTouch(state, now)) this.queue.add(state)
+    return this.hit(state)
+  }
+
+  create(req: IncomingMessage | undefined): SessionState {
+    const { settings, tokens, clock, placement } = this.engine
+    const now = clock.now()
+    const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
+    const state = new SessionState(tokens.issue(text), settings.route, {
+      createdAt: now,
+      accessedAt: now,
+      idleTimeout: settings.idleTimeout,
+      absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
+    })
+    if (settings.enabled) state.node = placement.choose(state.token)
+    return state
+  }
+
+  admit(state: SessionState): void {
+    if (state.phase !== 'new') return
+    const { settings, local, statistics, events } = this.engine
+    if (settings.maxActiveSessions > 0 && local.size >= settings.maxActiveSessions) {
+      statistics.count('sessionsRejected')
+      throw new TooManySessionsError(settings.maxActiveSessions)
+    }
+    state.phase = 'live'
+    state.verifiedAt = this.engine.clock.now()
+    local.add(state)
+    statistics.count('sessionsCreated')
+    events.emitSession('created', state)
+  }
+
+  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
+    if (state.phase === 'ended') return 'ended'
+    const newCookie = cookie !== state.cookie
+    if (newCookie) this.setCookie(state, cookie)
+    if (!this.commitContent(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (state.phase === 'new') this.admit(state)
+    if (this.engine.settings.enabled) this.queue.add(state)
+    return 'changed'
+  }
+
+  async stored(state: SessionState): Promise<boolean> {
+    if (!this.engine.settings.enabled || state.phase === 'new') return true
+    if (!state.isSaved) this.queue.add(state)
+    await this.queue.settled(state)
+    return state.isSaved
+  }
+
+  get hasRoom(): boolean {
+    return this.queue.hasRoom
+  }
+
+  room(): Promise<void> {
+    return this.queue.room()
+  }
+
+  release(state: SessionState): void {
+    state.activeRequests--
+    if (state.activeRequests === 0) state.attributes.compact()
+  }
+
+  async destroy(state: SessionState): Promise<void> {
+    if (state.phase === 'ended') return
+    const { statistics, events } = this.engine
+    const existed = state.phase !== 'new'
+    this.end(state)
+    if (!existed) return
+    statistics.count('sessionsDestroyed')
+    const started = performance.now()
+    await this.bury(state)
+    statistics.record('delete', performance.now() - started)
+    events.emitSession('destroyed', state, { elsewhere: false })
+  }
+
+  async reload(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'ended') throw new SessionGoneError()
+    if (state.phase === 'new') return state
+    const current = await this.open(state.id)
+    if (current === undefined) throw new SessionGoneError()
+    current.attributes.replace(current.attributes.section)
+    return current
+  }
+
+  /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
+  async flush(timeout: number): Promise<FlushReport> {
+    this.protector.unparkAll()
+    await within(this.queue.idle(), timeout)
+    return this.report()
+  }
+
+  /** Stores what is pending, for at most `timeout` milliseconds, and stops everything. */
+  async close(timeout: number): Promise<FlushReport> {
+    const report = await this.flush(timeout)
+    clearInterval(this.housekeeping)
+    this.queue.close()
+    this.protector.close()
+    this.engine.local.close()
+    await this.nodes.close()
+    return report
+  }
+
+  /** To be called after the settings were replaced. */
+  settingsChanged(wasEnabled: boolean): void {
+    this.nodes.apply()
+    if (!wasEnabled && this.engine.settings.enabled) this.protector.protectAll()
+  }
+
+  figures() {
+    return {
+      activeSessions: this.engine.local.size,
+      pendingBackups: this.queue.size,
+      pendingBytes: this.queue.pendingBytes,
+      oldestPendingAge: this.queue.oldestAge,
+      unprotectedSessions: this.protector.unprotected,
+      protecting: this.protector.isBusy,
+    }
+  }
+
+  /** Local sessions whose backup is, or belongs, on each node; by id. Walks all sessions. */
+  sessionsByNode(): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (const node of this.engine.placement.nodes) counts[node.id ?? ''] = 0
+    for (const { node } of this.engine.local.values()) {
+      if (node !== undefined) counts[node.id ?? ''] = (counts[node.id ?? ''] ?? 0) + 1
+    }
+    return counts
+  }
+
+  private hit(state: SessionState): SessionState {
+    this.engine.statistics.count('localHits')
+    return state
+  }
+
+  /* The stored copy outlives the idle timeout by a share of it; once that share is used up its life is renewed. */
+  private needsTouch(state: SessionState, now: number): boolean {
+    const { backup } = state
+    if (backup === undefined || backup.deadline === 0 || state.idleTimeout === 0) return false
+    if (backup.deadline === state.absoluteDeadline) return false
+    return backup.deadline - now < state.idleTimeout
+  }
+
+  /** The node of a session died, or there was none: the id follows the backup within this request. */
+  private openWithoutNode(state: SessionState): SessionState {
+    const target = this.engine.placement.choose(state.token)
+    if (target !== undefined) {
+      this.saver.relocate(state, target)
+      this.queue.add(state)
+    }
+    return this.hit(state)
+  }
+
+  /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
+  private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
+    const { settings, statistics } = this.engine
+    const alreadyWaitedFor = state.verifying !== undefined && state.node?.state !== 'up'
+    state.verifying ??= this.verify(state).finally(() => {
+      state.verifying = undefined
+    })
+    const done = !alreadyWaitedFor && (await within(state.verifying, settings.backup.timeout))
+    if (!done) statistics.count('verificationTimeouts')
+    if (state.phase === 'live') return state
+    return state.phase === 'ended' ? undefined : this.openElsewhere(id)
+  }
+
+  /* Content that is not stored yet is compared by the fenced write that stores it. */
+  private async verify(state: SessionState): Promise<void> {
+    try {
+      if (state.isSaved) await this.saver.verify(state, true)
+      else await this.stored(state)
+    } catch {
+      /* The breaker has been told; the session goes on from memory. */
+    }
+  }
+
+  private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
+    const { statistics, tokens, ended, clock, settings, placement } = this.engine
+    const parts = parseSessionId(id)
+    if (parts === undefined || !tokens.verify(parts.token)) {
+      statistics.count('invalidIds')
+      return undefined
+    }
+    if (!settings.enabled || ended.has(parts.token, clock.now())) return undefined
+    const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
+    return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
+  }
+
+  /* Several requests may have waited for the same look-up. */
+  private takeIn(state: SessionState | undefined): SessionState | undefined {
+    if (state === undefined || state.phase !== 'live') return undefined
+    const { local, ended, clock } = this.engine
+    const existing = local.get(state.token)
+    if (existing !== undefined) return existing
+    if (ended.has(state.token, clock.now())) return undefined
+    local.add(state)
+    if (!state.isSaved) this.queue.add(state)
+    for (const node of state.leftBehind ?? []) this.protector.cleanUp(node)
+    return state
+  }
+
+  private async save(state: SessionState, attempt: number) {
+    const { statistics } = this.engine
+    const started = performance.now()
+    const result = await this.saver.save(state, attempt)
+    if (result === 'done') statistics.record('backup', performance.now() - started)
+    if (result === 'parked' && state.phase !== 'ended' && this.engine.settings.enabled) this.protector.park(state)
+    if (result === 'done' && state.leftBehind !== undefined) this.cleanUpBehind(state)
+    return result
+  }
+
+  private cleanUpBehind(state: SessionState): void {
+    for (const node of state.leftBehind ?? []) if (node.state === 'up') this.protector.cleanUp(node)
+  }
+
+  private commitContent(state: SessionState, handedOut: readonly Attribute[]): boolean {
+    const { rules, statistics } = this.engine
+    const started = statistics.enabled ? performance.now() : 0
+    const changed = state.attributes.commit(handedOut, rules, (error) => this.reportAttribute(state, error))
+    if (!changed) return false
+    if (statistics.enabled) statistics.record('serialization', performance.now() - started)
+    state.version++
+    return true
+  }
+
+  private setCookie(state: SessionState, cookie: string): void {
+    state.cookie = cookie
+    state.version++
+    const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
+    state.idleTimeout = maxAge ?? this.engine.settings.idleTimeout
+    this.engine.local.reschedule(state)
+  }
+
+  private reportAttribute(state: SessionState, error: Error & { attribute: string }): void {
+    const { statistics, events, log, settings } = this.engine
+    statistics.count('unserializableAttributes')
+    events.emitSession('attributeFailed', state, { attribute: error.attribute, error })
+    log.write(`attribute ${error.attribute.slice(0, 40)}`, `session ${state.handle}: ${error.message}`, (m) =>
+      settings.logger.error(m),
+    )
+  }
+
+  private nodeReturned(node: WatchedNode): void {
+    this.protector.cleanUp(node)
+    for (const other of this.engine.placement.nodes) {
+      if (this.engine.placement.shouldLeave(other)) this.protector.evacuate(other)
+    }
+  }
+
+  private end(state: SessionState): void {
+    const { local, ended, clock } = this.engine
+    state.phase = 'ended'
+    local.remove(state)
+    this.queue.drop(state)
+    this.protector.forget(state)
+    ended.add(state.token, clock.now() + REMEMBER_ENDED)
+  }
+
+  /** Puts a tombstone wherever a copy may be: nobody brings the session back before every copy has expired. */
+  private async bury(state: SessionState): Promise<void> {
+    const key = this.storage.key(state.keyDigest)
+    const tombstone = { key, version: state.version + 1, deadline: this.storage.tombstoneDeadline(state.idleTimeout) }
+    const places = new Set([state.backup?.node, state.node, ...(state.leftBehind ?? [])])
+    places.delete(undefined)
+    const answers = await Promise.all([...places].map((node) => this.buryOn(node as WatchedNode, tombstone)))
+    if (answers.includes(true)) return
+    const substitute = this.engine.placement.choose(state.token)
+    if (substitute !== undefined && !places.has(substitute)) await this.buryOn(substitute, tombstone)
+    else if (places.size === 0) this.protector.keepTombstone({ ...tombstone, node: undefined })
+  }
+
+  private async buryOn(node: WatchedNode, tombstone: { key: string; version: number; deadline: number }) {
+    const bytes = this.storage.encodeTombstone(tombstone.key, tombstone.version)
+    try {
+      return (await node.put(tombstone.key, bytes, tombstone.deadline, 'any')).stored
+    } catch {
+      this.protector.keepTombstone({ ...tombstone, node })
+      return false
+    }
+  }
+
+  private endedElsewhere(state: SessionState): void {
+    if (state.phase === 'ended') return
+    const wasLive = state.phase === 'live'
+    this.end(state)
+    this.engine.statistics.count('sessionsReleased')
+    if (wasLive) this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+  }
+
+  private ownedElsewhere(state: SessionState, owner: string): void {
+    if (state.phase !== 'live') return
+    state.phase = 'lost'
+    this.engine.local.remove(state)
+    this.protector.forget(state)
+    this.engine.statistics.count('sessionsReleased')
+    this.engine.events.emitSession('released', state, { owner })
+  }
+
+  /* The stored copy goes too, if it is still the one that this server has written: another may have taken over. */
+  private expire(state: SessionState): void {
+    const { backup } = state
+    state.phase = 'ended'
+    this.engine.local.remove(state)
+    this.queue.drop(state)
+    this.protector.forget(state)
+    this.engine.statistics.count('sessionsExpired')
+    this.engine.events.emitSession('expired', state)
+    if (backup === undefined || backup.node.state === 'down') return
+    backup.node.delete(this.storage.key(state.keyDigest), backup.token).catch(() => {})
+  }
+
+  private keepHouse(): void {
+    const draining = this.nodes.draining
+    if (draining.length === 0 || this.protector.isBusy) return
+    const inUse = new Set<WatchedNode>()
+    for (const state of this.engine.local.values()) if (state.node !== undefined) inUse.add(state.node)
+    void this.nodes.retire((node) => !inUse.has(node))
+    for (const node of draining) if (inUse.has(node)) this.protector.evacuate(node)
+  }
+
+  private report(): FlushReport {
+    const handles: string[] = []
+    let unsaved = 0
+    if (!this.engine.settings.enabled) return { unsaved, handles }
+    for (const state of this.engine.local.values()) {
+      if (state.isSaved || state.version === 0) continue
+      unsaved++
+      if (handles.length < 100) handles.push(state.handle)
+    }
+    return { unsaved, handles }
+  }
+}

@@ -1,0 +1,61 @@
+import { failoverOrder } from './failover-order.js'
+import type { WatchedNode } from './watched-node.js'
+
+/** Which storage node serves which session. The set of nodes can be replaced while running. */
+export class Placement {
+  private all: readonly WatchedNode[] = []
+  private regular: readonly WatchedNode[] = []
+  private failover: readonly WatchedNode[] = []
+  private byId: ReadonlyMap<string | undefined, WatchedNode> = new Map()
+
+  constructor(nodes: readonly WatchedNode[], failoverIds: readonly string[]) {
+    this.use(nodes, failoverIds)
+  }
+
+  /** Replaces the nodes and says which of them are used only when no regular one is up. */
+  use(nodes: readonly WatchedNode[], failoverIds: readonly string[]): void {
+    this.all = nodes
+    this.failover = nodes.filter((node) => node.id !== undefined && failoverIds.includes(node.id))
+    this.regular = nodes.filter((node) => !this.failover.includes(node))
+    this.byId = new Map(nodes.map((node) => [node.id, node]))
+  }
+
+  get nodes(): readonly WatchedNode[] {
+    return this.all
+  }
+
+  /** The node that an id's suffix names; only configured nodes are believed. */
+  byName(id: string | undefined): WatchedNode | undefined {
+    return this.byId.get(id)
+  }
+
+  /** Where a session's backup belongs now. `undefined`: no node is up. */
+  choose(token: string): WatchedNode | undefined {
+    return firstUsable(token, this.regular) ?? firstUsable(token, this.failover)
+  }
+
+  /** Whether a session that is on this node should move: the node can't be used, or it is a failover node that is not needed any more. */
+  shouldLeave(node: WatchedNode): boolean {
+    if (!node.isUsable) return true
+    return this.failover.includes(node) && this.regular.some((other) => other.isUsable)
+  }
+
+  /** All nodes that can be read, the session's first choice first. */
+  readable(token: string): WatchedNode[] {
+    const order = failoverOrder(token, this.regular, nameOf).concat(failoverOrder(token, this.failover, nameOf))
+    return order.filter((node) => node.state !== 'down')
+  }
+
+  get anyUp(): boolean {
+    return this.all.some((node) => node.isUsable)
+  }
+}
+
+function firstUsable(token: string, nodes: readonly WatchedNode[]): WatchedNode | undefined {
+  const usable = nodes.filter((node) => node.isUsable)
+  return usable.length < 2 ? usable[0] : failoverOrder(token, usable, nameOf)[0]
+}
+
+function nameOf(node: WatchedNode): string {
+  return node.id ?? ''
+}

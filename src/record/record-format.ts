@@ -1,0 +1,255 @@
+import { crc32 } from 'node:zlib'
+import { UnreadableRecordError } from '../errors.js'
+
+/*
+ * A stored record, format 1. Big-endian. Times and durations are milliseconds in 48 bits.
+ *
+ *    0  2  "HF"
+ *    2  1  format version, 1
+ *    3  1  kind: 0 session, 1 tombstone
+ *    4  4  CRC-32 (as in zlib) of everything from 8 on
+ *    8  4  length of the whole record
+ *   12  6  record version
+ *   18  6  created at
+ *   24  6  last accessed at
+ *   30  6  idle timeout, 0: none
+ *   36  6  absolute deadline, 0: none
+ *   42  8  writer: the process that wrote it
+ *   50  1  length of the key       51  1  length of the owner      52  2  length of the cookie's JSON
+ *   54  …  key, owner, cookie (UTF-8)
+ *    …  …  attribute section
+ *
+ * An attribute section, which sessions in memory keep as it is:
+ *
+ *    0  1  number of codecs, then each: 1 length, id (Latin-1)
+ *    …  4  number of attributes, then each: 2 length of the name, 1 index of the codec, 4 length of the value, name (UTF-8)
+ *    …  …  the values, in the same order
+ */
+
+const FORMAT = 1
+const HEADER = 54
+const MAGIC_H = 72
+const MAGIC_F = 70
+const WRITER_LENGTH = 8
+const MAX_NAME_BYTES = 0xffff
+const MAX_ATTRIBUTES = 100_000
+
+export type RecordKind = 'session' | 'tombstone'
+
+/** What one value in a storage node says: a session, or that a session was ended for good. */
+export interface SessionRecord {
+  kind: RecordKind
+  /** The storage key that the record belongs under. */
+  key: string
+  /** Grows with every write; a write made from an older version is refused. */
+  version: number
+  createdAt: number
+  accessedAt: number
+  idleTimeout: number
+  absoluteDeadline: number
+  /** Route of the server whose copy counts; a process' own name where there are no routes. */
+  owner: string
+  /** The process that wrote this record: 8 Latin-1 characters. */
+  writer: string
+  /** What the session's own cookie settings differ in, as JSON; empty: nothing. */
+  cookie: string
+  attributes: AttributeSection
+}
+
+/** Encoded attributes in one buffer, as they stand in a record. Opaque outside this file. */
+export type AttributeSection = Buffer & { readonly __brand?: 'attribute section' }
+
+/** One attribute in its stored form. */
+export interface EncodedAttribute {
+  name: string
+  codec: string
+  bytes: Buffer
+}
+
+/** The section of a session without attributes. */
+export const emptySection: AttributeSection = Buffer.alloc(5)
+
+/** Whether a name can be stored at all: an attribute with a longer one stays in memory. */
+export function isStorableName(name: string): boolean {
+  return name.length <= MAX_NAME_BYTES / 3 || Buffer.byteLength(name) <= MAX_NAME_BYTES
+}
+
+export function encodeRecord(record: SessionRecord): Buffer {
+  const { key, owner, cookie, attributes } = record
+  const cookieLength = Buffer.byteLength(cookie)
+  const length = HEADER + key.length + owner.length + cookieLength + attributes.length
+  const out = Buffer.allocUnsafe(length)
+  out[0] = MAGIC_H
+  out[1] = MAGIC_F
+  out[2] = FORMAT
+  out[3] = record.kind === 'session' ? 0 : 1
+  out.writeUInt32BE(length, 8)
+  out.writeUIntBE(record.version, 12, 6)
+  out.writeUIntBE(record.createdAt, 18, 6)
+  out.writeUIntBE(record.accessedAt, 24, 6)
+  out.writeUIntBE(record.idleTimeout, 30, 6)
+  out.writeUIntBE(record.absoluteDeadline, 36, 6)
+  out.write(record.writer, 42, 'latin1')
+  out[50] = key.length
+  out[51] = owner.length
+  out.writeUInt16BE(cookieLength, 52)
+  let at = HEADER
+  at += out.write(key, at, 'latin1')
+  at += out.write(owner, at, 'latin1')
+  at += out.write(cookie, at, 'utf8')
+  attributes.copy(out, at)
+  out.writeUInt32BE(crc32(out.subarray(8)), 4)
+  return out
+}
+
+/**
+ * Reads a record and proves that it is whole and belongs under `key`. The attribute section is a copy, so `bytes` is
+ * not kept.
+ * @throws UnreadableRecordError with a reason.
+ */
+export function decodeRecord(bytes: Buffer, key: string): SessionRecord {
+  checkFrame(bytes)
+  const keyEnd = HEADER + (bytes[50] as number)
+  const ownerEnd = keyEnd + (bytes[51] as number)
+  const cookieEnd = ownerEnd + bytes.readUInt16BE(52)
+  if (cookieEnd > bytes.length) throw unreadable('layout', 'its parts are longer than the record')
+  const found = bytes.toString('latin1', HEADER, keyEnd)
+  if (found !== key) throw unreadable('key', `it belongs to ${JSON.stringify(found)}, not to ${JSON.stringify(key)}`)
+  const kind = bytes[3]
+  if (kind !== 0 && kind !== 1) throw unreadable('layout', `unknown kind ${kind}`)
+  const attributes = Buffer.from(bytes.subarray(cookieEnd))
+  decodeSection(attributes)
+  return {
+    kind: kind === 0 ? 'session' : 'tombstone',
+    key: found,
+    version: bytes.readUIntBE(12, 6),
+    createdAt: bytes.readUIntBE(18, 6),
+    accessedAt: bytes.readUIntBE(24, 6),
+    idleTimeout: bytes.readUIntBE(30, 6),
+    absoluteDeadline: bytes.readUIntBE(36, 6),
+    writer: bytes.toString('latin1', 42, 42 + WRITER_LENGTH),
+    owner: bytes.toString('latin1', keyEnd, ownerEnd),
+    cookie: bytes.toString('utf8', ownerEnd, cookieEnd),
+    attributes,
+  }
+}
+
+function checkFrame(bytes: Buffer): void {
+  if (bytes.length < HEADER) throw unreadable('truncated', `${bytes.length} bytes are less than a header`)
+  if (bytes[0] !== MAGIC_H || bytes[1] !== MAGIC_F) throw unreadable('magic', 'it does not begin as a record does')
+  if (bytes[2] !== FORMAT) throw unreadable('format', `format ${bytes[2]} is not known, only ${FORMAT}`)
+  const length = bytes.readUInt32BE(8)
+  if (length !== bytes.length) throw unreadable('truncated', `${bytes.length} of ${length} bytes`)
+  if (crc32(bytes.subarray(8)) !== bytes.readUInt32BE(4)) throw unreadable('checksum', 'its checksum does not match')
+}
+
+/** Packs attributes into a section of its own memory. Names must be storable. */
+export function encodeSection(attributes: Iterable<EncodedAttribute>): AttributeSection {
+  const list = [...attributes]
+  const codecs = [...new Set(list.map((attribute) => attribute.codec))]
+  const out = Buffer.allocUnsafeSlow(sectionLength(list, codecs))
+  let at = 0
+  out[at++] = codecs.length
+  for (const codec of codecs) {
+    out[at++] = codec.length
+    at += out.write(codec, at, 'latin1')
+  }
+  at = out.writeUInt32BE(list.length, at)
+  for (const { name, codec, bytes } of list) {
+    const nameLength = out.write(name, at + 7, 'utf8')
+    out.writeUInt16BE(nameLength, at)
+    out[at + 2] = codecs.indexOf(codec)
+    out.writeUInt32BE(bytes.length, at + 3)
+    at += 7 + nameLength
+  }
+  for (const { bytes } of list) {
+    out.set(bytes, at)
+    at += bytes.length
+  }
+  return out
+}
+
+function sectionLength(list: readonly EncodedAttribute[], codecs: readonly string[]): number {
+  let length = 5
+  for (const codec of codecs) length += 1 + codec.length
+  for (const { name, bytes } of list) length += 7 + Buffer.byteLength(name) + bytes.length
+  return length
+}
+
+/**
+ * The attributes of a section, as slices of it.
+ * @throws UnreadableRecordError when the section's lengths don't fit.
+ */
+export function decodeSection(section: AttributeSection): EncodedAttribute[] {
+  const reader = new SectionReader(section)
+  const codecs: string[] = []
+  for (let left = reader.uint8(); left > 0; left--) codecs.push(reader.latin1(reader.uint8()))
+  const count = reader.uint32()
+  if (count > MAX_ATTRIBUTES) throw unreadable('layout', `${count} attributes`)
+  const list: EncodedAttribute[] = []
+  const lengths: number[] = []
+  for (let i = 0; i < count; i++) {
+    const nameLength = reader.uint16()
+    const codec = codecs[reader.uint8()]
+    lengths.push(reader.uint32())
+    const name = reader.utf8(nameLength)
+    if (codec === undefined) throw unreadable('layout', `attribute ${JSON.stringify(name)} names no codec`)
+    list.push({ name, codec, bytes: section })
+  }
+  list.forEach((attribute, i) => {
+    attribute.bytes = reader.slice(lengths[i] as number)
+  })
+  reader.end()
+  return list
+}
+
+class SectionReader {
+  private at = 0
+  private readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  uint8(): number {
+    return this.bytes.readUInt8(this.advance(1))
+  }
+
+  uint16(): number {
+    return this.bytes.readUInt16BE(this.advance(2))
+  }
+
+  uint32(): number {
+    return this.bytes.readUInt32BE(this.advance(4))
+  }
+
+  latin1(length: number): string {
+    const from = this.advance(length)
+    return this.bytes.toString('latin1', from, from + length)
+  }
+
+  utf8(length: number): string {
+    const from = this.advance(length)
+    return this.bytes.toString('utf8', from, from + length)
+  }
+
+  slice(length: number): Buffer {
+    const from = this.advance(length)
+    return this.bytes.subarray(from, from + length)
+  }
+
+  end(): void {
+    if (this.at !== this.bytes.length) throw unreadable('layout', `${this.bytes.length - this.at} bytes too many`)
+  }
+
+  private advance(length: number): number {
+    const from = this.at
+    this.at += length
+    if (this.at > this.bytes.length) throw unreadable('layout', 'its attributes are longer than the record')
+    return from
+  }
+}
+
+function unreadable(reason: UnreadableRecordError['reason'], detail: string): UnreadableRecordError {
+  return new UnreadableRecordError(reason, `the stored record is unreadable: ${detail}`)
+}

@@ -1,0 +1,125 @@
+import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { HoldfastError } from '../errors.js'
+
+/*
+ * The text of a session id:   <token> [ "-" <node> ] [ "." <route> ]
+ *
+ *   token   <random> <mac>   both base64url with "-" written as "_", so that the first "-" ends the token
+ *   node    where the backup is, a hint
+ *   route   which server has the live session, a hint for load balancers: Apache reads what follows the first
+ *           dot, HAProxy and nginx idioms what follows the last, so there is exactly one
+ *
+ * Nothing outside this file looks into an id's text.
+ */
+
+const RANDOM_BYTES = 18
+const MAC_LENGTH = 24
+const MAX_ID_LENGTH = 300
+const MAX_RANDOM_LENGTH = 160
+const MAC_PURPOSE = 'holdfast session id 1:'
+
+const DASH = 45
+const DOT = 46
+const HINT = /^[A-Za-z0-9_]{1,64}$/
+const ROUTE = /^[A-Za-z0-9_-]{1,64}$/
+const TOKEN = /^[A-Za-z0-9_]+$/
+
+/** The three parts of an id. `node` and `route` are hints that anybody can write: believe configured values only. */
+export interface SessionIdParts {
+  token: string
+  node: string | undefined
+  route: string | undefined
+}
+
+/** Takes an id apart. `undefined`: not the text of an id. Says nothing of the token's MAC: that is `SessionTokens.verify`. */
+export function parseSessionId(text: string): SessionIdParts | undefined {
+  if (text.length > MAX_ID_LENGTH) return undefined
+  const dot = text.indexOf('.')
+  const body = dot === -1 ? text : text.slice(0, dot)
+  const dash = body.indexOf('-')
+  const token = dash === -1 ? body : body.slice(0, dash)
+  const node = dash === -1 ? undefined : body.slice(dash + 1)
+  const route = dot === -1 ? undefined : text.slice(dot + 1)
+  if (token.length <= MAC_LENGTH || !TOKEN.test(token)) return undefined
+  if (node !== undefined && !HINT.test(node)) return undefined
+  if (route !== undefined && !ROUTE.test(route)) return undefined
+  return { token, node, route }
+}
+
+/** The token part alone, without any check: the cheapest key for a look-up among tokens that are known to be good. */
+export function tokenOf(text: string): string {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === DASH || code === DOT) return text.slice(0, i)
+  }
+  return text
+}
+
+/** Whether two ids name the same route. */
+export function sameRoute(a: string, b: string): boolean {
+  return routePart(a) === routePart(b)
+}
+
+function routePart(text: string): string {
+  const dot = text.indexOf('.')
+  return dot === -1 ? '' : text.slice(dot + 1)
+}
+
+/** Puts an id together. The parts must be of the alphabets that `parseSessionId` takes. */
+export function formatSessionId(token: string, node: string | undefined, route: string | undefined): string {
+  const body = node === undefined ? token : `${token}-${node}`
+  return route === undefined ? body : `${body}.${route}`
+}
+
+/**
+ * A digest of the token, 43 characters: stable over relocation and takeover, and a dump of the storage does not
+ * hand out live ids.
+ */
+export function tokenDigest(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
+
+/**
+ * Issues and checks tokens: at least 128 random bits and an HMAC-SHA-256 over them, cut to 143 bits.
+ * Several secrets rotate: the first signs, all verify.
+ */
+export class SessionTokens {
+  private readonly keys: readonly KeyObject[]
+
+  constructor(secrets: readonly string[]) {
+    this.keys = secrets.map((secret) => createSecretKey(secret, 'utf8'))
+  }
+
+  /** A new token; with `text` (of an application's `genid`) around that instead of random bytes of our own. */
+  issue(text?: string): string {
+    const random = text === undefined ? urlSafe(randomBytes(RANDOM_BYTES)) : checkedText(text)
+    const key = this.keys[0]
+    if (key === undefined) throw new HoldfastError('HOLDFAST_CONFIG', 'no secret to sign session ids with')
+    return random + mac(key, random)
+  }
+
+  /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */
+  verify(token: string): boolean {
+    const random = token.slice(0, -MAC_LENGTH)
+    const given = Buffer.from(token.slice(-MAC_LENGTH), 'latin1')
+    if (given.length !== MAC_LENGTH) return false
+    return this.keys.some((key) => timingSafeEqual(given, Buffer.from(mac(key, random), 'latin1')))
+  }
+}
+
+function mac(key: KeyObject, random: string): string {
+  return urlSafe(createHmac('sha256', key).update(MAC_PURPOSE).update(random).digest()).slice(0, MAC_LENGTH)
+}
+
+function urlSafe(bytes: Buffer): string {
+  return bytes.toString('base64url').replaceAll('-', '_')
+}
+
+function checkedText(text: unknown): string {
+  const clean = typeof text === 'string' ? text.replaceAll('-', '_') : ''
+  if (clean.length <= MAX_RANDOM_LENGTH && TOKEN.test(clean)) return clean
+  throw new HoldfastError(
+    'HOLDFAST_CONFIG',
+    `genid must return 1 to ${MAX_RANDOM_LENGTH} characters of A-Z a-z 0-9 _ and -`,
+  )
+}

@@ -1,0 +1,105 @@
+/** The attributes of the session's cookie; durations in milliseconds. */
+export interface CookieAttributes {
+  path: string
+  domain: string | undefined
+  httpOnly: boolean
+  secure: boolean | 'auto'
+  sameSite: boolean | 'lax' | 'strict' | 'none' | 'auto'
+  maxAge: number | undefined
+  partitioned: boolean
+  priority: 'low' | 'medium' | 'high' | undefined
+}
+
+type Overrides = Partial<Record<keyof CookieAttributes, unknown>> & { expires?: string | null }
+
+/** `req.session.cookie`: the configured attributes, and what this session sets differently. */
+export class SessionCookie implements CookieAttributes {
+  path: string
+  domain: string | undefined
+  httpOnly: boolean
+  secure: boolean | 'auto'
+  sameSite: boolean | 'lax' | 'strict' | 'none' | 'auto'
+  partitioned: boolean
+  priority: 'low' | 'medium' | 'high' | undefined
+  /** Milliseconds that the cookie was given when its age was last set; `null`: until the browser closes. */
+  originalMaxAge: number | null
+  private expiry: Date | null
+  private readonly defaults: CookieAttributes
+
+  constructor(defaults: CookieAttributes, overrides = '') {
+    this.defaults = defaults
+    this.path = defaults.path
+    this.domain = defaults.domain
+    this.httpOnly = defaults.httpOnly
+    this.secure = defaults.secure
+    this.sameSite = defaults.sameSite
+    this.partitioned = defaults.partitioned
+    this.priority = defaults.priority
+    this.originalMaxAge = null
+    this.expiry = null
+    this.maxAge = defaults.maxAge
+    if (overrides !== '') this.apply(JSON.parse(overrides) as Overrides)
+    Object.defineProperties(this, { defaults: { enumerable: false }, expiry: { enumerable: false } })
+  }
+
+  /** When the browser drops the cookie; `null`: when it closes. */
+  get expires(): Date | null {
+    return this.expiry
+  }
+
+  set expires(date: Date | string | number | null | undefined) {
+    this.expiry = date === null || date === undefined || date === (false as unknown) ? null : new Date(date)
+    this.originalMaxAge = this.expiry === null ? null : this.expiry.getTime() - Date.now()
+  }
+
+  /** Milliseconds that are left; `undefined`: until the browser closes. */
+  get maxAge(): number | undefined {
+    return this.expiry === null ? undefined : this.expiry.getTime() - Date.now()
+  }
+
+  /** @throws TypeError for anything but a number, a Date, null or undefined. */
+  set maxAge(age: number | Date | null | undefined) {
+    if (age instanceof Date) {
+      this.expires = age
+      return
+    }
+    if (age !== null && age !== undefined && typeof age !== 'number') {
+      throw new TypeError('maxAge must be a number of milliseconds, a Date, or undefined')
+    }
+    this.expires = age === null || age === undefined ? null : Date.now() + age
+    this.originalMaxAge = age ?? null
+  }
+
+  /** Begins the cookie's age anew. */
+  resetMaxAge(): void {
+    const age = this.originalMaxAge
+    if (age === null) return
+    this.maxAge = age
+  }
+
+  get data(): Record<string, unknown> {
+    const { originalMaxAge, expires, secure, httpOnly, domain, path, sameSite, partitioned, priority } = this
+    return { originalMaxAge, partitioned, priority, expires, secure, httpOnly, domain, path, sameSite }
+  }
+
+  toJSON(): Record<string, unknown> {
+    return this.data
+  }
+
+  /** What differs from the configuration, as JSON for the stored record; empty: nothing. */
+  overrides(): string {
+    const changed: Record<string, unknown> = {}
+    for (const name of ['path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority'] as const) {
+      if (this[name] !== this.defaults[name]) changed[name] = this[name] ?? null
+    }
+    if (this.originalMaxAge !== (this.defaults.maxAge ?? null)) changed.maxAge = this.originalMaxAge
+    return Object.keys(changed).length === 0 ? '' : JSON.stringify(changed)
+  }
+
+  private apply(overrides: Overrides): void {
+    for (const name of ['path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority'] as const) {
+      if (name in overrides) Object.assign(this, { [name]: overrides[name] ?? undefined })
+    }
+    if ('maxAge' in overrides) this.maxAge = overrides.maxAge as number | null
+  }
+}

@@ -1,0 +1,235 @@
+import { inspect } from 'node:util'
+import { type Attribute, type AttributeRules, type Attributes, decodedValue } from './attributes.js'
+import type { SessionCookie } from './session-cookie.js'
+
+/** Attributes that an application keeps in its sessions: augment this interface to type `req.session`. */
+// biome-ignore lint/suspicious/noEmptyInterface: made to be augmented
+export interface SessionData {}
+
+/** Callback in Node's style; the error comes first. */
+export type Done = (error?: unknown) => void
+
+/** What stands behind a session object: one request's (or one job's) grip on a session. */
+export interface SessionHost {
+  /** The id as it stands in the cookie now. */
+  readonly id: string
+  readonly req: unknown
+  readonly cookie: SessionCookie
+  readonly rules: AttributeRules
+  /** `undefined`: there is no session yet, so there are no attributes. */
+  attributesToRead(): Attributes | undefined
+  /** Makes the session when there is none yet. @throws TooManySessionsError */
+  attributesToWrite(): Attributes
+  /** A value that can be changed inside was given to the application. */
+  handOut(attribute: Attribute): void
+  /** An attribute's stored bytes can't be read. */
+  unreadable(attribute: Attribute, error: unknown): void
+  save(): Promise<void>
+  reload(): Promise<void>
+  destroy(): Promise<void>
+  regenerate(options: RegenerateOptions): Promise<void>
+  touch(): void
+}
+
+export interface RegenerateOptions {
+  /** Keep the attributes under the new id. Default false. */
+  keep?: boolean
+}
+
+const HOST = Symbol('session host')
+
+/** Names that mean something on a session object itself; stored attributes of these names are not visible. */
+const reserved: ReadonlySet<string> = new Set([
+  'id',
+  'req',
+  'cookie',
+  'save',
+  'reload',
+  'destroy',
+  'regenerate',
+  'touch',
+  'resetMaxAge',
+  '__proto__',
+])
+
+/**
+ * `req.session`. Attributes are plain properties; the methods stand on the prototype and take a callback or return
+ * a promise. Made by `createSession`.
+ */
+export class Session {
+  readonly [HOST]: SessionHost
+
+  constructor(host: SessionHost) {
+    this[HOST] = host
+  }
+
+  /** The session's id, as it stands in the cookie. */
+  get id(): string {
+    return this[HOST].id
+  }
+
+  get req(): unknown {
+    return this[HOST].req
+  }
+
+  get cookie(): SessionCookie {
+    return this[HOST].cookie
+  }
+
+  /**
+   * Stores the session now instead of at the end of the response. Resolves when a storage node has it, or after
+   * `backup.timeout`: from then on it is kept in memory and stored in the background.
+   */
+  save(): Promise<void>
+  save(done: Done): this
+  save(done?: Done): this | Promise<void> {
+    return settle(this, this[HOST].save(), done)
+  }
+
+  /** Reads the session anew from the server's memory or the storage, dropping changes that were not saved. @throws SessionGoneError */
+  reload(): Promise<void>
+  reload(done: Done): this
+  reload(done?: Done): this | Promise<void> {
+    return settle(this, this[HOST].reload(), done)
+  }
+
+  /** Ends the session everywhere; waits for the storage's answer. */
+  destroy(): Promise<void>
+  destroy(done: Done): this
+  destroy(done?: Done): this | Promise<void> {
+    return settle(this, this[HOST].destroy(), done)
+  }
+
+  /** Ends the session everywhere and begins a new one with a new id; waits for the storage's answer. */
+  regenerate(options?: RegenerateOptions): Promise<void>
+  regenerate(done: Done): this
+  regenerate(options: RegenerateOptions, done: Done): this
+  regenerate(first?: RegenerateOptions | Done, second?: Done): this | Promise<void> {
+    const options = typeof first === 'object' ? first : {}
+    const done = typeof first === 'function' ? first : second
+    return settle(this, this[HOST].regenerate(options), done)
+  }
+
+  /** Counts as a use of the session now. */
+  touch(): this {
+    this[HOST].touch()
+    return this
+  }
+
+  /** Begins the cookie's age anew. */
+  resetMaxAge(): this {
+    this[HOST].cookie.resetMaxAge()
+    return this
+  }
+
+  [inspect.custom](): unknown {
+    return { ...this }
+  }
+}
+
+/** The attributes of type `T` beside the methods. */
+export type SessionWith<T> = Session & Partial<T>
+
+/** A session object over `host`, which behaves as a plain object whose own properties are the attributes. */
+export function createSession(host: SessionHost): Session & Partial<SessionData> {
+  return new Proxy(new Session(host), handler)
+}
+
+/** The host behind a session object that `createSession` made. */
+export function hostOf(session: Session): SessionHost {
+  return session[HOST]
+}
+
+function settle(session: Session, work: Promise<void>, done: Done | undefined) {
+  if (typeof done !== 'function') return work
+  work.then(() => done(), done)
+  return session as never
+}
+
+function isAttributeName(name: string | symbol): name is string {
+  return typeof name === 'string' && !reserved.has(name)
+}
+
+function read(host: SessionHost, attribute: Attribute): unknown {
+  let value: unknown
+  try {
+    value = decodedValue(attribute, host.rules)
+  } catch (error) {
+    host.unreadable(attribute, error)
+    return undefined
+  }
+  if ((typeof value === 'object' && value !== null) || typeof value === 'function') host.handOut(attribute)
+  return value
+}
+
+/* One handler for all sessions: it finds the session through the target. */
+const handler: ProxyHandler<Session> = {
+  get(target, name, receiver) {
+    if (!isAttributeName(name)) return Reflect.get(target, name, receiver)
+    const host = target[HOST]
+    const attribute = host.attributesToRead()?.get(name)
+    if (attribute !== undefined) return read(host, attribute)
+    return Reflect.get(target, name, receiver)
+  },
+
+  set(target, name, value) {
+    if (name === 'cookie') {
+      if (typeof value === 'object' && value !== null) copyCookie(target[HOST].cookie, value)
+      return true
+    }
+    if (name === '__proto__' || name === 'id' || name === 'req') return true
+    if (!isAttributeName(name)) return Reflect.set(target, name, value)
+    const host = target[HOST]
+    const attribute = host.attributesToWrite().set(name, value)
+    if (typeof value === 'object' && value !== null) host.handOut(attribute)
+    return true
+  },
+
+  has(target, name) {
+    if (isAttributeName(name) && target[HOST].attributesToRead()?.has(name)) return true
+    return Reflect.has(target, name)
+  },
+
+  deleteProperty(target, name) {
+    if (isAttributeName(name) && target[HOST].attributesToRead()?.has(name)) {
+      target[HOST].attributesToWrite().delete(name)
+      return true
+    }
+    return Reflect.deleteProperty(target, name)
+  },
+
+  ownKeys(target) {
+    const names = target[HOST].attributesToRead()?.names() ?? []
+    const own = Reflect.ownKeys(target).filter((name) => name !== HOST)
+    return ['cookie', ...names.filter((name) => !reserved.has(name)), ...own]
+  },
+
+  getOwnPropertyDescriptor(target, name) {
+    if (name === 'cookie') {
+      return { value: target[HOST].cookie, enumerable: true, configurable: true, writable: true }
+    }
+    if (!isAttributeName(name)) return Reflect.getOwnPropertyDescriptor(target, name)
+    const host = target[HOST]
+    const attribute = host.attributesToRead()?.get(name)
+    if (attribute === undefined) return Reflect.getOwnPropertyDescriptor(target, name)
+    return { value: read(host, attribute), enumerable: true, configurable: true, writable: true }
+  },
+
+  defineProperty(target, name, descriptor) {
+    if (!isAttributeName(name)) return Reflect.defineProperty(target, name, descriptor)
+    if (descriptor.get !== undefined || descriptor.set !== undefined) return false
+    target[HOST].attributesToWrite().set(name, descriptor.value)
+    return true
+  },
+
+  setPrototypeOf: () => false,
+  preventExtensions: () => false,
+}
+
+/* `session.cookie = {…}`, as when one session's properties are copied to another: the settings count, not the object. */
+function copyCookie(cookie: SessionCookie, from: Partial<SessionCookie>): void {
+  const { path, domain, httpOnly, secure, sameSite, partitioned, priority } = from
+  const given = { path, domain, httpOnly, secure, sameSite, partitioned, priority }
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) Object.assign(cookie, { [name]: value })
+  if (from.originalMaxAge !== undefined) cookie.maxAge = from.originalMaxAge
+}

@@ -1,0 +1,100 @@
+import { durationBounds, Histogram, type HistogramSnapshot, sizeBounds } from './histogram.js'
+
+/** Every counter with its meaning; in brackets the figure of memcached-session-manager that it stands for. */
+export const counterMeanings = {
+  requestsIgnored: 'requests that the ignore pattern or the cookie path left without a session',
+  requestsWithSession: 'requests that came with the id of a session that was found (NumRequestsWithSession)',
+  requestsWithoutSession: 'requests without an id, or with one that leads nowhere (NumRequestsWithoutSession)',
+  requestsWithoutAccess: 'requests that did not use the session (NumNoSessionAccess, NumNoAttributesAccess)',
+  requestsWithoutChange: 'requests that used the session and changed nothing (NumNoSessionModification)',
+  requestsWithChange: 'requests that changed the session',
+  localHits: 'requests answered from this server’s memory without any storage operation',
+  invalidIds: 'ids that are malformed or were not issued under our secret',
+  unknownIds: 'ids of ours whose session is in no storage node',
+  sessionsCreated: 'sessions that were created here',
+  sessionsDestroyed: 'sessions that were destroyed here',
+  sessionsExpired: 'sessions that expired here',
+  sessionsRejected: 'new sessions refused because of maxActiveSessions',
+  sessionsReleased: 'local copies let go because another server owns the session or it was ended elsewhere',
+  takeovers: 'sessions taken over from another server (NumTomcatFailover)',
+  relocations: 'sessions whose backup moved to another storage node (NumMemcachedFailover)',
+  restores: 'backups written again because the node had lost them',
+  verifications: 'local copies compared with the stored record',
+  verificationTimeouts: 'verifications that the request did not wait for to the end',
+  backupsStored: 'backups that a storage node acknowledged',
+  backupFailures: 'backups that were given up, at least for now (NumBackupFailures)',
+  backupRetries: 'backup attempts after the first',
+  backupsRefused: 'writes refused by the fence',
+  backupTimeouts: 'responses that did not wait for their backup to the end (sync mode, explicit save)',
+  backPressureWaits: 'responses held back because the write-behind queue was full',
+  backPressureTimeouts: 'held-back responses that went on before the queue had room',
+  handovers: 'pending changes given to the new owner after losing a session',
+  mergedAttributes: 'attributes merged on top of a newer record',
+  yieldedAttributes: 'changed attributes that yielded to a newer record',
+  unserializableAttributes: 'attributes that could not be serialised',
+  unreadableRecords: 'stored records that could not be read',
+  oversizedSessions: 'sessions too large for their storage node',
+  tombstonesPending: 'ended sessions whose tombstone could not be written at once',
+  duplicateCookies: 'requests with more than one cookie of our name',
+  nodeFailures: 'times that a storage node went down',
+  nodeRecoveries: 'times that a storage node came back',
+} as const
+
+export type CounterName = keyof typeof counterMeanings
+
+/** Durations in milliseconds, sizes in bytes. */
+export const histogramMeanings = {
+  effectiveBackup: 'time that a response waited for its backup (EffectiveBackup)',
+  backup: 'time from the change to its acknowledgement (Backup)',
+  serialization: 'time to turn changed attributes into bytes (AttributesSerialization)',
+  deserialization: 'time to read a stored record (SessionDeserialization)',
+  storageUpdate: 'time of one write to a storage node (MemcachedUpdate)',
+  load: 'time to load a session that is not in memory (SessionsLoadedFromMemcached)',
+  delete: 'time to end a session in the storage (SessionsDeletedFromMemcached)',
+  recordSize: 'bytes of a stored record (CachedDataSize)',
+} as const
+
+export type HistogramName = keyof typeof histogramMeanings
+
+export interface StatisticsSnapshot {
+  counters: Record<CounterName, number>
+  histograms: Record<HistogramName, HistogramSnapshot>
+}
+
+/** All figures of one manager. Switched off, nothing is counted and reading goes on to work. */
+export class Statistics {
+  enabled: boolean
+  readonly counters: Record<CounterName, number>
+  private readonly histograms: Record<HistogramName, Histogram>
+
+  constructor(enabled = true) {
+    this.enabled = enabled
+    this.counters = zeroes()
+    const names = Object.keys(histogramMeanings) as HistogramName[]
+    this.histograms = Object.fromEntries(
+      names.map((name) => [name, new Histogram(name === 'recordSize' ? sizeBounds : durationBounds)]),
+    ) as Record<HistogramName, Histogram>
+  }
+
+  count(name: CounterName, amount = 1): void {
+    if (this.enabled) this.counters[name] += amount
+  }
+
+  record(name: HistogramName, value: number): void {
+    if (this.enabled) this.histograms[name].record(value)
+  }
+
+  snapshot(): StatisticsSnapshot {
+    const entries = Object.entries(this.histograms).map(([name, histogram]) => [name, histogram.snapshot()])
+    return { counters: { ...this.counters }, histograms: Object.fromEntries(entries) }
+  }
+
+  reset(): void {
+    Object.assign(this.counters, zeroes())
+    for (const histogram of Object.values(this.histograms)) histogram.reset()
+  }
+}
+
+function zeroes(): Record<CounterName, number> {
+  return Object.fromEntries(Object.keys(counterMeanings).map((name) => [name, 0])) as Record<CounterName, number>
+}
