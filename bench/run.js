@@ -1,0 +1,19 @@
+// Built-in modules only up to the last line: the packages may not be installed yet.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+function installPackages() {
+  console.error('bench: installing its packages (once)')
+  const { status } = spawnSync('npm', ['ci'], { cwd: here, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) {
+    console.error('bench: npm ci failed')
+    process.exit(1)
+  }
+}
+
+// npm writes this file last, so that a broken installation is not taken for a good one.
+if (!existsSync(`${here}node_modules/.package-lock.json`)) installPackages()
+await import('./src/main.js')

@@ -1,0 +1,9 @@
+import session from 'express-session'
+
+export async function createSubject() {
+  return {
+    middleware: session({ secret: 'bench', resave: false, saveUninitialized: false, store: new session.MemoryStore() }),
+    settle: async () => {},
+    close: async () => {},
+  }
+}

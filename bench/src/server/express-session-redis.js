@@ -1,0 +1,20 @@
+import { RedisStore } from 'connect-redis'
+import session from 'express-session'
+import { createClient } from 'redis'
+
+/** @param {{ storagePort: number }} settings */
+export async function createSubject({ storagePort }) {
+  const client = createClient({ socket: { host: '127.0.0.1', port: storagePort } })
+  client.on('error', (error) => console.error(error))
+  await client.connect()
+  return {
+    middleware: session({
+      secret: 'bench',
+      resave: false,
+      saveUninitialized: false,
+      store: new RedisStore({ client }),
+    }),
+    settle: async () => {},
+    close: () => client.close(),
+  }
+}

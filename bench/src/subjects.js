@@ -1,0 +1,24 @@
+/**
+ * @typedef {object} Subject
+ * @property {string} name also the name of its module in `server/`
+ * @property {boolean} keepsSessions
+ * @property {'redis' | 'memcached'} [storage]
+ * @property {boolean} [isHoldfast] the targets are for it
+ */
+
+/** What everything is measured from. */
+export const BASE = 'bare'
+
+/** What the shares are shares of. */
+export const REFERENCE = 'express-session-redis'
+
+/** What the memory figures are shares of. */
+export const MEMORY_REFERENCE = 'express-session-memory'
+
+/** In the order in which a round runs them. @type {readonly Subject[]} */
+export const subjects = [
+  { name: BASE, keepsSessions: false },
+  { name: MEMORY_REFERENCE, keepsSessions: true },
+  { name: REFERENCE, keepsSessions: true, storage: 'redis' },
+  { name: 'holdfast-sticky', keepsSessions: true, storage: 'memcached', isHoldfast: true },
+]

@@ -1,0 +1,82 @@
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import type { Reply } from './memcached-protocol.js'
+import type { NodeAddress } from './node-address.js'
+
+/** What we use of a memjs server object: one socket and the tables of its callbacks. */
+export interface MemjsServer {
+  username: string | undefined
+  password: string | undefined
+  responseBuffer: Buffer
+  _socket: Socket | undefined
+  respond(reply: Reply): void
+  responseHandler(chunk: Buffer): void
+  saslAuth(): void
+  sock(sasl: boolean, go: (socket: Socket) => void): void
+  error(error: unknown): void
+}
+
+/** What we use of a memjs client: the request layer below its public commands, which carries CAS and get-and-touch. */
+export interface MemjsClient {
+  perform(key: string, request: Buffer, seq: number, callback: MemjsCallback, retries: number): void
+}
+
+/** memjs passes an error, or a plain text when the authentication failed. */
+export type MemjsCallback = (error: unknown, reply: Reply) => void
+
+interface Memjs {
+  Server: new (
+    host: string,
+    port: number,
+    username: string | undefined,
+    password: string | undefined,
+    options: object,
+  ) => MemjsServer
+  Client: new (servers: MemjsServer[], options: object) => MemjsClient
+}
+
+/** memjs' own time-out is an idle timer that steady traffic re-arms: set so far away that it never plays a part. In seconds. */
+const memjsTimeout = 1_000_000
+
+const keepAlive = { keepAlive: true, keepAliveDelay: 30 }
+
+let loaded: Memjs | undefined
+
+/** Loads memjs at first use: who has no memcached doesn't pay for it. */
+function loadMemjs(): Memjs {
+  loaded ??= createRequire(import.meta.url)('memjs') as Memjs
+  return loaded
+}
+
+/**
+ * A memjs client with one server, that retries nothing, fails over to nowhere and prints nothing.
+ * The parts are put together by hand because memjs' own reading of an address doesn't know IPv6.
+ */
+export function createMemjsClient(address: NodeAddress): { server: MemjsServer; client: MemjsClient } {
+  const { Server, Client } = loadMemjs()
+  const options = { timeout: memjsTimeout, conntimeout: memjsTimeout, ...keepAlive }
+  const server = new Server(address.host, address.port, undefined, undefined, options)
+  // Set afterwards: the constructor would take credentials from the environment where there are none.
+  server.username = address.username
+  server.password = address.password
+  const client = new Client([server], { retries: 1, failover: false, logger: { log: ignore } })
+  return { server, client }
+}
+
+/**
+ * Takes a client out of service: its socket goes, nothing that arrives late reaches anybody, and no path in memjs
+ * can open another socket (a late reply to a login would).
+ */
+export function discardMemjsServer(server: MemjsServer): void {
+  const socket = server._socket
+  server.respond = ignore
+  server.responseHandler = ignore
+  server.sock = ignore
+  server.responseBuffer = Buffer.alloc(0)
+  // A reset, not an orderly end: what the system has not sent yet must not be applied after we gave it up.
+  if (socket !== undefined && !socket.connecting && !socket.destroyed) socket.resetAndDestroy()
+  // memjs' own way to clear its tables; its close handler throws when they are left half-way.
+  server.error(new Error('discarded'))
+}
+
+function ignore(): void {}

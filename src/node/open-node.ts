@@ -1,0 +1,18 @@
+import type { Clock } from '../clock.js'
+import { createMemcachedNode } from './memcached-node.js'
+import { createMemoryNode } from './memory-node.js'
+import type { NodeAddress } from './node-address.js'
+import type { StorageNode } from './storage-node.js'
+
+export interface OpenNodeOptions {
+  /** Milliseconds that one operation may take. Default: 1000. */
+  operationTimeout?: number
+  clock?: Clock
+}
+
+/** The storage node for an address. Nothing is connected before the first operation. */
+export function openNode(address: NodeAddress, options: OpenNodeOptions = {}): StorageNode {
+  const common = { id: address.id, ...(options.clock === undefined ? {} : { clock: options.clock }) }
+  if (address.scheme === 'memory') return createMemoryNode(common)
+  return createMemcachedNode({ ...common, address, operationTimeout: options.operationTimeout ?? 1000 })
+}

@@ -1,0 +1,100 @@
+import type { Reply } from './memcached-protocol.js'
+
+/** An operation that was sent and waits for its reply. */
+export interface PendingOperation {
+  readonly opaque: number
+  readonly opcode: number
+  readonly bytes: number
+  readonly read: (reply: Reply, generation: number) => unknown
+  readonly resolve: (result: never) => void
+  readonly reject: (error: Error) => void
+  /** On the clock of `performance.now()`; set by the queue. */
+  deadline: number
+  next: PendingOperation | undefined
+}
+
+/**
+ * The operations of one connection in the order in which they were sent, which is the order of their replies.
+ *
+ * All have the same time-out, so only the oldest needs watching: one timer serves them all, and nothing is armed or
+ * cleared an operation. The timer holds the process only while something is pending: without it a process with nothing
+ * else to do would exit silently in the middle of an operation.
+ */
+export class PendingOperations {
+  readonly #timeout: number
+  readonly #onOverdue: () => void
+  #head: PendingOperation | undefined
+  #tail: PendingOperation | undefined
+  #timer: NodeJS.Timeout | undefined
+  #grace: NodeJS.Immediate | undefined
+  size = 0
+  bytes = 0
+
+  /**
+   * @param timeout milliseconds
+   * @param onOverdue called when the oldest operation has waited for longer than that
+   */
+  constructor(timeout: number, onOverdue: () => void) {
+    this.#timeout = timeout
+    this.#onOverdue = onOverdue
+  }
+
+  get oldest(): PendingOperation | undefined {
+    return this.#head
+  }
+
+  push(operation: PendingOperation): void {
+    operation.deadline = performance.now() + this.#timeout
+    if (this.#tail === undefined) this.#head = operation
+    else this.#tail.next = operation
+    this.#tail = operation
+    this.size += 1
+    this.bytes += operation.bytes
+    if (this.size === 1) this.#watch()
+  }
+
+  shift(): void {
+    const operation = this.#head
+    if (operation === undefined) return
+    this.#head = operation.next
+    if (this.#head === undefined) this.#tail = undefined
+    this.size -= 1
+    this.bytes -= operation.bytes
+    if (this.size === 0) this.#timer?.unref()
+  }
+
+  /** Rejects what is pending and stops the timer. */
+  end(error: Error): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#grace)
+    let operation = this.#head
+    this.#head = this.#tail = undefined
+    this.size = this.bytes = 0
+    for (; operation !== undefined; operation = operation.next) operation.reject(error)
+  }
+
+  #watch(): void {
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#tick, this.#timeout)
+    else this.#timer.ref()
+  }
+
+  readonly #tick = (): void => {
+    const oldest = this.#head
+    if (oldest === undefined) {
+      this.#timer = undefined
+      return
+    }
+    const left = oldest.deadline - performance.now()
+    if (left > 0) this.#timer = setTimeout(this.#tick, Math.ceil(left))
+    else this.#grace = setImmediate(this.#decide, oldest)
+  }
+
+  /**
+   * Timers run before sockets are read. When this process itself was busy for longer than the time-out, the reply may
+   * have arrived in time: what has arrived is read first, and the time-out stands only if that brought nothing.
+   */
+  readonly #decide = (overdue: PendingOperation): void => {
+    if (this.#head === overdue) this.#onOverdue()
+    else this.#tick()
+  }
+}

@@ -1,0 +1,57 @@
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { canInstallWithApt, installWithApt } from './apt-install.js'
+import { hasContainerEngine } from './container-engine.js'
+import type { ServerProgram } from './server-binaries.js'
+
+/** A program of this machine, or an image for the container engine. */
+export type FoundServer = { kind: 'program'; path: string } | { kind: 'image'; image: string }
+
+/**
+ * Finds a server program: on the PATH, else as an image where a container engine answers, else by installing it with
+ * apt (Debian, as root). Looks afresh until something was found.
+ *
+ * @throws Error that says what to install: a test on a real server is never skipped silently
+ */
+export async function findServer(server: ServerProgram): Promise<FoundServer> {
+  const path = await findOnPath(server.name)
+  if (path !== undefined) return { kind: 'program', path }
+  if (await hasContainerEngine()) return { kind: 'image', image: server.image }
+  return { kind: 'program', path: await install(server) }
+}
+
+async function install(server: ServerProgram): Promise<string> {
+  let cause: unknown
+  if (await canInstallWithApt()) {
+    try {
+      await installWithApt(server.debianPackage)
+      const path = await findOnPath(server.name)
+      if (path !== undefined) return path
+    } catch (error) {
+      cause = error
+    }
+  }
+  const reason = cause instanceof Error ? ` (installing it with apt failed: ${cause.message})` : ''
+  throw new Error(
+    `${server.name} is needed: install it so that it is on the PATH (Debian, Ubuntu: apt-get install ` +
+      `${server.debianPackage}; macOS: brew install ${server.name.replace('-server', '')}), or start Docker${reason}`,
+    { cause },
+  )
+}
+
+/** Servers often live in the sbin folders, which not every PATH has. */
+async function findOnPath(name: string): Promise<string | undefined> {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin']
+  for (const folder of folders) {
+    const path = join(folder, name)
+    if (folder !== '' && (await isExecutable(path))) return path
+  }
+  return undefined
+}
+
+function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { check } from '../../src/cli/check.js'
+import { probeNode } from '../../src/cli/probe-node.js'
+import { parseNodeAddress } from '../../src/node/node-address.js'
+import { openNode } from '../../src/node/open-node.js'
+import type { StorageNode } from '../../src/node/storage-node.js'
+import { freePort } from '../../src/testing/free-port.js'
+import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
+
+const secret = 'a-secret-of-the-tests-0123456789'
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-check-'))
+
+let server: TestMemcached
+let closedPort: number
+
+beforeAll(async () => {
+  server = await startMemcached()
+  closedPort = await freePort()
+})
+
+afterAll(async () => {
+  await server.close()
+  rmSync(folder, { recursive: true })
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+async function run(...args: string[]) {
+  let stdout = ''
+  let stderr = ''
+  const code = await check(args, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+  })
+  return { code, stdout, stderr }
+}
+
+function config(keys: object): string {
+  const path = join(folder, 'config.json')
+  writeFileSync(path, JSON.stringify({ secret, ...keys }))
+  return path
+}
+
+function live(): string {
+  return `memcached://${server.host}:${server.port}`
+}
+
+describe('holdfast check', () => {
+  it('ends with 0 when the configuration can be used and every node works', async () => {
+    const { code, stdout, stderr } = await run(config({ route: 'app1', nodes: `n1:${live()} n2:memory://` }))
+    expect(stdout).toMatch(/n1 +memcached:\/\/\S+ +answers +ping [\d.]+ms, put [\d.]+ms, get [\d.]+ms, delete [\d.]+ms/)
+    expect(stdout).toMatch(/n2 +memory:\/\/ +answers/)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  it('prints the effective settings without secrets', async () => {
+    const nodes = `n1:memcached://user:p4ssw0rd@127.0.0.1:${closedPort}`
+    const { stdout, stderr } = await run(config({ nodes, idleTimeout: '1h' }))
+    expect(stdout).toMatch(/idleTimeout +1h\n/)
+    expect(stdout).toMatch(/backup\.mode +async\n/)
+    expect(stdout).toMatch(/secret +\[redacted\]/)
+    expect(stdout + stderr).not.toMatch(/p4ssw0rd|a-secret/)
+  })
+
+  it('says what is probably not meant', async () => {
+    const { stdout } = await run(config({ nodes: live() }))
+    expect(stdout).toContain('Note: route is not set')
+  })
+
+  it('ends with 1 and lists every problem when the configuration can not be used', async () => {
+    const { code, stdout, stderr } = await run(config({ route: 'a b', trustFor: 'soon', nodes: live() }))
+    expect(code).toBe(1)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch(/route: got "a b", expected .*\n {2}trustFor: got "soon", expected/)
+  })
+
+  it('ends with 1 when there is no configuration', async () => {
+    vi.spyOn(process, 'cwd').mockReturnValue(folder)
+    rmSync(join(folder, 'config.json'), { force: true })
+    const { code, stderr } = await run()
+    expect(code).toBe(1)
+    expect(stderr).toContain('holdfast.config')
+  })
+
+  it('ends with 2 when a node does not answer, and still asks the others', async () => {
+    const nodes = `n1:${live()} n2:127.0.0.1:${closedPort}`
+    const { code, stdout } = await run(config({ nodes }))
+    expect(code).toBe(2)
+    expect(stdout).toMatch(/n1 .* answers/)
+    expect(stdout).toMatch(/n2 .* no answer +\S/)
+  })
+
+  it('ends with 2 within the operation timeout when a node hangs', async () => {
+    await server.suspend()
+    try {
+      const { code, stdout } = await run(config({ nodes: `n1:${live()}`, operationTimeout: '100ms' }))
+      expect(code).toBe(2)
+      expect(stdout).toMatch(/n1 .* no answer/)
+    } finally {
+      await server.resume()
+    }
+  })
+
+  it("does not blame the server's own embedded node for not running yet", async () => {
+    const own = `127.0.0.1:${closedPort}`
+    const { code, stdout } = await run(config({ nodes: `n1:embedded://${own} n2:${live()}`, embed: own }))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/n1 .* not started/)
+  })
+
+  it('leaves nothing behind in the node', async () => {
+    await run(config({ nodes: `n1:${live()}` }))
+    expect((await server.stats()).curr_items).toBe('0')
+  })
+
+  it('tells how it is used', async () => {
+    expect(await run('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('holdfast check [file]') })
+    expect(await run('a.yaml', 'b.yaml')).toMatchObject({ code: 1, stderr: expect.stringContaining('Usage') })
+    expect(await run('--verbose')).toMatchObject({ code: 1, stderr: expect.stringContaining('Usage') })
+  })
+})
+
+describe('the probe of a node', () => {
+  it('fails when a node forgets what it acknowledged', async () => {
+    const node = openNode(parseNodeAddress('memory://'))
+    const forgetful: StorageNode = {
+      id: node.id,
+      address: node.address,
+      maxValueBytes: node.maxValueBytes,
+      connections: 0,
+      get: async () => undefined,
+      put: (...args) => node.put(...args),
+      touch: (...args) => node.touch(...args),
+      delete: (...args) => node.delete(...args),
+      ping: () => node.ping(),
+      close: () => node.close(),
+    }
+    await expect(probeNode(forgetful, 'p:')).rejects.toThrow('did not give back')
+    await node.close()
+  })
+})

@@ -1,0 +1,137 @@
+import { createServer } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { until } from '../../../src/cli/demo/within.js'
+import { holdfast, type RunningCommand } from '../built-command.js'
+import { listen, portOf } from './listening.js'
+
+const started: RunningCommand[] = []
+afterEach(async () => {
+  for (const { child, ended } of started.splice(0)) {
+    child.kill('SIGTERM')
+    await ended
+  }
+})
+
+function demo(...args: string[]): RunningCommand {
+  const command = holdfast(['demo', ...args])
+  started.push(command)
+  return command
+}
+
+async function addressOf(command: RunningCommand): Promise<string> {
+  await until('the shop is open', 30_000, () => command.stdout().includes('The shop is open'))
+  return /http:\S+/.exec(command.stdout())?.[0] ?? ''
+}
+
+/** A visitor with a cookie, who expects every answer to be a good one. */
+class Browser {
+  readonly #address: string
+  #cookie = ''
+
+  constructor(address: string) {
+    this.#address = address
+  }
+
+  get(path: string) {
+    return this.#send(path, { method: 'GET' })
+  }
+
+  post(path: string, body: unknown = {}) {
+    const headers = { 'content-type': 'application/json', origin: new URL(this.#address).origin }
+    return this.#send(path, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the tests say what they expect
+  async #send(path: string, init: RequestInit): Promise<any> {
+    const headers = { ...init.headers, cookie: this.#cookie }
+    const answer = await fetch(`${this.#address}${path}`, { ...init, headers })
+    const [cookie] = answer.headers.getSetCookie()
+    if (cookie !== undefined) this.#cookie = cookie.split(';', 1)[0] ?? ''
+    expect(answer.ok, path).toBe(true)
+    return await answer.json()
+  }
+}
+
+function pidsIn(log: string): number[] {
+  return [...log.matchAll(/ started +pid=(\d+)/g)].map((match) => Number(match[1]))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('holdfast demo', () => {
+  it.each([
+    ['embedded storage nodes', ['--embedded']],
+    ['the storage that this machine has', []],
+  ])('tells a story in which no session and no request is lost, with %s', { timeout: 130_000 }, async (_, storage) => {
+    const { code, stdout } = await demo('--script', ...storage).ended
+    expect(stdout).toMatch(/^sessions lost +0$/m)
+    expect(stdout).toMatch(/^requests failed +0 /m)
+    expect(stdout).not.toContain('FAIL')
+    expect(code).toBe(0)
+    expect(pidsIn(stdout).filter(isAlive)).toEqual([])
+  })
+
+  it('opens a shop, and stops everything on Ctrl-C', { timeout: 60_000 }, async () => {
+    const command = demo('--embedded', '--port', '0')
+    const page = await fetch(await addressOf(command))
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(await page.text()).toContain('<title>Holdfast demo</title>')
+    expect(pidsIn(command.stdout()).filter(isAlive)).toHaveLength(4)
+    command.child.kill('SIGINT')
+    const { code, stdout } = await command.ended
+    expect(code).toBe(0)
+    expect(pidsIn(stdout).filter(isAlive)).toEqual([])
+  })
+
+  it('shows where a session is, through kills and revivals by its buttons', { timeout: 60_000 }, async () => {
+    const address = await addressOf(demo('--embedded', '--port', '0'))
+    const visitor = new Browser(address)
+    expect((await visitor.get('whoami')).session).toBeUndefined()
+    await visitor.post('cart/items', { sku: 'rope' })
+    const { route, session } = await visitor.get('whoami')
+    expect(session).toEqual({ node: expect.stringMatching(/^n[12]$/), route })
+    const other = route === 'a' ? 'b' : 'a'
+    // What an asynchronous backup has not stored yet dies with a server.
+    await until('the cart is stored', 10_000, async () => {
+      const { processes } = await visitor.get('demo/state')
+      return processes.every(({ pending = 0 }: { pending?: number }) => pending === 0)
+    })
+
+    await visitor.post(`demo/processes/${route}/kill`)
+    expect(await visitor.get('cart')).toMatchObject({ route: other, items: [{ sku: 'rope' }] })
+    expect((await visitor.get('whoami')).session).toEqual({ node: session.node, route: other })
+
+    await visitor.post(`demo/processes/${other}/kill`)
+    expect(await (await fetch(address)).text()).toContain('<title>Holdfast demo</title>')
+    await visitor.post(`demo/processes/${route}/revive`)
+    expect(await visitor.get('cart')).toMatchObject({ route, items: [{ sku: 'rope' }] })
+
+    await visitor.post('leave')
+    expect((await visitor.get('cart')).items).toEqual([])
+  })
+
+  it('leaves no process behind when it is killed itself', { timeout: 60_000 }, async () => {
+    const command = demo('--embedded', '--port', '0')
+    await addressOf(command)
+    command.child.kill('SIGKILL')
+    const { stdout } = await command.ended
+    await until('all are gone', 10_000, () => pidsIn(stdout).filter(isAlive).length === 0)
+  })
+
+  it('says plainly that a port is taken, and which option helps', async () => {
+    const holder = createServer()
+    await listen(holder)
+    const port = portOf(holder)
+    const { code, stderr } = await demo('--port', String(port)).ended
+    holder.close()
+    expect(code).toBe(1)
+    expect(stderr).toBe(`holdfast demo: port ${port} on 127.0.0.1 is taken; choose another one with --port\n`)
+  })
+})

@@ -1,0 +1,18 @@
+import type { Clock } from '../../src/clock.js'
+
+/** A clock that stands still until it is moved. */
+export class ManualClock implements Clock {
+  #now: number
+
+  constructor(now = Date.UTC(2025, 0, 1)) {
+    this.#now = now
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  advance(milliseconds: number): void {
+    this.#now += milliseconds
+  }
+}

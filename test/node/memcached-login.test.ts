@@ -1,0 +1,77 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createMemcachedNode } from '../../src/node/memcached-node.js'
+import { createMemjsClient } from '../../src/node/memjs-client.js'
+import { parseNodeAddress } from '../../src/node/node-address.js'
+import type { StorageNode } from '../../src/node/storage-node.js'
+import { emptyReply, type Frame, FrameReader, frameOpcode } from '../../src/testing/binary-frames.js'
+
+const [listMechanisms, authenticate] = [0x20, 0x21]
+const [ok, authenticationError] = [0, 0x20]
+
+let server: Server
+let node: StorageNode
+
+/** A server that wants `user` and `pass:word`, and remembers the logins that were tried. */
+async function startLoginServer(): Promise<{ port: number; logins: string[] }> {
+  const logins: string[] = []
+  server = createServer((socket) => {
+    const reader = new FrameReader()
+    let known = false
+    const answer = (request: Frame): number => {
+      if (frameOpcode(request) === listMechanisms) return ok
+      if (frameOpcode(request) === authenticate) {
+        logins.push(request.subarray(24).toString())
+        known = logins.at(-1) === 'PLAIN\0user\0pass:word'
+      }
+      return known ? ok : authenticationError
+    }
+    socket.on('data', (chunk) => {
+      for (const request of reader.read(chunk)) socket.write(emptyReply(request, answer(request)))
+    })
+    socket.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, logins }
+}
+
+function openNode(url: string): StorageNode {
+  node = createMemcachedNode({ id: 'n1', address: parseNodeAddress(url), operationTimeout: 1000 })
+  return node
+}
+
+afterEach(async () => {
+  await node.close()
+  server.close()
+})
+
+describe('the memcached node on a server with a login', () => {
+  it('logs in before the first operation', async () => {
+    const { port, logins } = await startLoginServer()
+    await Promise.all([openNode(`memcached://user:pass%3Aword@127.0.0.1:${port}`).ping(), node.ping()])
+    expect(logins).toEqual(['PLAIN\0user\0pass:word'])
+  })
+
+  it('says that the login was refused, without the password', async () => {
+    const { port } = await startLoginServer()
+    const refusal = openNode(`memcached://user:wrong-password@127.0.0.1:${port}`).ping()
+    await expect(refusal).rejects.toMatchObject({ code: 'HOLDFAST_NODE_REFUSED', message: /refused the login$/ })
+    await expect(refusal).rejects.not.toThrow(/wrong-password/)
+  })
+
+  it('says so too when there are no credentials', async () => {
+    const { port, logins } = await startLoginServer()
+    await expect(openNode(`memcached://127.0.0.1:${port}`).ping()).rejects.toThrow(/refused the login/)
+    expect(logins).toEqual([])
+  })
+})
+
+describe('the memjs client', () => {
+  it('takes IPv6 addresses as they are, and no credentials from the environment', async () => {
+    process.env.MEMCACHE_USERNAME = 'somebody'
+    const { server } = createMemjsClient(parseNodeAddress('memcached://[::1]:4711'))
+    expect(server).toMatchObject({ host: '::1', port: 4711, username: undefined, password: undefined })
+    delete process.env.MEMCACHE_USERNAME
+  })
+})

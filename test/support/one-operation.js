@@ -1,0 +1,14 @@
+// A process with one operation on a storage node and nothing else to do. Prints how the operation ended.
+import { createJiti } from 'jiti'
+
+const jiti = createJiti(import.meta.url)
+const { createMemcachedNode } = await jiti.import('../../src/node/memcached-node.ts')
+const { parseNodeAddress } = await jiti.import('../../src/node/node-address.ts')
+
+const [host, port] = process.argv.slice(2)
+const address = parseNodeAddress(`memcached://${host}:${port}`)
+const node = createMemcachedNode({ id: undefined, address, operationTimeout: 5000 })
+node.get('key').then(
+  () => console.log('answered'),
+  (error) => console.log(error.code),
+)

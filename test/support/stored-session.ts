@@ -1,0 +1,58 @@
+import { jsonCodec } from '../../src/record/codecs/json.js'
+import { createMemcachedNode } from '../../src/node/memcached-node.js'
+import { parseNodeAddress } from '../../src/node/node-address.js'
+import type { StorageNode } from '../../src/node/storage-node.js'
+import { decodeRecord, decodeSection, type SessionRecord } from '../../src/record/record-format.js'
+import { tokenDigest } from '../../src/session-id/session-id.js'
+import type { Visitor } from './visitor.js'
+
+interface Place {
+  host: string
+  port: number
+}
+
+/** A session as a storage node has it. */
+export interface StoredSession {
+  kind: SessionRecord['kind']
+  version: number
+  owner: string
+  attributes: Record<string, unknown>
+}
+
+/** The storage key of a visitor's session. */
+export function keyOf(visitor: Visitor): string {
+  return `holdfast:${tokenDigest(visitor.token ?? '')}`
+}
+
+/** What one memcached has of a visitor's session; `undefined`: nothing. */
+export function storedSession(place: Place, visitor: Visitor): Promise<StoredSession | undefined> {
+  return withNode(place, async (node) => {
+    const value = await node.get(keyOf(visitor))
+    if (value === undefined) return undefined
+    const { kind, version, owner, attributes } = decodeRecord(value.bytes, keyOf(visitor))
+    return { kind, version, owner, attributes: readAttributes(attributes) }
+  })
+}
+
+export function storedBytes(place: Place, visitor: Visitor): Promise<Buffer | undefined> {
+  return withNode(place, async (node) => (await node.get(keyOf(visitor)))?.bytes)
+}
+
+/** Puts bytes in the place of a visitor's session. */
+export async function storeBytes(place: Place, visitor: Visitor, bytes: Uint8Array): Promise<void> {
+  await withNode(place, (node) => node.put(keyOf(visitor), bytes, 0, 'any'))
+}
+
+async function withNode<T>({ host, port }: Place, work: (node: StorageNode) => Promise<T>): Promise<T> {
+  const address = parseNodeAddress(`memcached://${host}:${port}`)
+  const node = createMemcachedNode({ id: undefined, address, operationTimeout: 2000 })
+  try {
+    return await work(node)
+  } finally {
+    await node.close()
+  }
+}
+
+function readAttributes(section: SessionRecord['attributes']): Record<string, unknown> {
+  return Object.fromEntries(decodeSection(section).map(({ name, bytes }) => [name, jsonCodec.decode(bytes)]))
+}

@@ -1,0 +1,62 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { canInstallWithApt, installWithApt } from '../../src/testing/apt-install.js'
+import { hasContainerEngine } from '../../src/testing/container-engine.js'
+import { findServer } from '../../src/testing/find-server.js'
+
+vi.mock('../../src/testing/apt-install.js')
+vi.mock('../../src/testing/container-engine.js')
+
+const server = { name: 'memcached' as const, image: 'memcached:pinned', debianPackage: 'memcached-package' }
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'find-server-'))
+  vi.stubEnv('PATH', folder)
+  vi.mocked(hasContainerEngine).mockResolvedValue(false)
+  vi.mocked(canInstallWithApt).mockResolvedValue(false)
+})
+
+afterEach(async () => {
+  vi.unstubAllEnvs()
+  vi.resetAllMocks()
+  await rm(folder, { recursive: true })
+})
+
+async function writeProgram(): Promise<void> {
+  await writeFile(join(folder, server.name), '#!/bin/sh\n')
+  await chmod(join(folder, server.name), 0o755)
+}
+
+describe('finding a server program', () => {
+  it('takes the first on the PATH, and asks nobody else', async () => {
+    await writeProgram()
+    expect(await findServer(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
+    expect(hasContainerEngine).not.toHaveBeenCalled()
+  })
+
+  it('takes an image where a container engine answers', async () => {
+    vi.mocked(hasContainerEngine).mockResolvedValue(true)
+    expect(await findServer(server)).toEqual({ kind: 'image', image: 'memcached:pinned' })
+  })
+
+  it('installs the package where it may', async () => {
+    vi.mocked(canInstallWithApt).mockResolvedValue(true)
+    vi.mocked(installWithApt).mockImplementation(writeProgram)
+    expect(await findServer(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
+    expect(installWithApt).toHaveBeenCalledWith('memcached-package')
+  })
+
+  it('says what to install when there is no way', async () => {
+    await expect(findServer(server)).rejects.toThrow(/memcached is needed: .*apt-get install memcached-package.*Docker/)
+  })
+
+  it('says too why installing failed', async () => {
+    vi.mocked(canInstallWithApt).mockResolvedValue(true)
+    vi.mocked(installWithApt).mockRejectedValue(new Error('no network'))
+    await expect(findServer(server)).rejects.toThrow(/apt failed: no network/)
+  })
+})
