@@ -23,9 +23,15 @@ const backupKeys = {
       meaning:
         'Longest time that a response waits for its backup (`sync`), for room in the queue, or for a verification.',
     }),
-  concurrency: count(1, 1024).prefault(16).register(keyNotes, {
+  delay: duration(0, second).prefault('5ms').register(keyNotes, {
+    type: 'duration, 0 to 1s',
+    default: '`5ms`',
+    meaning:
+      'How long a change waits for others, so that they are sent together (`async`). It is part of what is lost when a server is killed.',
+  }),
+  concurrency: count(1, 1024).prefault(32).register(keyNotes, {
     type: 'number, 1 to 1024',
-    default: '`16`',
+    default: '`32`',
     meaning: 'Writes under way at once, a node.',
   }),
   maxPendingBytes: size(64 * 1024, 1024 ** 4)

@@ -38,6 +38,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     maxActiveSessions: settings.maxActiveSessions === 0 ? 'none' : String(settings.maxActiveSessions),
     'backup.mode': backup.mode,
     'backup.timeout': formatDuration(backup.timeout),
+    'backup.delay': formatDuration(backup.delay),
     'backup.concurrency': String(backup.concurrency),
     'backup.maxPendingBytes': formatSize(backup.maxPendingBytes),
     'backup.touchAfter': String(backup.touchAfter),

@@ -37,7 +37,9 @@ export interface BackupOptions {
   mode?: 'async' | 'sync' | undefined
   /** Longest time that a response waits for its backup, for room in the queue or for a verification. Default `'100ms'`. */
   timeout?: Duration | undefined
-  /** Writes under way at once, a node. Default 16. */
+  /** How long a change waits for others, to be sent together (async). Default `'5ms'`. */
+  delay?: Duration | undefined
+  /** Writes under way at once, a node. Default 32. */
   concurrency?: number | undefined
   /** Sessions that wait to be stored, in bytes, before requests are held back. Default `'64MB'`. */
   maxPendingBytes?: Size | undefined

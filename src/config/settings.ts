@@ -20,6 +20,8 @@ export interface BackupSettings {
   mode: 'async' | 'sync'
   /** Milliseconds that a response waits for its backup (sync), for room in the queue, or for a verification. */
   timeout: number
+  /** Milliseconds that a change waits for others, to be sent together; nobody waits for that (async). */
+  delay: number
   /** Writes under way at once, a node. */
   concurrency: number
   /** Bytes of sessions that wait to be stored, before requests are held back. */

@@ -4,8 +4,9 @@ import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { formatCookie } from './cookie-header.js'
-import { installHooks, type ResponseObserver } from './response-hooks.js'
+import { closeWith, installHooks, type ResponseObserver } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
+import { ownSessionId, provideSessionId } from './session-id-property.js'
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
 export type SessionRequest = IncomingMessage & {
@@ -13,10 +14,7 @@ export type SessionRequest = IncomingMessage & {
   secure?: boolean
   session?: unknown
   sessionID?: string
-  [SCOPE]?: RequestScope
 }
-
-export const SCOPE: unique symbol = Symbol('holdfast request')
 
 /** One request with its session, from the middleware to the end of the response. */
 export class RequestScope implements HandleScope, ResponseObserver {
@@ -26,8 +24,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   /** The cookie's value that led to the session; `undefined`: the request came without one. */
   private readonly sentId: string | undefined
   private handle: SessionHandle | undefined
-  private lastId: string | undefined
   private hooked = false
+  private watched = false
   private headDone = false
   private finished = false
   private defaults: CookieAttributes | undefined
@@ -37,12 +35,6 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.req = req
     this.res = res
     this.sentId = sentId
-  }
-
-  /** The session's id; after its end the last one. */
-  get sessionId(): string | undefined {
-    if (this.handle !== undefined) this.lastId = this.handle.id
-    return this.lastId
   }
 
   get cookieDefaults(): CookieAttributes {
@@ -56,17 +48,23 @@ export class RequestScope implements HandleScope, ResponseObserver {
   begin(handle: SessionHandle): void {
     this.handle = handle
     this.req.session = handle.session
-    const { settings } = this.manager.engine
     const { state } = handle
-    if (state === undefined ? settings.saveUninitialized : settings.rolling || state.id !== this.sentId) this.hook()
+    provideSessionId(this.req)
+    const { rolling, saveUninitialized } = this.manager.engine.settings
+    if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
   }
 
   used(): void {
+    if (this.sentId === undefined || this.mustSeeEnd) this.hook()
+    else this.watchClose()
+  }
+
+  cookieUsed(): void {
     this.hook()
   }
 
   replaced(handle: SessionHandle | undefined): void {
-    if (handle === undefined && this.handle !== undefined) this.lastId = this.handle.id
+    if (handle === undefined && this.handle !== undefined) ownSessionId(this.req, this.handle.id)
     if (handle !== this.handle) this.handle?.release()
     this.handle = handle
     this.req.session = handle?.session
@@ -81,7 +79,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const state = this.handle?.state
     if (state === undefined || state.phase !== 'live' || this.isUnset) return
     const { settings } = this.manager.engine
-    if (state.version === 0 && !settings.saveUninitialized) return
+    if (state.version === 0 && !settings.saveUninitialized && state.attributes.isEmpty) return
     if (settings.rolling) this.handle?.cookie.resetMaxAge()
     if (settings.rolling || state.id !== this.sentId || this.handle?.cookieChanged) this.sendCookie(state.id)
   }
@@ -118,10 +116,26 @@ export class RequestScope implements HandleScope, ResponseObserver {
     return this.req.session === null || this.req.session === undefined
   }
 
+  /*
+   * A known session is committed when the response is done: the change is in memory at once anyway, and what is not hooked
+   * costs nothing. Before that there is something to do only when the response has to wait for storage.
+   */
+  private get mustSeeEnd(): boolean {
+    const { backup, unset } = this.manager.engine.settings
+    return backup.mode === 'sync' || unset === 'destroy' || !this.manager.hasRoom
+  }
+
   private hook(): void {
     if (this.hooked) return
     this.hooked = true
     installHooks(this)
+    this.watchClose()
+  }
+
+  private watchClose(): void {
+    if (this.watched) return
+    this.watched = true
+    closeWith(this)
   }
 
   /* Nothing that goes wrong with a session may keep a response from ending. */

@@ -11,59 +11,56 @@ export interface ResponseObserver {
   close(): void
 }
 
-const HOOK = Symbol('holdfast response')
-
-interface Hook {
-  observer: ResponseObserver
-  writeHead: ServerResponse['writeHead']
-  end: ServerResponse['end']
-}
-
-type HookedResponse = ServerResponse & { [HOOK]?: Hook }
+/*
+ * Express gives every request and response an object shape of its own, so each property that is added to one costs a copy of its
+ * whole description (over a kilobyte). Hence closures here, instead of shared functions that find their observer in a property.
+ */
 
 /**
- * Has the observer told when the head goes and when the response ends. The functions are shared by all responses. Only public
- * methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out.
+ * Has the observer told when the head goes and when the response is about to end. Only public methods are replaced, and
+ * those that are missing (on the stand-ins that some libraries pass) are left out.
  */
 export function installHooks(observer: ResponseObserver): void {
-  const res = observer.res as HookedResponse
-  res[HOOK] = { observer, writeHead: res.writeHead, end: res.end }
-  if (typeof res.writeHead === 'function') res.writeHead = writeHead as ServerResponse['writeHead']
-  if (typeof res.end === 'function') res.end = end as ServerResponse['end']
-  if (typeof res.on === 'function') res.on('close', onClose)
+  const { res } = observer
+  hookHead(res, observer)
+  if (typeof res.end === 'function') hookEnd(res, observer)
 }
 
-function hookOf(res: HookedResponse): Hook {
-  return res[HOOK] as Hook
+/** Has the observer told when the response is over, however it came to that. */
+export function closeWith(observer: ResponseObserver): void {
+  const { res } = observer
+  if (typeof res.on === 'function') res.on('close', () => observer.close())
 }
 
-function writeHead(this: HookedResponse, ...args: unknown[]): unknown {
-  const { observer, writeHead: original } = hookOf(this)
-  if (!this.headersSent) {
-    keepCookies(this, args)
-    observer.beforeHead()
+function hookHead(res: ServerResponse, observer: ResponseObserver): void {
+  const original = res.writeHead
+  if (typeof original !== 'function') return
+  res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
+    if (!this.headersSent) {
+      keepCookies(this, args)
+      observer.beforeHead()
+    }
+    return original.apply(this, args as Parameters<ServerResponse['writeHead']>)
+  } as ServerResponse['writeHead']
+}
+
+function hookEnd(res: ServerResponse, observer: ResponseObserver): void {
+  const original = res.end
+  const withoutHead = typeof res.writeHead !== 'function'
+  const withoutEvents = typeof res.on !== 'function'
+  res.end = function end(this: ServerResponse, ...args: unknown[]) {
+    const wait = observer.finish()
+    if (wait === undefined) return endNow(this, args)
+    void wait.then(() => endNow(this, args))
+    return this
+  } as ServerResponse['end']
+
+  function endNow(response: ServerResponse, args: unknown[]): ServerResponse {
+    if (withoutHead) observer.beforeHead()
+    const result = original.apply(response, args as Parameters<ServerResponse['end']>)
+    if (withoutEvents) observer.close()
+    return result
   }
-  return original.apply(this, args as Parameters<ServerResponse['writeHead']>)
-}
-
-function end(this: HookedResponse, ...args: unknown[]): unknown {
-  const { observer, end: original } = hookOf(this)
-  const wait = observer.finish()
-  if (wait === undefined) return endNow(this, original, args)
-  void wait.then(() => endNow(this, original, args))
-  return this
-}
-
-function endNow(res: HookedResponse, original: ServerResponse['end'], args: unknown[]): unknown {
-  const { observer } = hookOf(res)
-  if (typeof res.writeHead !== 'function') observer.beforeHead()
-  const result = original.apply(res, args as Parameters<ServerResponse['end']>)
-  if (typeof res.on !== 'function') observer.close()
-  return result
-}
-
-function onClose(this: HookedResponse): void {
-  hookOf(this).observer.close()
 }
 
 /* Headers that are given to writeHead replace those that were set: cookies among them would take ours with them. */

@@ -3,19 +3,10 @@ import type { SessionState } from '../local/session-state.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { pathMatches, readCookies } from './cookie-header.js'
-import { RequestScope, SCOPE, type SessionRequest } from './request-scope.js'
+import { RequestScope, type SessionRequest } from './request-scope.js'
 
 export type Next = (error?: unknown) => void
 export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
-
-/* One descriptor for all requests: the id may change within a request, and a new one is made only when it is read. */
-const sessionIdProperty: PropertyDescriptor & ThisType<SessionRequest> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    return this[SCOPE]?.sessionId
-  },
-}
 
 /** The middleware for Express and every other connect-style server. Calls `next` at once when the session is in memory. */
 export function createSessionMiddleware(manager: SessionManager): SessionMiddleware {
@@ -80,8 +71,6 @@ function attach(
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
   const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id)
   const handle = new SessionHandle(manager, state, scope)
-  req[SCOPE] = scope
-  Object.defineProperty(req, 'sessionID', sessionIdProperty)
   scope.begin(handle)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
   next(refusal)

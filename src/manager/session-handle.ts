@@ -13,6 +13,8 @@ export interface HandleScope {
   readonly cookieDefaults: CookieAttributes
   /** The session is used for the first time in this request. */
   used(handle: SessionHandle): void
+  /** The session's cookie settings were looked at, and may be changed. */
+  cookieUsed(): void
   /** The request has another session now, or none. */
   replaced(handle: SessionHandle | undefined): void
 }
@@ -57,7 +59,8 @@ export class SessionHandle implements SessionHost {
     if (this.ownCookie === undefined) {
       const defaults = this.scope?.cookieDefaults ?? this.manager.engine.settings.cookie
       this.ownCookie = new SessionCookie(defaults, this.state?.cookie)
-      this.use()
+      if (!this.counted) this.use()
+      this.scope?.cookieUsed()
     }
     return this.ownCookie
   }

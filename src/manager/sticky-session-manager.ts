@@ -55,6 +55,7 @@ export class StickySessionManager implements SessionManager {
       save: (state, attempt) => this.save(state, attempt),
       concurrency: () => engine.settings.backup.concurrency,
       maxPendingBytes: () => engine.settings.backup.maxPendingBytes,
+      delay: () => engine.settings.backup.delay,
       onRetry: () => engine.statistics.count('backupRetries'),
     })
     this.protector = new Protector(engine, this.storage, this.queue)
@@ -160,11 +161,12 @@ export class StickySessionManager implements SessionManager {
     if (state.phase === 'ended') return
     const { statistics, events } = this.engine
     const existed = state.phase !== 'new'
+    const mayBeStored = state.savedVersion > 0 || this.queue.has(state)
     this.end(state)
     if (!existed) return
     statistics.count('sessionsDestroyed')
     const started = performance.now()
-    await this.bury(state)
+    if (mayBeStored) await this.bury(state)
     statistics.record('delete', performance.now() - started)
     events.emitSession('destroyed', state, { elsewhere: false })
   }

@@ -56,6 +56,10 @@ export class Attributes {
     return this.packed
   }
 
+  get isEmpty(): boolean {
+    return this.unpacked().size === 0
+  }
+
   get(name: string): Attribute | undefined {
     return this.unpacked().get(name)
   }
@@ -204,7 +208,10 @@ function memoryOnlyOf(map: Map<string, Attribute>): Attribute[] | undefined {
 function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
   const before = attribute.encoded
   attribute.memoryOnly = true
-  if (rules.filter !== undefined && !rules.filter.test(attribute.name)) return false
+  if (rules.filter !== undefined && !rules.filter.test(attribute.name)) {
+    attribute.encoded = undefined
+    return before !== undefined
+  }
   let bytes: Uint8Array | undefined
   try {
     bytes = encodeValue(attribute, rules.codec)

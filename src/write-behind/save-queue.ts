@@ -20,6 +20,8 @@ export interface SaveQueueOptions {
   concurrency: () => number
   /** Bytes that wait before `hasRoom` says no. */
   maxPendingBytes: () => number
+  /** Milliseconds that an entry waits for others, to be sent together. */
+  delay: () => number
   /** Called when an entry was retried. */
   onRetry: () => void
 }
@@ -60,6 +62,8 @@ export class SaveQueue {
   private readonly lanes = new Map<unknown, Lane>()
   private roomWaiters: (() => void)[] = []
   private idleWaiters: (() => void)[] = []
+  private readonly gathering = new Set<Entry>()
+  private delayTimer: NodeJS.Timeout | undefined
   private bytes = 0
 
   constructor(options: SaveQueueOptions) {
@@ -108,8 +112,11 @@ export class SaveQueue {
     }
     this.entries.set(state, entry)
     this.resize(entry)
-    lane.waiting.add(entry)
-    this.advance(lane)
+    this.gather(entry)
+  }
+
+  has(state: SessionState): boolean {
+    return this.entries.has(state)
   }
 
   /** Resolves when what is pending for the session now has been settled; at once when nothing is. */
@@ -119,6 +126,7 @@ export class SaveQueue {
     return new Promise((resolve) => {
       entry.waiters ??= []
       entry.waiters.push(resolve)
+      this.advanceAll()
     })
   }
 
@@ -133,21 +141,53 @@ export class SaveQueue {
   /** Resolves when there is room; the caller bounds the wait. */
   room(): Promise<void> {
     if (this.hasRoom) return Promise.resolve()
+    this.advanceAll()
     return new Promise((resolve) => this.roomWaiters.push(resolve))
   }
 
   /** Resolves when nothing is pending; the caller bounds the wait. */
   idle(): Promise<void> {
     if (this.entries.size === 0) return Promise.resolve()
+    this.advanceAll()
     return new Promise((resolve) => this.idleWaiters.push(resolve))
   }
 
   /** Drops everything that is not under way. */
   close(): void {
+    clearTimeout(this.delayTimer)
     for (const entry of [...this.entries.values()]) {
       entry.again = false
       if (entry.status !== 'running') this.finish(entry, 'parked')
     }
+  }
+
+  /*
+   * A write to a socket costs several times what the rest of a save does; those of a few milliseconds go out together. Nobody
+   * waits for them: whoever does wait has them sent at once.
+   */
+  private gather(entry: Entry): void {
+    this.gathering.add(entry)
+    if (this.delayTimer !== undefined) return
+    const delay = this.options.delay()
+    if (delay <= 0 || entry.waiters !== undefined) {
+      this.advanceAll()
+      return
+    }
+    this.delayTimer = setTimeout(() => this.advanceAll(), delay)
+    this.delayTimer.unref()
+  }
+
+  private advanceAll(): void {
+    clearTimeout(this.delayTimer)
+    this.delayTimer = undefined
+    const lanes = new Set<Lane>()
+    for (const entry of this.gathering) {
+      entry.lane = this.laneOf(entry.state)
+      entry.lane.waiting.add(entry)
+      lanes.add(entry.lane)
+    }
+    this.gathering.clear()
+    for (const lane of lanes) this.advance(lane)
   }
 
   private advance(lane: Lane): void {
@@ -185,15 +225,14 @@ export class SaveQueue {
     entry.timer = undefined
     entry.attempt = attempt
     entry.status = 'waiting'
-    entry.lane = this.laneOf(entry.state)
-    entry.lane.waiting.add(entry)
     this.resize(entry)
-    this.advance(entry.lane)
+    this.gather(entry)
   }
 
   private finish(entry: Entry, result: SaveResult): void {
     clearTimeout(entry.timer)
     entry.lane.waiting.delete(entry)
+    this.gathering.delete(entry)
     this.entries.delete(entry.state)
     this.bytes -= entry.bytes
     for (const settle of entry.waiters ?? []) settle(result)

@@ -71,7 +71,8 @@ describe('the defaults', () => {
     expect(parse({}).backup).toEqual({
       mode: 'async',
       timeout: 100,
-      concurrency: 16,
+      delay: 5,
+      concurrency: 32,
       maxPendingBytes: 64_000_000,
       touchAfter: 0.2,
       attempts: 3,

@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const src = fileURLToPath(new URL('../src', import.meta.url))
+
+/*
+ * Who may import whom: each part only what stands below it, so that data flows one way. `type:` allows types alone.
+ * request → middleware (http) → manager → session, placement → record → node
+ */
+const base = ['errors', 'clock', 'logger']
+const mayImport: Record<string, string[]> = {
+  errors: [],
+  clock: [],
+  logger: [],
+  'session-id': ['errors'],
+  record: ['errors'],
+  node: ['errors', 'clock'],
+  'memcached-server': ['errors', 'clock'],
+  statistics: [],
+  session: ['errors', 'record'],
+  placement: [...base, 'node', 'statistics'],
+  local: ['clock', 'session-id', 'session', 'record', 'placement', 'type:node'],
+  'write-behind': [...base, 'local'],
+  config: [...base, 'record', 'node'],
+  manager: [
+    ...base,
+    'session-id',
+    'record',
+    'node',
+    'statistics',
+    'session',
+    'placement',
+    'local',
+    'write-behind',
+    'type:config',
+  ],
+  http: ['errors', 'session', 'local', 'manager'],
+  testing: [...base, 'node', 'record', 'memcached-server'],
+  'create-session-manager': [
+    ...base,
+    'config',
+    'http',
+    'manager',
+    'memcached-server',
+    'node',
+    'placement',
+    'session',
+    'statistics',
+  ],
+  index: ['errors', 'logger', 'config', 'create-session-manager', 'http', 'manager', 'record', 'session'],
+  cli: [
+    ...base,
+    'config',
+    'create-session-manager',
+    'memcached-server',
+    'node',
+    'testing',
+    'index',
+    'statistics',
+    'manager',
+    'placement',
+    'session',
+  ],
+}
+
+interface Import {
+  from: string
+  to: string
+  typeOnly: boolean
+}
+
+describe('the architecture', () => {
+  const imports = sourceFiles(src).flatMap(importsOf)
+
+  it('lets each part import only what stands below it', () => {
+    const wrong = imports.filter(({ from, to, typeOnly }) => {
+      const [part, other] = [partOf(from), partOf(to)]
+      const allowed = mayImport[part] ?? []
+      return part !== other && !allowed.includes(other) && !(typeOnly && allowed.includes(`type:${other}`))
+    })
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+  })
+
+  it('reads the imports', () => {
+    expect(imports.length).toBeGreaterThan(300)
+  })
+
+  it('knows every part', () => {
+    const parts = new Set(sourceFiles(src).map((file) => partOf(relative(src, file))))
+    expect([...parts].filter((part) => !(part in mayImport))).toEqual([])
+  })
+
+  it('has no import circles between files', () => {
+    expect(circles(imports.filter((edge) => !edge.typeOnly))).toEqual([])
+  })
+
+  it('has no circles between parts, types included', () => {
+    const edges = imports.map(({ from, to }) => ({ from: partOf(from), to: partOf(to), typeOnly: false }))
+    expect(circles(edges.filter(({ from, to }) => from !== to))).toEqual([])
+  })
+})
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return sourceFiles(path)
+    return path.endsWith('.ts') ? [path] : []
+  })
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, 'utf8')
+  const statements = text.matchAll(
+    /(?:^|\n)\s*(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]\s*\)/g,
+  )
+  return Array.from(statements, ([, , type, statically, dynamically]) => {
+    const target = normalize(join(dirname(file), (statically ?? dynamically) as string)).replace(/\.js$/, '.ts')
+    return { from: relative(src, file), to: relative(src, target), typeOnly: type !== undefined }
+  })
+}
+
+/** The folder under src/, or the name of a file that stands there. */
+function partOf(file: string): string {
+  return file.includes('/') ? (file.split('/')[0] as string) : file.replace(/\.ts$/, '')
+}
+
+function circles(edges: Import[]): string[] {
+  const next = new Map<string, Set<string>>()
+  for (const { from, to } of edges) next.set(from, (next.get(from) ?? new Set()).add(to))
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, path: string[]): void => {
+    const at = path.indexOf(file)
+    if (at !== -1) {
+      found.push([...path.slice(at), file].join(' → '))
+      return
+    }
+    if (done.has(file)) return
+    for (const other of next.get(file) ?? []) visit(other, [...path, file])
+    done.add(file)
+  }
+  for (const file of next.keys()) visit(file, [])
+  return found
+}
