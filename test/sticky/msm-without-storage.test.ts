@@ -49,7 +49,7 @@ describe('while no storage node is up', () => {
     const second = await visitor.get(server.url)
     expect(second.cookie).toBeUndefined()
     expect(second.json()).toEqual({ id, attributes: { foo: 'bar' } })
-    expect(server.sessions.stats().unprotectedSessions).toBe(1)
+    await waitFor(() => server.sessions.stats().unprotectedSessions === 1)
   })
 
   it('M19: a session is stored when the node comes back, before its next request, whose answer names the node', async () => {
