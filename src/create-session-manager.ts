@@ -50,7 +50,7 @@ export class Sessions {
     this.options = options
     this.engine = new Engine(settings, systemClock)
     this.manager = new StickySessionManager(this.engine, (address) =>
-      openNode(address, { operationTimeout: this.engine.settings.operationTimeout }),
+      openNode(address, { operationTimeout: () => this.engine.settings.operationTimeout }),
     )
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
     this.starting = this.start()

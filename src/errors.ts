@@ -149,6 +149,13 @@ export class ConflictError extends HoldfastError {
   }
 }
 
+/** The session manager was closed: the server is about to stop (503). */
+export class ShutDownError extends HttpStatusError {
+  constructor() {
+    super('HOLDFAST_CLOSED', 503, 'the session manager is closed: this server is shutting down', 1)
+  }
+}
+
 /** The manager, node or queue was closed. */
 export class ClosedError extends HoldfastError {
   constructor(what: string) {

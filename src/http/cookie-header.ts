@@ -27,7 +27,7 @@ export function formatCookie(
 ): string {
   let text = `${name}=${value}; Path=${cookie.path}`
   if (cookie.domain !== undefined) text += `; Domain=${cookie.domain}`
-  if (cookie.expires) text += `; Expires=${cookie.expires.toUTCString()}`
+  if (cookie.expires && !Number.isNaN(cookie.expires.getTime())) text += `; Expires=${cookie.expires.toUTCString()}`
   if (cookie.httpOnly) text += '; HttpOnly'
   if (cookie.secure === true) text += '; Secure'
   if (cookie.partitioned) text += '; Partitioned'

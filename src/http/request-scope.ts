@@ -4,7 +4,7 @@ import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { formatCookie } from './cookie-header.js'
-import { closeWith, installHooks, type ResponseObserver } from './response-hooks.js'
+import { type ResponseObserver, watchClose, watchEnd, watchHead } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { ownSessionId, provideSessionId } from './session-id-property.js'
 
@@ -24,10 +24,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
   /** The cookie's value that led to the session; `undefined`: the request came without one. */
   private readonly sentId: string | undefined
   private handle: SessionHandle | undefined
-  private hooked = false
-  private watched = false
+  private headWatched = false
+  private endWatched = false
+  private closeWatched = false
   private headDone = false
   private finished = false
+  private changed = false
   private defaults: CookieAttributes | undefined
 
   constructor(manager: SessionManager, req: SessionRequest, res: ServerResponse, sentId: string | undefined) {
@@ -55,8 +57,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
   }
 
   used(): void {
-    if (this.sentId === undefined || this.mustSeeEnd) this.hook()
+    if (this.sentId === undefined || this.manager.engine.settings.unset === 'destroy') this.hook()
     else this.watchClose()
+  }
+
+  mayChange(): void {
+    this.watchEnd()
   }
 
   cookieUsed(): void {
@@ -95,9 +101,11 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const changed = this.commit()
     const { state } = this.handle ?? {}
     const { settings, statistics } = this.manager.engine
-    if (state === undefined || !changed) return undefined
-    if (settings.backup.mode === 'sync') return this.waitFor(this.manager.stored(state), 'backupTimeouts')
-    if (this.manager.hasRoom) return undefined
+    if (state === undefined) return undefined
+    /* What this request changed may have been committed, and not stored yet, by another one. */
+    const unsaved = settings.backup.mode === 'sync' && state.phase === 'live' && state.version > 0 && !state.isSaved
+    if (unsaved) return this.waitFor(this.manager.stored(state), 'backupTimeouts')
+    if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
     return this.waitFor(this.manager.room(), 'backPressureTimeouts')
   }
@@ -116,26 +124,25 @@ export class RequestScope implements HandleScope, ResponseObserver {
     return this.req.session === null || this.req.session === undefined
   }
 
-  /*
-   * A known session is committed when the response is done: the change is in memory at once anyway, and what is not hooked
-   * costs nothing. Before that there is something to do only when the response has to wait for storage.
-   */
-  private get mustSeeEnd(): boolean {
-    const { backup, unset } = this.manager.engine.settings
-    return backup.mode === 'sync' || unset === 'destroy' || !this.manager.hasRoom
+  /* What is watched costs, so no more is watched than the use of the session asks for. */
+  private hook(): void {
+    if (this.headWatched) return
+    this.headWatched = true
+    watchHead(this)
+    this.watchEnd()
   }
 
-  private hook(): void {
-    if (this.hooked) return
-    this.hooked = true
-    installHooks(this)
+  private watchEnd(): void {
+    if (this.endWatched) return
+    this.endWatched = true
+    watchEnd(this)
     this.watchClose()
   }
 
   private watchClose(): void {
-    if (this.watched) return
-    this.watched = true
-    closeWith(this)
+    if (this.closeWatched) return
+    this.closeWatched = true
+    watchClose(this)
   }
 
   /* Nothing that goes wrong with a session may keep a response from ending. */
@@ -146,8 +153,9 @@ export class RequestScope implements HandleScope, ResponseObserver {
     try {
       const result = handle.commit()
       if (engine.settings.saveUninitialized && handle.state?.version === 0) this.saveUninitialized(handle)
-      if (this.finished) engine.statistics.count(result === 'changed' ? 'requestsWithChange' : 'requestsWithoutChange')
-      return result === 'changed'
+      if (result === 'changed') this.changed = true
+      if (this.finished) engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
+      return this.changed
     } catch (error) {
       engine.settings.logger.error(`a session could not be committed: ${String(error)}`)
       return false

@@ -16,23 +16,17 @@ export interface ResponseObserver {
  * whole description (over a kilobyte). Hence closures here, instead of shared functions that find their observer in a property.
  */
 
-/**
- * Has the observer told when the head goes and when the response is about to end. Only public methods are replaced, and
- * those that are missing (on the stand-ins that some libraries pass) are left out.
- */
-export function installHooks(observer: ResponseObserver): void {
-  const { res } = observer
-  hookHead(res, observer)
-  if (typeof res.end === 'function') hookEnd(res, observer)
-}
+/* Only public methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out. */
 
 /** Has the observer told when the response is over, however it came to that. */
-export function closeWith(observer: ResponseObserver): void {
+export function watchClose(observer: ResponseObserver): void {
   const { res } = observer
   if (typeof res.on === 'function') res.on('close', () => observer.close())
 }
 
-function hookHead(res: ServerResponse, observer: ResponseObserver): void {
+/** Has the observer told when the head is about to go. */
+export function watchHead(observer: ResponseObserver): void {
+  const { res } = observer
   const original = res.writeHead
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
@@ -44,18 +38,25 @@ function hookHead(res: ServerResponse, observer: ResponseObserver): void {
   } as ServerResponse['writeHead']
 }
 
-function hookEnd(res: ServerResponse, observer: ResponseObserver): void {
+/** Has the observer told when the response is about to end. */
+export function watchEnd(observer: ResponseObserver): void {
+  const { res } = observer
   const original = res.end
+  if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
   const withoutEvents = typeof res.on !== 'function'
+  let waiting = false
   res.end = function end(this: ServerResponse, ...args: unknown[]) {
+    if (waiting) return this
     const wait = observer.finish()
     if (wait === undefined) return endNow(this, args)
-    void wait.then(() => endNow(this, args))
+    waiting = true
+    wait.then(() => endNow(this, args)).catch((error: Error) => this.destroy(error))
     return this
   } as ServerResponse['end']
 
   function endNow(response: ServerResponse, args: unknown[]): ServerResponse {
+    waiting = false
     if (withoutHead) observer.beforeHead()
     const result = original.apply(response, args as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
@@ -66,11 +67,28 @@ function hookEnd(res: ServerResponse, observer: ResponseObserver): void {
 /* Headers that are given to writeHead replace those that were set: cookies among them would take ours with them. */
 function keepCookies(res: ServerResponse, args: unknown[]): void {
   const headers = args.at(-1)
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return
+  if (Array.isArray(headers)) {
+    args[args.length - 1] = keepCookiesOfList(res, headers)
+    return
+  }
+  if (typeof headers !== 'object' || headers === null) return
   for (const name of Object.keys(headers)) {
     if (name.toLowerCase() !== 'set-cookie') continue
     const { [name]: cookies, ...others } = headers as Record<string, string | string[]>
     res.setHeader('Set-Cookie', cookies as string | string[])
     args[args.length - 1] = others
   }
+}
+
+/* Names and values in turn. */
+function keepCookiesOfList(res: ServerResponse, headers: unknown[]): unknown[] {
+  const cookies: string[] = []
+  const others: unknown[] = []
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (String(headers[i]).toLowerCase() === 'set-cookie') cookies.push(...([headers[i + 1]].flat() as string[]))
+    else others.push(headers[i], headers[i + 1])
+  }
+  if (cookies.length === 0) return headers
+  res.setHeader('Set-Cookie', cookies)
+  return others
 }

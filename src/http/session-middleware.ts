@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
@@ -14,6 +15,7 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
     if (req.session !== undefined) return next()
+    if (manager.isClosed) return next(new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
     if (!pathMatches(settings.cookie.path, url) || settings.ignore?.test(url) === true) {
       statistics.count('requestsIgnored')

@@ -49,6 +49,8 @@ export class SessionState {
   savedVersion = 0
   savedSection: AttributeSection = emptySection
   backup: Backup | undefined
+  /** A write was tried: storage may have the session although nothing was acknowledged. */
+  sent = false
   /** When storage last confirmed that this copy is current. */
   verifiedAt = 0
   /** A verification under way. */
@@ -56,6 +58,8 @@ export class SessionState {
   /** Nodes that may still hold an older copy. */
   leftBehind: Set<WatchedNode> | undefined
   wheelBucket = 0
+  /** Milliseconds to wait before a save that no node could take is tried again; doubles each time. */
+  retryPause = 0
   /** Requests that have used the session and are not over. */
   activeRequests = 0
 

@@ -47,18 +47,18 @@ export class NodeSet implements NodeObserver {
     for (const address of settings.nodes) kept.push(this.find(address) ?? this.add(address))
     const removed = placement.nodes.filter((node) => !kept.includes(node))
     for (const node of removed) node.draining = true
-    placement.use([...kept, ...removed], settings.failoverNodes)
+    placement.use([...kept, ...removed], this.lastResorts())
     for (const node of removed) this.callbacks.leave(node)
     for (const node of kept) if (placement.shouldLeave(node)) this.callbacks.leave(node)
   }
 
   /** Closes drained nodes that no local session is on any more. */
   async retire(isEmpty: (node: WatchedNode) => boolean): Promise<void> {
-    const { placement, settings } = this.engine
+    const { placement } = this.engine
     const empty = this.draining.filter(isEmpty)
     if (empty.length === 0) return
     const left = placement.nodes.filter((node) => !empty.includes(node))
-    placement.use(left, settings.failoverNodes)
+    placement.use(left, this.lastResorts())
     for (const node of empty) this.addresses.delete(node)
     await Promise.all(empty.map((node) => node.close()))
   }
@@ -92,6 +92,15 @@ export class NodeSet implements NodeObserver {
   async close(): Promise<void> {
     this.closed = true
     await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
+  }
+
+  /* The node that this process carries itself is gone when the process is: it protects nothing while there is another. */
+  private lastResorts(): string[] {
+    const { failoverNodes, embed, nodes } = this.engine.settings
+    const own = nodes.filter(
+      ({ scheme, host, port }) => scheme === 'embedded' && host === embed?.host && port === embed.port,
+    )
+    return [...failoverNodes, ...own.flatMap(({ id }) => id ?? [])]
   }
 
   private find(address: NodeAddress): WatchedNode | undefined {

@@ -20,6 +20,9 @@ interface PendingTombstone {
 }
 
 const TICK = 50
+/** Milliseconds between two attempts at a session that no node could take although one is up. */
+const FIRST_PAUSE = 500
+const LONGEST_PAUSE = 30_000
 const MAX_TOMBSTONES = 10_000
 /** Sessions looked at in one tick: most need nothing, and the event loop belongs to the requests. */
 const MAX_VISITS = 2000
@@ -32,7 +35,8 @@ export class Protector {
   private readonly engine: Engine
   private readonly storage: SessionStorage
   private readonly queue: SaveQueue
-  private readonly parked = new Set<SessionState>()
+  /** With the time before which they are not tried again. */
+  private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
   private readonly tombstones = new Map<string, PendingTombstone>()
   private timer: NodeJS.Timeout | undefined
@@ -56,7 +60,9 @@ export class Protector {
 
   /** A session that can't be stored now: when a node can take it, it is. */
   park(state: SessionState): void {
-    this.parked.add(state)
+    const { clock, placement } = this.engine
+    state.retryPause = Math.min(Math.max(FIRST_PAUSE, state.retryPause * 2), LONGEST_PAUSE)
+    this.parked.set(state, placement.anyUp ? clock.now() + state.retryPause : 0)
     this.wake()
   }
 
@@ -116,9 +122,16 @@ export class Protector {
     })
   }
 
+  /** A node has returned: parked sessions need not wait longer. */
+  hurry(): void {
+    for (const state of this.parked.keys()) this.parked.set(state, 0)
+    this.wake()
+  }
+
   /** Puts parked sessions back into the queue, without regard to the rate; for a flush. */
   unparkAll(): void {
     if (!this.engine.placement.anyUp) return
+    this.hurry()
     for (const state of this.takeParked(Number.POSITIVE_INFINITY)) this.queue.add(state)
   }
 
@@ -169,9 +182,10 @@ export class Protector {
 
   private takeParked(limit: number): SessionState[] {
     const taken: SessionState[] = []
-    for (const state of this.parked) {
+    const now = this.engine.clock.now()
+    for (const [state, notBefore] of this.parked) {
       if (taken.length >= limit) break
-      taken.push(state)
+      if (notBefore <= now) taken.push(state)
     }
     for (const state of taken) this.parked.delete(state)
     return taken.filter((state) => state.phase === 'live' || state.phase === 'lost')

@@ -88,10 +88,17 @@ export class SessionEventBus {
   }
 
   private deliver(name: string, event: unknown): void {
-    try {
-      this.emitter.emit(name, event)
-    } catch (error) {
-      this.logger().error(`a listener of the event ${JSON.stringify(name)} threw: ${String(error)}`)
+    for (const listener of this.emitter.rawListeners(name)) {
+      try {
+        const result: unknown = listener.call(this.emitter, event)
+        if (result instanceof Promise) result.catch((error) => this.report(name, error))
+      } catch (error) {
+        this.report(name, error)
+      }
     }
+  }
+
+  private report(name: string, error: unknown): void {
+    this.logger().error(`a listener of the event ${JSON.stringify(name)} threw: ${String(error)}`)
   }
 }

@@ -13,6 +13,8 @@ export interface HandleScope {
   readonly cookieDefaults: CookieAttributes
   /** The session is used for the first time in this request. */
   used(handle: SessionHandle): void
+  /** The session is changed, or something was handed out that can be changed inside. */
+  mayChange(): void
   /** The session's cookie settings were looked at, and may be changed. */
   cookieUsed(): void
   /** The request has another session now, or none. */
@@ -79,10 +81,12 @@ export class SessionHandle implements SessionHost {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
     if (!this.counted) this.use()
+    this.scope?.mayChange()
     return state.attributes
   }
 
   handOut(attribute: Attribute): void {
+    this.scope?.mayChange()
     if (this.handedOut === none) this.handedOut = [attribute]
     else if (!this.handedOut.includes(attribute)) this.handedOut.push(attribute)
   }
@@ -121,6 +125,8 @@ export class SessionHandle implements SessionHost {
 
   async reload(): Promise<void> {
     const state = this.ensureState()
+    /* The changes of others are not ours to drop. */
+    if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
     this.uncount()
     this.handedOut = none

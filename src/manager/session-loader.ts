@@ -46,6 +46,20 @@ export class SessionLoader {
     return load
   }
 
+  /**
+   * Compares a local copy with the newest stored one, wherever that is, and takes the session over if it is newer: for a
+   * visitor who comes back from another server.
+   * @throws StorageUnavailableError
+   */
+  async verifyEverywhere(state: SessionState): Promise<void> {
+    const lookUp = await this.lookUp(state.token, this.storage.key(state.keyDigest))
+    if (state.phase !== 'live') return
+    if (lookUp.tombstone) return this.saver.endedElsewhere(state)
+    const newest = lookUp.sessions[0]
+    for (const { node } of lookUp.sessions.slice(1)) if (node !== state.node) this.leaveBehind(state, node)
+    if (newest !== undefined) await this.saver.meet(state, newest)
+  }
+
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
     const started = performance.now()
@@ -102,6 +116,7 @@ export class SessionLoader {
     const { record } = best
     const state = new SessionState(token, settings.route, { ...record, accessedAt: clock.now() }, record.attributes)
     state.phase = 'live'
+    state.sent = true
     state.cookie = record.cookie
     state.version = record.version + 1
     state.savedVersion = record.version

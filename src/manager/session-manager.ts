@@ -16,6 +16,8 @@ export type CommitResult =
 export interface SessionManager {
   readonly engine: Engine
   readonly rules: AttributeRules
+  /** Shut down: nothing is stored any more. */
+  readonly isClosed: boolean
 
   /**
    * The session that an id leads to. Answers without a promise when the session is in memory and trusted; `undefined`: none.

@@ -75,6 +75,20 @@ export class SessionSaver {
     this.callbacks.needsSaving(state)
   }
 
+  /** A record that a look at all nodes has found. If it is newer than the local copy, the session is taken over where it is. */
+  async meet(state: SessionState, found: Found): Promise<void> {
+    if (this.judge(state, found) !== 'newer') {
+      state.verifiedAt = this.engine.clock.now()
+      return
+    }
+    if (state.node !== found.node) this.relocate(state, found.node)
+    await this.meetNewer(state, found as Found & { record: SessionRecord }, true)
+  }
+
+  endedElsewhere(state: SessionState): void {
+    this.callbacks.endedElsewhere(state)
+  }
+
   /** Moves a session to another node; it is stored there by its next save. */
   relocate(state: SessionState, to: WatchedNode): void {
     const from = state.node
@@ -132,6 +146,7 @@ export class SessionSaver {
     state.idleTimeout = record.idleTimeout
     state.absoluteDeadline = record.absoluteDeadline
     state.cookie = record.cookie
+    this.engine.local.reschedule(state)
   }
 
   private async saveOn(node: WatchedNode, state: SessionState): Promise<SaveResult> {
@@ -146,6 +161,7 @@ export class SessionSaver {
     const { section } = state.attributes
     const deadline = this.storage.deadline(state)
     const started = performance.now()
+    state.sent = true
     const result = await node.put(key, this.storage.encode(state), deadline, expected)
     if (!result.stored) return false
     this.engine.statistics.record('storageUpdate', performance.now() - started)
@@ -156,6 +172,7 @@ export class SessionSaver {
     state.savedVersion = version
     state.savedSection = section
     state.verifiedAt = this.engine.clock.now()
+    state.retryPause = 0
     return true
   }
 

@@ -16,7 +16,10 @@ import { within } from './within.js'
 
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
+/** Milliseconds before a verification that came to nothing is tried again. */
+const VERIFY_AGAIN_AFTER = 1000
 const HOUSEKEEPING_INTERVAL = 1000
+const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
 
 /** What could not be stored when a flush or a shutdown ended. */
 export interface FlushReport {
@@ -39,6 +42,7 @@ export class StickySessionManager implements SessionManager {
   private readonly queue: SaveQueue
   private readonly protector: Protector
   private housekeeping: NodeJS.Timeout | undefined
+  private closed = false
 
   constructor(engine: Engine, openNode: OpenNode) {
     this.engine = engine
@@ -74,6 +78,10 @@ export class StickySessionManager implements SessionManager {
     this.housekeeping.unref()
   }
 
+  get isClosed(): boolean {
+    return this.closed
+  }
+
   get rules(): AttributeRules {
     return this.engine.rules
   }
@@ -91,10 +99,11 @@ export class StickySessionManager implements SessionManager {
     const { node } = state
     state.accessedAt = now
     if (!settings.enabled) return this.hit(state)
+    /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
+    if (id !== state.id && !sameRoute(id, state.id)) return this.openAfterVerification(state, id, true)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
     const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
-    /* Another route in our id: another server has had the session since. */
-    if (!trusted || (id !== state.id && !sameRoute(id, state.id))) return this.openAfterVerification(state, id)
+    if (!trusted) return this.openAfterVerification(state, id, false)
     if (this.needsTouch(state, now)) this.queue.add(state)
     return this.hit(state)
   }
@@ -139,7 +148,7 @@ export class StickySessionManager implements SessionManager {
 
   async stored(state: SessionState): Promise<boolean> {
     if (!this.engine.settings.enabled || state.phase === 'new') return true
-    if (!state.isSaved) this.queue.add(state)
+    if (!state.isSaved && !this.queue.has(state)) this.queue.add(state)
     await this.queue.settled(state)
     return state.isSaved
   }
@@ -161,7 +170,7 @@ export class StickySessionManager implements SessionManager {
     if (state.phase === 'ended') return
     const { statistics, events } = this.engine
     const existed = state.phase !== 'new'
-    const mayBeStored = state.savedVersion > 0 || this.queue.has(state)
+    const mayBeStored = state.savedVersion > 0 || state.sent
     this.end(state)
     if (!existed) return
     statistics.count('sessionsDestroyed')
@@ -190,6 +199,7 @@ export class StickySessionManager implements SessionManager {
   /** Stores what is pending, for at most `timeout` milliseconds, and stops everything. */
   async close(timeout: number): Promise<FlushReport> {
     const report = await this.flush(timeout)
+    this.closed = true
     clearInterval(this.housekeeping)
     this.queue.close()
     this.protector.close()
@@ -249,26 +259,42 @@ export class StickySessionManager implements SessionManager {
   }
 
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
-  private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
+  private async openAfterVerification(
+    state: SessionState,
+    id: string,
+    everywhere: boolean,
+  ): Promise<SessionState | undefined> {
     const { settings, statistics } = this.engine
     const alreadyWaitedFor = state.verifying !== undefined && state.node?.state !== 'up'
-    state.verifying ??= this.verify(state).finally(() => {
+    state.verifying ??= this.verify(state, everywhere).finally(() => {
       state.verifying = undefined
     })
     const done = !alreadyWaitedFor && (await within(state.verifying, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
-    if (state.phase === 'live') return state
+    if (state.phase === 'live') {
+      if (!state.node?.isUsable) this.openWithoutNode(state)
+      return state
+    }
     return state.phase === 'ended' ? undefined : this.openElsewhere(id)
   }
 
   /* Content that is not stored yet is compared by the fenced write that stores it. */
-  private async verify(state: SessionState): Promise<void> {
+  private async verify(state: SessionState, everywhere: boolean): Promise<void> {
     try {
-      if (state.isSaved) await this.saver.verify(state, true)
+      if (everywhere) await this.loader.verifyEverywhere(state)
+      else if (state.isSaved) await this.saver.verify(state, true)
       else await this.stored(state)
     } catch {
       /* The breaker has been told; the session goes on from memory. */
     }
+    this.restUnverified(state)
+  }
+
+  /* Where storage did not confirm the copy, not every request waits for another try. */
+  private restUnverified(state: SessionState): void {
+    const { clock, settings } = this.engine
+    const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
+    if (state.verifiedAt < soonest) state.verifiedAt = soonest
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
@@ -324,7 +350,7 @@ export class StickySessionManager implements SessionManager {
     state.cookie = cookie
     state.version++
     const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
-    state.idleTimeout = maxAge ?? this.engine.settings.idleTimeout
+    state.idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
     this.engine.local.reschedule(state)
   }
 
@@ -332,12 +358,11 @@ export class StickySessionManager implements SessionManager {
     const { statistics, events, log, settings } = this.engine
     statistics.count('unserializableAttributes')
     events.emitSession('attributeFailed', state, { attribute: error.attribute, error })
-    log.write(`attribute ${error.attribute.slice(0, 40)}`, `session ${state.handle}: ${error.message}`, (m) =>
-      settings.logger.error(m),
-    )
+    log.write('attribute', `session ${state.handle}: ${error.message}`, (m) => settings.logger.error(m))
   }
 
   private nodeReturned(node: WatchedNode): void {
+    this.protector.hurry()
     this.protector.cleanUp(node)
     for (const other of this.engine.placement.nodes) {
       if (this.engine.placement.shouldLeave(other)) this.protector.evacuate(other)
@@ -426,4 +451,9 @@ export class StickySessionManager implements SessionManager {
     }
     return { unsaved, handles }
   }
+}
+
+/* An age of 0 means "now", not "never"; and the record has room for some thousand years only. */
+function clampAge(maxAge: number): number {
+  return Math.min(Math.max(Math.ceil(maxAge), 1), LONGEST_IDLE_TIMEOUT)
 }

@@ -4,8 +4,8 @@ import type { NodeAddress } from './node-address.js'
 
 export interface MemcachedClientOptions {
   address: NodeAddress
-  /** Milliseconds that each operation may take, including the time to connect. */
-  operationTimeout: number
+  /** Milliseconds that each operation may take, including the time to connect; a function when that may change. */
+  operationTimeout: number | (() => number)
   /** Default: 10,000. */
   maxPending?: number
   /** Bytes of requests that wait for their replies. Default: 64 MiB. */
@@ -68,7 +68,9 @@ export class MemcachedClient {
     const onOpen = (): void => {
       this.connections += 1
     }
-    this.#current = new MemcachedConnection({ ...this.#options, onOpen, onEnd: this.#forget })
+    const { operationTimeout: timeout } = this.#options
+    const operationTimeout = typeof timeout === 'function' ? timeout : () => timeout
+    this.#current = new MemcachedConnection({ ...this.#options, operationTimeout, onOpen, onEnd: this.#forget })
     return this.#current
   }
 

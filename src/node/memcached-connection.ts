@@ -13,8 +13,8 @@ import { type PendingOperation, PendingOperations } from './pending-operations.j
 
 export interface ConnectionOptions {
   address: NodeAddress
-  /** Milliseconds. */
-  operationTimeout: number
+  /** Milliseconds; may change. */
+  operationTimeout: () => number
   maxPending: number
   maxPendingBytes: number
   /** A reply that claims to be longer is not one. */
@@ -197,7 +197,7 @@ export class MemcachedConnection {
   }
 
   #timeOut(): void {
-    this.#lose(`gave no answer within ${this.#options.operationTimeout} ms`)
+    this.#lose(`gave no answer within ${this.#options.operationTimeout()} ms`)
   }
 
   #lose(what: string, cause?: unknown): void {

@@ -56,7 +56,7 @@ interface Entry {
   expected?: string
 }
 
-const idPattern = /^[A-Za-z0-9_]+$/
+const idPattern = /^[A-Za-z0-9_]{1,64}$/
 const urlPattern = /^(?:([A-Za-z0-9_]+):)?([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^@/?#\s]*)@)?([^@]*)$/
 const barePattern = /^(?:([A-Za-z0-9_]+):)?(\[[^\]]*\]|[^:@/[\]]+):(\d{1,5})$/
 const hostPortPattern = /^(\[[^\]]*\]|[^:@/?#[\]]+)(?::(\d{1,5}))?\/?$/

@@ -5,8 +5,8 @@ import type { NodeAddress } from './node-address.js'
 import type { StorageNode } from './storage-node.js'
 
 export interface OpenNodeOptions {
-  /** Milliseconds that one operation may take. Default: 1000. */
-  operationTimeout?: number
+  /** Milliseconds that one operation may take; a function when that may change. Default: 1000. */
+  operationTimeout?: number | (() => number)
   clock?: Clock
 }
 

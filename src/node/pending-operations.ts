@@ -16,12 +16,12 @@ export interface PendingOperation {
 /**
  * The operations of one connection in the order in which they were sent, which is the order of their replies.
  *
- * All have the same time-out, so only the oldest needs watching: one timer serves them all, and nothing is armed or
+ * All have the same time-out (but for the moment when it is changed), so only the oldest needs watching: one timer serves them all, and nothing is armed or
  * cleared an operation. The timer holds the process only while something is pending: without it a process with nothing
  * else to do would exit silently in the middle of an operation.
  */
 export class PendingOperations {
-  readonly #timeout: number
+  readonly #timeout: () => number
   readonly #onOverdue: () => void
   #head: PendingOperation | undefined
   #tail: PendingOperation | undefined
@@ -31,10 +31,10 @@ export class PendingOperations {
   bytes = 0
 
   /**
-   * @param timeout milliseconds
+   * @param timeout milliseconds, asked for each operation
    * @param onOverdue called when the oldest operation has waited for longer than that
    */
-  constructor(timeout: number, onOverdue: () => void) {
+  constructor(timeout: () => number, onOverdue: () => void) {
     this.#timeout = timeout
     this.#onOverdue = onOverdue
   }
@@ -44,7 +44,7 @@ export class PendingOperations {
   }
 
   push(operation: PendingOperation): void {
-    operation.deadline = performance.now() + this.#timeout
+    operation.deadline = performance.now() + this.#timeout()
     if (this.#tail === undefined) this.#head = operation
     else this.#tail.next = operation
     this.#tail = operation
@@ -74,7 +74,7 @@ export class PendingOperations {
   }
 
   #watch(): void {
-    if (this.#timer === undefined) this.#timer = setTimeout(this.#tick, this.#timeout)
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#tick, this.#timeout())
     else this.#timer.ref()
   }
 

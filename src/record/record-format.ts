@@ -7,7 +7,7 @@ import { UnreadableRecordError } from '../errors.js'
  *    0  2  "HF"
  *    2  1  format version, 1
  *    3  1  kind: 0 session, 1 tombstone
- *    4  4  CRC-32 (as in zlib) of everything from 8 on
+ *    4  4  CRC-32 (as in zlib) of everything else
  *    8  4  length of the whole record
  *   12  6  record version
  *   18  6  created at
@@ -31,6 +31,8 @@ const HEADER = 54
 const MAGIC_H = 72
 const MAGIC_F = 70
 const WRITER_LENGTH = 8
+/** Bytes of an attribute's entry before its name. */
+const ENTRY = 7
 const MAX_NAME_BYTES = 0xffff
 const MAX_ATTRIBUTES = 100_000
 
@@ -56,18 +58,32 @@ export interface SessionRecord {
   attributes: AttributeSection
 }
 
-/** Encoded attributes in one buffer, as they stand in a record. Opaque outside this file. */
-export type AttributeSection = Buffer & { readonly __brand?: 'attribute section' }
+/**
+ * Bytes as a string of one Latin-1 character each. What stays in memory is kept so: a string costs less than a buffer
+ * to hold, to compare and to collect.
+ */
+export type ByteString = string
+
+/** Encoded attributes in one piece, as they stand in a record. Opaque outside this file. */
+export type AttributeSection = ByteString
 
 /** One attribute in its stored form. */
 export interface EncodedAttribute {
   name: string
   codec: string
-  bytes: Buffer
+  bytes: ByteString
 }
 
 /** The section of a session without attributes. */
-export const emptySection: AttributeSection = Buffer.alloc(5)
+export const emptySection: AttributeSection = '\0\0\0\0\0'
+
+export function toByteString(bytes: Uint8Array): ByteString {
+  return asBuffer(bytes).toString('latin1')
+}
+
+export function fromByteString(bytes: ByteString): Buffer {
+  return Buffer.from(bytes, 'latin1')
+}
 
 /** Whether a name can be stored at all: an attribute with a longer one stays in memory. */
 export function isStorableName(name: string): boolean {
@@ -97,14 +113,13 @@ export function encodeRecord(record: SessionRecord): Buffer {
   at += out.write(key, at, 'latin1')
   at += out.write(owner, at, 'latin1')
   at += out.write(cookie, at, 'utf8')
-  attributes.copy(out, at)
-  out.writeUInt32BE(crc32(out.subarray(8)), 4)
+  out.write(attributes, at, 'latin1')
+  out.writeUInt32BE(checksum(out), 4)
   return out
 }
 
 /**
- * Reads a record and proves that it is whole and belongs under `key`. The attribute section is a copy, so `bytes` is
- * not kept.
+ * Reads a record and proves that it is whole and belongs under `key`. Does not keep `bytes`.
  * @throws UnreadableRecordError with a reason.
  */
 export function decodeRecord(bytes: Buffer, key: string): SessionRecord {
@@ -117,7 +132,7 @@ export function decodeRecord(bytes: Buffer, key: string): SessionRecord {
   if (found !== key) throw unreadable('key', `it belongs to ${JSON.stringify(found)}, not to ${JSON.stringify(key)}`)
   const kind = bytes[3]
   if (kind !== 0 && kind !== 1) throw unreadable('layout', `unknown kind ${kind}`)
-  const attributes = Buffer.from(bytes.subarray(cookieEnd))
+  const attributes = bytes.toString('latin1', cookieEnd)
   decodeSection(attributes)
   return {
     kind: kind === 0 ? 'session' : 'tombstone',
@@ -134,20 +149,24 @@ export function decodeRecord(bytes: Buffer, key: string): SessionRecord {
   }
 }
 
+function checksum(bytes: Buffer): number {
+  return crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4)))
+}
+
 function checkFrame(bytes: Buffer): void {
   if (bytes.length < HEADER) throw unreadable('truncated', `${bytes.length} bytes are less than a header`)
   if (bytes[0] !== MAGIC_H || bytes[1] !== MAGIC_F) throw unreadable('magic', 'it does not begin as a record does')
   if (bytes[2] !== FORMAT) throw unreadable('format', `format ${bytes[2]} is not known, only ${FORMAT}`)
   const length = bytes.readUInt32BE(8)
   if (length !== bytes.length) throw unreadable('truncated', `${bytes.length} of ${length} bytes`)
-  if (crc32(bytes.subarray(8)) !== bytes.readUInt32BE(4)) throw unreadable('checksum', 'its checksum does not match')
+  if (checksum(bytes) !== bytes.readUInt32BE(4)) throw unreadable('checksum', 'its checksum does not match')
 }
 
-/** Packs attributes into a section of its own memory. Names must be storable. */
+/** Packs attributes. Names must be storable. */
 export function encodeSection(attributes: Iterable<EncodedAttribute>): AttributeSection {
   const list = [...attributes]
   const codecs = [...new Set(list.map((attribute) => attribute.codec))]
-  const out = Buffer.allocUnsafeSlow(sectionLength(list, codecs))
+  const out = Buffer.allocUnsafe(sectionLength(list, codecs))
   let at = 0
   out[at++] = codecs.length
   for (const codec of codecs) {
@@ -156,98 +175,153 @@ export function encodeSection(attributes: Iterable<EncodedAttribute>): Attribute
   }
   at = out.writeUInt32BE(list.length, at)
   for (const { name, codec, bytes } of list) {
-    const nameLength = out.write(name, at + 7, 'utf8')
+    const nameLength = out.write(name, at + ENTRY, 'utf8')
     out.writeUInt16BE(nameLength, at)
     out[at + 2] = codecs.indexOf(codec)
     out.writeUInt32BE(bytes.length, at + 3)
-    at += 7 + nameLength
+    at += ENTRY + nameLength
   }
-  for (const { bytes } of list) {
-    out.set(bytes, at)
-    at += bytes.length
-  }
-  return out
+  for (const { bytes } of list) at += out.write(bytes, at, 'latin1')
+  return out.toString('latin1')
 }
 
 function sectionLength(list: readonly EncodedAttribute[], codecs: readonly string[]): number {
   let length = 5
   for (const codec of codecs) length += 1 + codec.length
-  for (const { name, bytes } of list) length += 7 + Buffer.byteLength(name) + bytes.length
+  for (const { name, bytes } of list) length += ENTRY + Buffer.byteLength(name) + bytes.length
   return length
 }
 
 /**
- * The attributes of a section, as slices of it.
+ * The attributes of a section.
  * @throws UnreadableRecordError when the section's lengths don't fit.
  */
 export function decodeSection(section: AttributeSection): EncodedAttribute[] {
   const reader = new SectionReader(section)
-  const codecs: string[] = []
-  for (let left = reader.uint8(); left > 0; left--) codecs.push(reader.latin1(reader.uint8()))
-  const count = reader.uint32()
-  if (count > MAX_ATTRIBUTES) throw unreadable('layout', `${count} attributes`)
   const list: EncodedAttribute[] = []
   const lengths: number[] = []
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < reader.count; i++) {
     const nameLength = reader.uint16()
-    const codec = codecs[reader.uint8()]
+    const codec = reader.codecs[reader.uint8()]
     lengths.push(reader.uint32())
-    const name = reader.utf8(nameLength)
+    const name = fromUtf8(reader.bytes(nameLength))
     if (codec === undefined) throw unreadable('layout', `attribute ${JSON.stringify(name)} names no codec`)
-    list.push({ name, codec, bytes: section })
+    list.push({ name, codec, bytes: '' })
   }
   list.forEach((attribute, i) => {
-    attribute.bytes = reader.slice(lengths[i] as number)
+    attribute.bytes = reader.bytes(lengths[i] as number)
   })
   reader.end()
   return list
 }
 
-class SectionReader {
-  private at = 0
-  private readonly bytes: Buffer
+/** One attribute of a section, without a look at the others. */
+export function findInSection(section: AttributeSection, name: string): EncodedAttribute | undefined {
+  const place = locate(section, name)
+  if (place === undefined) return undefined
+  const { codec, valueAt, valueLength } = place
+  return { name, codec, bytes: section.slice(valueAt, valueAt + valueLength) }
+}
 
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
+/**
+ * A section with another value for one attribute; the rest is copied as it is.
+ * `undefined`: the attribute is not there, or was encoded by another codec; pack anew then.
+ */
+export function replaceInSection(section: AttributeSection, changed: EncodedAttribute): AttributeSection | undefined {
+  const place = locate(section, changed.name)
+  if (place === undefined || place.codec !== changed.codec) return undefined
+  const { lengthAt, valueAt, valueLength } = place
+  const { bytes } = changed
+  const out = Buffer.allocUnsafe(section.length - valueLength + bytes.length)
+  out.write(section, 0, valueAt, 'latin1')
+  out.writeUInt32BE(bytes.length, lengthAt)
+  out.write(bytes, valueAt, 'latin1')
+  out.write(section.slice(valueAt + valueLength), valueAt + bytes.length, 'latin1')
+  return out.toString('latin1')
+}
+
+interface Place {
+  codec: string
+  lengthAt: number
+  valueAt: number
+  valueLength: number
+}
+
+/* Sections in memory have been checked when they were decoded, or are our own: here they are only walked. */
+function locate(section: AttributeSection, name: string): Place | undefined {
+  const wanted = toUtf8(name)
+  const reader = new SectionReader(section)
+  let found: Place | undefined
+  let offset = 0
+  for (let i = 0; i < reader.count; i++) {
+    const nameLength = reader.uint16()
+    const codec = reader.codecs[reader.uint8()]
+    const lengthAt = reader.at
+    const valueLength = reader.uint32()
+    if (nameLength === wanted.length && codec !== undefined && section.startsWith(wanted, reader.at)) {
+      found = { codec, lengthAt, valueAt: offset, valueLength }
+    }
+    reader.at += nameLength
+    offset += valueLength
+  }
+  if (found !== undefined) found.valueAt += reader.at
+  return found
+}
+
+class SectionReader {
+  at = 0
+  readonly codecs: string[] = []
+  readonly count: number
+  private readonly section: AttributeSection
+
+  constructor(section: AttributeSection) {
+    this.section = section
+    for (let left = this.uint8(); left > 0; left--) this.codecs.push(this.bytes(this.uint8()))
+    this.count = this.uint32()
+    if (this.count > MAX_ATTRIBUTES) throw unreadable('layout', `${this.count} attributes`)
   }
 
   uint8(): number {
-    return this.bytes.readUInt8(this.advance(1))
+    if (this.at >= this.section.length) throw tooShort()
+    return this.section.charCodeAt(this.at++)
   }
 
   uint16(): number {
-    return this.bytes.readUInt16BE(this.advance(2))
+    return this.uint8() * 256 + this.uint8()
   }
 
   uint32(): number {
-    return this.bytes.readUInt32BE(this.advance(4))
+    return this.uint16() * 65_536 + this.uint16()
   }
 
-  latin1(length: number): string {
-    const from = this.advance(length)
-    return this.bytes.toString('latin1', from, from + length)
-  }
-
-  utf8(length: number): string {
-    const from = this.advance(length)
-    return this.bytes.toString('utf8', from, from + length)
-  }
-
-  slice(length: number): Buffer {
-    const from = this.advance(length)
-    return this.bytes.subarray(from, from + length)
+  bytes(length: number): ByteString {
+    const from = this.at
+    this.at += length
+    if (this.at > this.section.length) throw tooShort()
+    return this.section.slice(from, this.at)
   }
 
   end(): void {
-    if (this.at !== this.bytes.length) throw unreadable('layout', `${this.bytes.length - this.at} bytes too many`)
+    if (this.at !== this.section.length) throw unreadable('layout', `${this.section.length - this.at} bytes too many`)
   }
+}
 
-  private advance(length: number): number {
-    const from = this.at
-    this.at += length
-    if (this.at > this.bytes.length) throw unreadable('layout', 'its attributes are longer than the record')
-    return from
-  }
+const NOT_ASCII = /[^\0-\x7f]/
+
+function toUtf8(text: string): ByteString {
+  return NOT_ASCII.test(text) ? toByteString(Buffer.from(text, 'utf8')) : text
+}
+
+function fromUtf8(bytes: ByteString): string {
+  return NOT_ASCII.test(bytes) ? fromByteString(bytes).toString('utf8') : bytes
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function tooShort(): UnreadableRecordError {
+  return unreadable('layout', 'its attributes are longer than the record')
 }
 
 function unreadable(reason: UnreadableRecordError['reason'], detail: string): UnreadableRecordError {

@@ -14,7 +14,7 @@ import { HoldfastError } from '../errors.js'
 
 const RANDOM_BYTES = 18
 const MAC_LENGTH = 24
-const MAX_ID_LENGTH = 300
+const MAX_ID_LENGTH = 320
 const MAX_RANDOM_LENGTH = 160
 const MAC_PURPOSE = 'holdfast session id 1:'
 
@@ -100,6 +100,7 @@ export class SessionTokens {
 
   /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */
   verify(token: string): boolean {
+    if (!TOKEN.test(token)) return false
     const random = token.slice(0, -MAC_LENGTH)
     const given = Buffer.from(token.slice(-MAC_LENGTH), 'latin1')
     if (given.length !== MAC_LENGTH) return false

@@ -6,8 +6,15 @@ import {
   type EncodedAttribute,
   emptySection,
   encodeSection,
+  findInSection,
+  fromByteString,
   isStorableName,
+  replaceInSection,
+  toByteString,
 } from '../record/record-format.js'
+
+/** More than this is a mistake of the application's, and would slow down everybody. */
+const MAX_ATTRIBUTES = 10_000
 
 /** One attribute of a session while somebody works with it. */
 export interface Attribute {
@@ -21,6 +28,8 @@ export interface Attribute {
   assigned: boolean
   /** The value has no stored form, by choice (filter) or by nature, and lives in this server's memory only. */
   memoryOnly: boolean
+  /** Removed or replaced since: what a request still holds of it has nothing to say. */
+  superseded: boolean
 }
 
 /** How attributes become bytes and come back, and which of them do. */
@@ -38,11 +47,13 @@ export type OnUnserializable = (error: UnserializableError) => void
 
 /**
  * The attributes of one session on this server, shared by all its requests. Between requests there is only the
- * packed section; it is unpacked when first used, and each value decoded when first read.
+ * packed section; each attribute is taken out of it when first used, and its value decoded when first read.
  */
 export class Attributes {
   private packed: AttributeSection
+  /** The attributes that are in use; with `complete` all there are. */
   private map: Map<string, Attribute> | undefined
+  private complete = false
   private memoryOnly: Attribute[] | undefined
   private assigned: Attribute[] = none
   private removed = false
@@ -57,27 +68,29 @@ export class Attributes {
   }
 
   get isEmpty(): boolean {
-    return this.unpacked().size === 0
+    return this.all().size === 0
   }
 
   get(name: string): Attribute | undefined {
-    return this.unpacked().get(name)
+    const map = this.inUse()
+    const attribute = map.get(name)
+    if (attribute !== undefined || this.complete) return attribute
+    const encoded = findInSection(this.packed, name)
+    return encoded === undefined ? undefined : unpack(encoded, map)
   }
 
   has(name: string): boolean {
-    return this.unpacked().has(name)
+    return this.get(name) !== undefined
   }
 
   names(): string[] {
-    return [...this.unpacked().keys()]
+    return [...this.all().keys()]
   }
 
   set(name: string, value: unknown): Attribute {
-    const map = this.unpacked()
-    let attribute = map.get(name)
+    let attribute = this.get(name)
     if (attribute === undefined) {
-      attribute = { name, encoded: undefined, value, decoded: true, assigned: false, memoryOnly: false }
-      map.set(name, attribute)
+      attribute = this.add(name)
     }
     attribute.value = value
     attribute.decoded = true
@@ -86,10 +99,11 @@ export class Attributes {
   }
 
   delete(name: string): boolean {
-    const map = this.unpacked()
+    const map = this.all()
     const attribute = map.get(name)
     if (attribute === undefined) return false
     attribute.assigned = false
+    attribute.superseded = true
     this.removed = true
     return map.delete(name)
   }
@@ -105,26 +119,30 @@ export class Attributes {
    * @returns whether the stored form of the session is another than before.
    */
   commit(handedOut: readonly Attribute[], rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
-    let changed = this.removed
-    for (const attribute of handedOut) if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changed = true
+    let changed: Attribute[] | undefined
+    for (const attribute of handedOut) {
+      if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changed = append(changed, attribute)
+    }
     for (const attribute of this.assigned) {
-      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changed = true
+      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changed = append(changed, attribute)
       attribute.assigned = false
     }
     this.assigned = none
+    if (changed === undefined && !this.removed) return false
+    const section = this.repack(changed)
     this.removed = false
-    if (!changed) return false
-    const section = encodeSection(this.encodedAttributes())
-    changed = !section.equals(this.packed)
-    if (changed) this.packed = section
-    return changed
+    if (section === this.packed) return false
+    this.packed = section
+    return true
   }
 
   /** Puts another stored state in the place of this one. What was not committed is lost. */
   replace(section: AttributeSection): void {
     this.pack()
     this.packed = section
-    if (this.memoryOnly !== undefined) this.memoryOnly = this.memoryOnly.filter((a) => a.encoded === undefined)
+    this.memoryOnly = this.memoryOnly?.filter(
+      ({ encoded, name }) => encoded === undefined && findInSection(section, name) === undefined,
+    )
   }
 
   /** Forgets decoded values, unless something waits for a commit; for when no request works with the session. */
@@ -136,20 +154,45 @@ export class Attributes {
     if (this.map === undefined) return
     this.memoryOnly = memoryOnlyOf(this.map)
     this.map = undefined
+    this.complete = false
+    for (const attribute of this.assigned) attribute.assigned = false
     this.assigned = none
     this.removed = false
   }
 
-  private unpacked(): Map<string, Attribute> {
+  private inUse(): Map<string, Attribute> {
     if (this.map !== undefined) return this.map
+    this.map = new Map()
+    for (const attribute of this.memoryOnly ?? none) this.map.set(attribute.name, attribute)
+    return this.map
+  }
+
+  /* In the order of the section, so that what was used first does not change the order of the names. */
+  private all(): Map<string, Attribute> {
+    const used = this.inUse()
+    if (this.complete) return used
     const map = new Map<string, Attribute>()
     for (const encoded of decodeSection(this.packed)) {
-      const { name } = encoded
-      map.set(name, { name, encoded, value: undefined, decoded: false, assigned: false, memoryOnly: false })
+      const inUse = used.get(encoded.name)
+      if (inUse === undefined) unpack(encoded, map)
+      else map.set(encoded.name, inUse)
     }
-    for (const attribute of this.memoryOnly ?? none) map.set(attribute.name, attribute)
+    for (const [name, attribute] of used) map.set(name, attribute)
     this.map = map
+    this.complete = true
     return map
+  }
+
+  private add(name: string): Attribute {
+    const map = this.all()
+    if (map.size >= MAX_ATTRIBUTES) {
+      throw new UnserializableError(name, {
+        cause: new RangeError(`a session holds at most ${MAX_ATTRIBUTES} attributes`),
+      })
+    }
+    const attribute = create(name, undefined)
+    map.set(name, attribute)
+    return attribute
   }
 
   private markAssigned(attribute: Attribute): void {
@@ -165,18 +208,41 @@ export class Attributes {
    */
   private reencodeHandedOut(attribute: Attribute, rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
     if (attribute.assigned) return false
-    const map = this.unpacked()
-    const current = map.get(attribute.name)
-    if (current === undefined || !reencode(attribute, rules, onUnserializable)) return false
-    if (current !== attribute) map.set(attribute.name, attribute)
+    const current = this.get(attribute.name)
+    if (current !== attribute && (current === undefined || current.assigned)) attribute.superseded = true
+    if (attribute.superseded || !reencode(attribute, rules, onUnserializable)) return false
+    if (current !== attribute) this.map?.set(attribute.name, attribute)
     return true
+  }
+
+  private repack(changed: Attribute[] | undefined): AttributeSection {
+    const only = changed?.length === 1 && !this.removed ? changed[0]?.encoded : undefined
+    const patched = only === undefined ? undefined : replaceInSection(this.packed, only)
+    return patched ?? encodeSection(this.encodedAttributes())
   }
 
   private encodedAttributes(): EncodedAttribute[] {
     const list: EncodedAttribute[] = []
-    for (const { encoded } of this.unpacked().values()) if (encoded !== undefined) list.push(encoded)
+    for (const { encoded } of this.all().values()) if (encoded !== undefined) list.push(encoded)
     return list
   }
+}
+
+function unpack(encoded: EncodedAttribute, map: Map<string, Attribute>): Attribute {
+  const { name } = encoded
+  const attribute = create(name, encoded)
+  map.set(name, attribute)
+  return attribute
+}
+
+function create(name: string, encoded: EncodedAttribute | undefined): Attribute {
+  return { name, encoded, value: undefined, decoded: false, assigned: false, memoryOnly: false, superseded: false }
+}
+
+function append(list: Attribute[] | undefined, attribute: Attribute): Attribute[] {
+  if (list === undefined) return [attribute]
+  list.push(attribute)
+  return list
 }
 
 /** The value of an attribute, decoded at the first call. @throws whatever the codec throws, or when there is none by that id. */
@@ -187,7 +253,7 @@ export function decodedValue(attribute: Attribute, rules: AttributeRules): unkno
   if (codec === undefined) {
     throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(attribute.name)} needs codec ${encoded.codec}`)
   }
-  attribute.value = codec.decode(encoded.bytes)
+  attribute.value = codec.decode(fromByteString(encoded.bytes))
   attribute.decoded = true
   return attribute.value
 }
@@ -224,16 +290,13 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
     return before !== undefined
   }
   attribute.memoryOnly = false
-  if (before !== undefined && before.codec === rules.codec.id && before.bytes.equals(bytes)) return false
-  attribute.encoded = { name: attribute.name, codec: rules.codec.id, bytes: asBuffer(bytes) }
+  const packed = toByteString(bytes)
+  if (before !== undefined && before.codec === rules.codec.id && before.bytes === packed) return false
+  attribute.encoded = { name: attribute.name, codec: rules.codec.id, bytes: packed }
   return true
 }
 
 function encodeValue(attribute: Attribute, codec: AttributeCodec): Uint8Array | undefined {
   if (!isStorableName(attribute.name)) throw new RangeError('its name is too long')
   return codec.encode(attribute.value)
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

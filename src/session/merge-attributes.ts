@@ -45,5 +45,5 @@ function byName(section: AttributeSection): Map<string, EncodedAttribute> {
 
 function same(a: EncodedAttribute | undefined, b: EncodedAttribute | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
-  return a.codec === b.codec && a.bytes.equals(b.bytes)
+  return a.codec === b.codec && a.bytes === b.bytes
 }

@@ -105,7 +105,7 @@ export class Session {
   regenerate(done: Done): this
   regenerate(options: RegenerateOptions, done: Done): this
   regenerate(first?: RegenerateOptions | Done, second?: Done): this | Promise<void> {
-    const options = typeof first === 'object' ? first : {}
+    const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
     return settle(this, this[HOST].regenerate(options), done)
   }
@@ -150,6 +150,11 @@ function isAttributeName(name: string | symbol): name is string {
   return typeof name === 'string' && !reserved.has(name)
 }
 
+function assign(host: SessionHost, name: string, value: unknown): void {
+  const attribute = host.attributesToWrite().set(name, value)
+  if (typeof value === 'object' && value !== null) host.handOut(attribute)
+}
+
 function read(host: SessionHost, attribute: Attribute): unknown {
   let value: unknown
   try {
@@ -179,9 +184,7 @@ const handler: ProxyHandler<Session> = {
     }
     if (name === '__proto__' || name === 'id' || name === 'req') return true
     if (!isAttributeName(name)) return Reflect.set(target, name, value)
-    const host = target[HOST]
-    const attribute = host.attributesToWrite().set(name, value)
-    if (typeof value === 'object' && value !== null) host.handOut(attribute)
+    assign(target[HOST], name, value)
     return true
   },
 
@@ -216,9 +219,10 @@ const handler: ProxyHandler<Session> = {
   },
 
   defineProperty(target, name, descriptor) {
+    if (name === 'cookie' || name === '__proto__') return false
     if (!isAttributeName(name)) return Reflect.defineProperty(target, name, descriptor)
     if (descriptor.get !== undefined || descriptor.set !== undefined) return false
-    target[HOST].attributesToWrite().set(name, descriptor.value)
+    assign(target[HOST], name, descriptor.value)
     return true
   },
 
@@ -231,5 +235,6 @@ function copyCookie(cookie: SessionCookie, from: Partial<SessionCookie>): void {
   const { path, domain, httpOnly, secure, sameSite, partitioned, priority } = from
   const given = { path, domain, httpOnly, secure, sameSite, partitioned, priority }
   for (const [name, value] of Object.entries(given)) if (value !== undefined) Object.assign(cookie, { [name]: value })
-  if (from.originalMaxAge !== undefined) cookie.maxAge = from.originalMaxAge
+  const age = from.originalMaxAge === undefined ? from.maxAge : from.originalMaxAge
+  if (age !== undefined) cookie.maxAge = age
 }

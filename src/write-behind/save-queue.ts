@@ -35,6 +35,8 @@ interface Entry {
   attempt: number
   /** Changed while running: once more. */
   again: boolean
+  /** Not to be tried again; what those who wait are told then. */
+  dropped: SaveResult | undefined
   since: number
   lane: Lane
   timer: NodeJS.Timeout | undefined
@@ -64,6 +66,7 @@ export class SaveQueue {
   private idleWaiters: (() => void)[] = []
   private readonly gathering = new Set<Entry>()
   private delayTimer: NodeJS.Timeout | undefined
+  private closed = false
   private bytes = 0
 
   constructor(options: SaveQueueOptions) {
@@ -91,9 +94,11 @@ export class SaveQueue {
 
   /** Sees to it that the session is saved as it is now or later. */
   add(state: SessionState): void {
+    if (this.closed) return
     const existing = this.entries.get(state)
     if (existing !== undefined) {
       this.resize(existing)
+      existing.dropped = undefined
       if (existing.status === 'running') existing.again = true
       return
     }
@@ -105,6 +110,7 @@ export class SaveQueue {
       bytes: 0,
       attempt: 1,
       again: false,
+      dropped: undefined,
       since,
       lane,
       timer: undefined,
@@ -135,6 +141,7 @@ export class SaveQueue {
     const entry = this.entries.get(state)
     if (entry === undefined) return
     entry.again = false
+    entry.dropped = 'done'
     if (entry.status !== 'running') this.finish(entry, 'done')
   }
 
@@ -152,11 +159,14 @@ export class SaveQueue {
     return new Promise((resolve) => this.idleWaiters.push(resolve))
   }
 
-  /** Drops everything that is not under way. */
+  /** Drops everything that is not under way, and takes nothing more. */
   close(): void {
+    this.closed = true
     clearTimeout(this.delayTimer)
+    this.delayTimer = undefined
     for (const entry of [...this.entries.values()]) {
       entry.again = false
+      entry.dropped = 'parked'
       if (entry.status !== 'running') this.finish(entry, 'parked')
     }
   }
@@ -167,12 +177,12 @@ export class SaveQueue {
    */
   private gather(entry: Entry): void {
     this.gathering.add(entry)
-    if (this.delayTimer !== undefined) return
     const delay = this.options.delay()
     if (delay <= 0 || entry.waiters !== undefined) {
       this.advanceAll()
       return
     }
+    if (this.delayTimer !== undefined) return
     this.delayTimer = setTimeout(() => this.advanceAll(), delay)
     this.delayTimer.unref()
   }
@@ -204,11 +214,20 @@ export class SaveQueue {
   }
 
   private async run(entry: Entry, lane: Lane): Promise<void> {
-    const result = await this.options.save(entry.state, entry.attempt)
+    /* Who waits already is answered by this save, who comes later by the next one. */
+    const served = entry.waiters
+    entry.waiters = undefined
+    const answer = await this.options.save(entry.state, entry.attempt)
+    const result = answer === 'retry' && entry.dropped !== undefined ? entry.dropped : answer
     lane.running--
-    if (result === 'retry') this.rest(entry)
-    else if (entry.again && result !== 'parked') this.requeue(entry, 1)
-    else this.finish(entry, result)
+    if (result === 'retry') {
+      if (served !== undefined) entry.waiters = served.concat(entry.waiters ?? [])
+      this.rest(entry)
+    } else {
+      for (const settle of served ?? []) settle(result)
+      if (entry.again && result !== 'parked') this.requeue(entry, 1)
+      else this.finish(entry, result)
+    }
     this.advance(lane)
   }
 
