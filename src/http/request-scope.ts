@@ -52,17 +52,21 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.req.session = handle.session
     const { state } = handle
     provideSessionId(this.req)
-    const { rolling, saveUninitialized } = this.manager.engine.settings
+    const { rolling, saveUninitialized, unset } = this.manager.engine.settings
+    /* Who takes the session off the request does not use it. */
+    if (state !== undefined && unset === 'destroy') this.watchEnd()
     if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
   }
 
   used(): void {
-    if (this.sentId === undefined || this.manager.engine.settings.unset === 'destroy') this.hook()
+    if (this.sentId === undefined) this.hook()
     else this.watchClose()
   }
 
   mayChange(): void {
-    this.watchEnd()
+    /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
+    if (this.manager.engine.settings.backup.mode === 'sync') this.hook()
+    else this.watchEnd()
   }
 
   cookieUsed(): void {
@@ -142,7 +146,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private watchClose(): void {
     if (this.closeWatched) return
     this.closeWatched = true
-    watchClose(this)
+    if (!watchClose(this)) this.watchEnd()
   }
 
   /* Nothing that goes wrong with a session may keep a response from ending. */

@@ -18,10 +18,15 @@ export interface ResponseObserver {
 
 /* Only public methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out. */
 
-/** Has the observer told when the response is over, however it came to that. */
-export function watchClose(observer: ResponseObserver): void {
+/**
+ * Has the observer told when the response is over, however it came to that.
+ * @returns whether the response can tell; if not, its end stands for that.
+ */
+export function watchClose(observer: ResponseObserver): boolean {
   const { res } = observer
-  if (typeof res.on === 'function') res.on('close', () => observer.close())
+  if (typeof res.on !== 'function') return false
+  res.on('close', () => observer.close())
+  return true
 }
 
 /** Has the observer told when the head is about to go. */

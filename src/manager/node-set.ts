@@ -27,6 +27,7 @@ export class NodeSet implements NodeObserver {
   private readonly callbacks: NodeSetCallbacks
   private readonly addresses = new Map<WatchedNode, NodeAddress>()
   private readonly checking = new Set<WatchedNode>()
+  private readonly preparing = new Set<Promise<void>>()
   private closed = false
 
   constructor(engine: Engine, open: OpenNode, callbacks: NodeSetCallbacks) {
@@ -63,9 +64,10 @@ export class NodeSet implements NodeObserver {
     await Promise.all(empty.map((node) => node.close()))
   }
 
-  /** Resolves when it is known of each node whether it is up. */
+  /** Resolves when it is known of each node whether it is up, and those that are have been prepared. */
   async ready(): Promise<void> {
     await Promise.all(this.engine.placement.nodes.map((node) => node.check()))
+    await Promise.all(this.preparing)
   }
 
   nodeDown(node: WatchedNode): void {
@@ -116,7 +118,8 @@ export class NodeSet implements NodeObserver {
     const node = new WatchedNode(this.open(address), () => this.engine.settings.probeInterval, this)
     this.addresses.set(node, address)
     node.start()
-    void this.setCanary(node)
+    const prepared = this.setCanary(node).finally(() => this.preparing.delete(prepared))
+    this.preparing.add(prepared)
     return node
   }
 

@@ -16,15 +16,13 @@ interface LookUp {
   failed: WatchedNode[]
 }
 
-/** How long a node may be down before a session that can only be on it counts as lost instead of out of reach, in ms. */
-const LOST_AFTER = 10_000
-
 /** Brings sessions that are not in this server's memory here, and claims them. */
 export class SessionLoader {
   private readonly engine: Engine
   private readonly storage: SessionStorage
   private readonly saver: SessionSaver
   private readonly loading = new Map<string, Promise<SessionState | undefined>>()
+  private readonly verifying = new Map<SessionState, Promise<void>>()
 
   constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver) {
     this.engine = engine
@@ -51,13 +49,22 @@ export class SessionLoader {
    * visitor who comes back from another server.
    * @throws StorageUnavailableError
    */
-  async verifyEverywhere(state: SessionState): Promise<void> {
+  verifyEverywhere(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
+    const underWay = this.verifying.get(state)
+    if (underWay !== undefined) return underWay
+    const verification = this.verifyOnce(state, hint).finally(() => this.verifying.delete(state))
+    this.verifying.set(state, verification)
+    return verification
+  }
+
+  private async verifyOnce(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
     const lookUp = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (state.phase !== 'live') return
     if (lookUp.tombstone) return this.saver.endedElsewhere(state)
     const newest = lookUp.sessions[0]
     for (const { node } of lookUp.sessions.slice(1)) if (node !== state.node) this.leaveBehind(state, node)
-    if (newest !== undefined) await this.saver.meet(state, newest)
+    const isNewer = newest !== undefined && (await this.saver.meet(state, newest))
+    if (!isNewer) this.checkReachable(lookUp, hint)
   }
 
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
@@ -86,7 +93,7 @@ export class SessionLoader {
   private async lookUp(token: string, key: string): Promise<LookUp> {
     const nodes = this.engine.placement.readable(token)
     if (nodes.length === 0) throw new StorageUnavailableError()
-    const answers = await Promise.allSettled(nodes.map((node) => this.storage.read(node, key)))
+    const answers = await Promise.allSettled(nodes.map((node) => this.storage.readTwice(node, key)))
     const result: LookUp = { sessions: [], tombstone: false, failed: [] }
     answers.forEach((answer, i) => {
       if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
@@ -106,8 +113,7 @@ export class SessionLoader {
    */
   private checkReachable(lookUp: LookUp, hint: WatchedNode | undefined): void {
     if (hint === undefined) return
-    const silent = lookUp.failed.includes(hint) || (hint.state === 'down' && hint.downFor() < LOST_AFTER)
-    if (silent) throw new StorageUnavailableError()
+    if (lookUp.failed.includes(hint) || hint.failedRecently()) throw new StorageUnavailableError()
   }
 
   /** Makes this server the owner by a fenced write, before the visitor is let in. */

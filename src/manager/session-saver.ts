@@ -1,8 +1,8 @@
 import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
-import type { Expected } from '../node/storage-node.js'
+import type { Expected, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { decodeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import { type AttributeSection, decodeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -21,6 +21,15 @@ export interface SaverCallbacks {
   needsSaving(state: SessionState): void
   /** Turns what was assigned so far into stored form. */
   commit(state: SessionState): void
+}
+
+/** What was on its way to a node. */
+interface PutAttempt {
+  node: WatchedNode
+  version: number
+  section: AttributeSection
+  deadline: number
+  started: number
 }
 
 /** What the comparison of a local copy with the stored one says. */
@@ -48,7 +57,10 @@ export class SessionSaver {
     const node = state.node
     if (node === undefined) return this.park(state)
     try {
-      return await this.saveOn(node, state)
+      if (state.phase === 'lost') await this.handOverFrom(node, state)
+      else if (state.isSaved) await this.verify(state, false)
+      else await this.put(node, state, false)
+      return 'done'
     } catch (error) {
       return this.afterFailure(node, state, attempt, error as Error)
     }
@@ -75,14 +87,15 @@ export class SessionSaver {
     this.callbacks.needsSaving(state)
   }
 
-  /** A record that a look at all nodes has found. If it is newer than the local copy, the session is taken over where it is. */
-  async meet(state: SessionState, found: Found): Promise<void> {
-    if (this.judge(state, found) !== 'newer') {
-      state.verifiedAt = this.engine.clock.now()
-      return
-    }
+  /**
+   * A record that a look at all nodes has found. If it is newer than the local copy, the session is taken over where it is.
+   * @returns whether it was newer.
+   */
+  async meet(state: SessionState, found: Found): Promise<boolean> {
+    if (this.judge(state, found) !== 'newer') return false
     if (state.node !== found.node) this.relocate(state, found.node)
     await this.meetNewer(state, found as Found & { record: SessionRecord }, true)
+    return true
   }
 
   endedElsewhere(state: SessionState): void {
@@ -111,7 +124,16 @@ export class SessionSaver {
     const key = this.storage.key(state.keyDigest)
     let expected: Expected = state.backup?.node === node ? state.backup.token : 'absent'
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (await this.putOnce(node, state, key, expected)) return true
+      const deadline = this.storage.deadline(state)
+      const { version } = state
+      const { section } = state.attributes
+      const attempt: PutAttempt = { node, version, section, deadline, started: performance.now() }
+      state.sent = true
+      const result = await node.put(key, this.storage.encode(state, key), deadline, expected)
+      if (result.stored) {
+        this.acknowledge(state, attempt, result.token)
+        return true
+      }
       this.engine.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)
       expected = found?.token ?? 'absent'
@@ -149,37 +171,27 @@ export class SessionSaver {
     this.engine.local.reschedule(state)
   }
 
-  private async saveOn(node: WatchedNode, state: SessionState): Promise<SaveResult> {
-    if (state.phase === 'lost') await this.handOverFrom(node, state)
-    else if (state.isSaved) await this.verify(state, false)
-    else await this.put(node, state, false)
-    return 'done'
-  }
-
-  private async putOnce(node: WatchedNode, state: SessionState, key: string, expected: Expected): Promise<boolean> {
-    const { version } = state
-    const { section } = state.attributes
-    const deadline = this.storage.deadline(state)
-    const started = performance.now()
-    state.sent = true
-    const result = await node.put(key, this.storage.encode(state), deadline, expected)
-    if (!result.stored) return false
-    this.engine.statistics.record('storageUpdate', performance.now() - started)
-    this.engine.statistics.count('backupsStored')
-    /* Relocated while this was under way: the copy that was just written is to go, and the next save is due. */
-    if (state.node !== node) return this.leaveBehind(state, node)
-    state.backup = { node, token: result.token, deadline, version }
-    state.savedVersion = version
+  /* The way of every changed session: kept free of further promises. */
+  private acknowledge(state: SessionState, attempt: PutAttempt, token: VersionToken): void {
+    const { statistics, clock } = this.engine
+    const { node, version, section, deadline } = attempt
+    statistics.record('storageUpdate', performance.now() - attempt.started)
+    statistics.count('backupsStored')
+    state.savedVersion = Math.max(state.savedVersion, version)
     state.savedSection = section
-    state.verifiedAt = this.engine.clock.now()
+    /* Relocated while this was under way: the copy that was just written is to go, and the next save is due. */
+    if (state.node !== node) {
+      this.leaveBehind(state, node)
+      return
+    }
+    state.backup = { node, token, deadline, version }
+    state.verifiedAt = clock.now()
     state.retryPause = 0
-    return true
   }
 
-  private leaveBehind(state: SessionState, node: WatchedNode): true {
+  private leaveBehind(state: SessionState, node: WatchedNode): void {
     state.leftBehind ??= new Set()
     state.leftBehind.add(node)
-    return true
   }
 
   private judge(state: SessionState, { record }: Found): Verdict {

@@ -2,7 +2,7 @@ import { UnreadableRecordError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { decodeRecord, emptySection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import { decodeRecord, emptySection, encodeRecord, type SessionRecord, scratchMemory } from '../record/record-format.js'
 import type { Engine } from './engine.js'
 
 /** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
@@ -36,15 +36,26 @@ export class SessionStorage {
   async read(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
     const value = await node.get(key, renewTo)
     if (value === undefined) return undefined
-    return { node, token: value.token, record: this.decode(value.bytes, key) }
+    return { node, token: value.token, record: this.decode(value.bytes, key, true) }
   }
 
-  /** The session as it is now. */
-  encode(state: SessionState): Buffer {
+  /**
+   * Reads a record, and once more when the bytes are none: they may have been garbled on the way, and to believe them
+   * at once would log a visitor out.
+   */
+  async readTwice(node: WatchedNode, key: string): Promise<Found | undefined> {
+    const value = await node.get(key)
+    if (value === undefined) return undefined
+    const record = this.decode(value.bytes, key, false)
+    return record === undefined ? this.read(node, key) : { node, token: value.token, record }
+  }
+
+  /** The session as it is now; the bytes are good until the next call. */
+  encode(state: SessionState, key: string): Buffer {
     const { statistics } = this.engine
-    const bytes = encodeRecord({
+    const record: SessionRecord = {
       kind: 'session',
-      key: this.key(state.keyDigest),
+      key,
       version: state.version,
       createdAt: state.createdAt,
       accessedAt: state.accessedAt,
@@ -54,7 +65,8 @@ export class SessionStorage {
       writer: this.engine.writer,
       cookie: state.cookie,
       attributes: state.attributes.section,
-    })
+    }
+    const bytes = encodeRecord(record, scratchMemory)
     statistics.record('recordSize', bytes.length)
     return bytes
   }
@@ -95,8 +107,8 @@ export class SessionStorage {
     return Math.ceil(this.engine.clock.now() + life)
   }
 
-  private decode(bytes: Buffer, key: string): SessionRecord | undefined {
-    const { statistics, log, settings } = this.engine
+  private decode(bytes: Buffer, key: string, report: boolean): SessionRecord | undefined {
+    const { statistics } = this.engine
     const started = performance.now()
     try {
       const record = decodeRecord(bytes, key)
@@ -104,9 +116,14 @@ export class SessionStorage {
       return record
     } catch (error) {
       if (!(error instanceof UnreadableRecordError)) throw error
-      statistics.count('unreadableRecords')
-      log.write(`unreadable ${error.reason}`, `${error.message}; treated as no session`, (m) => settings.logger.warn(m))
+      if (report) this.report(error)
       return undefined
     }
+  }
+
+  private report({ reason, message }: UnreadableRecordError): void {
+    const { statistics, log, settings } = this.engine
+    statistics.count('unreadableRecords')
+    log.write(`unreadable ${reason}`, `${message}; treated as no session`, (m) => settings.logger.warn(m))
   }
 }

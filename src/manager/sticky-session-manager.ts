@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { SessionGoneError, TooManySessionsError } from '../errors.js'
+import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { Attribute, AttributeRules } from '../session/attributes.js'
@@ -100,10 +100,10 @@ export class StickySessionManager implements SessionManager {
     state.accessedAt = now
     if (!settings.enabled) return this.hit(state)
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
-    if (id !== state.id && !sameRoute(id, state.id)) return this.openAfterVerification(state, id, true)
+    if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
     const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
-    if (!trusted) return this.openAfterVerification(state, id, false)
+    if (!trusted) return this.openAfterVerification(state, id)
     if (this.needsTouch(state, now)) this.queue.add(state)
     return this.hit(state)
   }
@@ -259,30 +259,48 @@ export class StickySessionManager implements SessionManager {
   }
 
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
-  private async openAfterVerification(
-    state: SessionState,
-    id: string,
-    everywhere: boolean,
-  ): Promise<SessionState | undefined> {
+  private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
     const { settings, statistics } = this.engine
     const alreadyWaitedFor = state.verifying !== undefined && state.node?.state !== 'up'
-    state.verifying ??= this.verify(state, everywhere).finally(() => {
+    state.verifying ??= this.verify(state).finally(() => {
       state.verifying = undefined
     })
     const done = !alreadyWaitedFor && (await within(state.verifying, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
-    if (state.phase === 'live') {
-      if (!state.node?.isUsable) this.openWithoutNode(state)
-      return state
+    return this.openVerified(state, id)
+  }
+
+  /**
+   * The visitor comes back from another server: unless storage says otherwise, the copy here is outdated.
+   * @throws StorageUnavailableError when the newer copy may be where nobody answers at the moment.
+   */
+  private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
+    const { settings, placement } = this.engine
+    const node = parseSessionId(id)?.node
+    /* A save under way must not meet the comparison half-way. */
+    if (this.queue.has(state)) await within(this.queue.settled(state), settings.operationTimeout)
+    try {
+      if (state.phase === 'live') {
+        await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))
+      }
+    } catch (error) {
+      if (error instanceof StorageUnavailableError && placement.failedRecently()) throw error
+      /* Nobody can tell, and this has lasted: the session goes on from here. */
     }
-    return state.phase === 'ended' ? undefined : this.openElsewhere(id)
+    return this.openVerified(state, id)
+  }
+
+  private openVerified(state: SessionState, id: string): SessionState | undefined | Promise<SessionState | undefined> {
+    if (state.phase === 'ended') return undefined
+    if (state.phase !== 'live') return this.openElsewhere(id)
+    if (!state.node?.isUsable) this.openWithoutNode(state)
+    return state
   }
 
   /* Content that is not stored yet is compared by the fenced write that stores it. */
-  private async verify(state: SessionState, everywhere: boolean): Promise<void> {
+  private async verify(state: SessionState): Promise<void> {
     try {
-      if (everywhere) await this.loader.verifyEverywhere(state)
-      else if (state.isSaved) await this.saver.verify(state, true)
+      if (state.isSaved) await this.saver.verify(state, true)
       else await this.stored(state)
     } catch {
       /* The breaker has been told; the session goes on from memory. */

@@ -46,7 +46,10 @@ export interface StorageNode {
 
   /** Reads; with `renewTo` the same round trip also moves the expiry to that deadline. */
   get(key: string, renewTo?: number): Promise<StoredValue | undefined>
-  /** Writes when `expected` holds; the token of what now stands there comes back. */
+  /**
+   * Writes when `expected` holds; the token of what now stands there comes back. Does not keep `bytes`: the caller may
+   * use that memory again as soon as the call has returned, before the promise settles.
+   */
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult>
   /** Moves the expiry. `false`: nothing there; a touch never creates. */
   touch(key: string, deadline: number): Promise<boolean>

@@ -74,11 +74,13 @@ export class NodeHealth {
 
   private async probe(): Promise<void> {
     for (let attempt = 0; attempt < 2 && !this.closed; attempt++) {
+      /* A probe that was under way when an operation failed may have failed with it: it confirms nothing. */
+      const before = this.state
       try {
         await this.options.probe()
         return this.probed()
       } catch {
-        if (this.state !== 'up') break
+        if (before !== 'up' && this.state !== 'up') break
         this.state = 'suspect'
       }
     }

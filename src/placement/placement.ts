@@ -46,6 +46,11 @@ export class Placement {
     return order.filter((node) => node.state !== 'down')
   }
 
+  /** Whether a node has stopped answering a moment ago, so that what is on it counts as out of reach, not as lost. */
+  failedRecently(): boolean {
+    return this.all.some((node) => node.failedRecently())
+  }
+
   get anyUp(): boolean {
     return this.all.some((node) => node.isUsable)
   }

@@ -3,6 +3,9 @@ import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
 import { type HealthState, NodeHealth } from './node-health.js'
 
+/** How long a node may be down before sessions that can only be on it count as lost, in milliseconds. */
+const LOST_AFTER = 10_000
+
 /** What a watched node tells about itself. */
 export interface NodeObserver {
   nodeDown(node: WatchedNode): void
@@ -68,9 +71,9 @@ export class WatchedNode implements StorageNode {
     return this.health.state !== 'down' && !this.draining
   }
 
-  /** Milliseconds since the node went down; 0 while it is not. */
-  downFor(): number {
-    return this.health.downFor()
+  /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */
+  failedRecently(): boolean {
+    return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
   }
 
   start(): void {
@@ -83,23 +86,28 @@ export class WatchedNode implements StorageNode {
   }
 
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
-    return this.watch(() => this.node.get(key, renewTo))
+    if (this.health.state === 'down') return this.refuse()
+    return this.watched(this.node.get(key, renewTo))
   }
 
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult> {
-    return this.watch(() => this.node.put(key, bytes, deadline, expected))
+    if (this.health.state === 'down') return this.refuse()
+    return this.watched(this.node.put(key, bytes, deadline, expected))
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
-    return this.watch(() => this.node.touch(key, deadline))
+    if (this.health.state === 'down') return this.refuse()
+    return this.watched(this.node.touch(key, deadline))
   }
 
   delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
-    return this.watch(() => this.node.delete(key, expected))
+    if (this.health.state === 'down') return this.refuse()
+    return this.watched(this.node.delete(key, expected))
   }
 
   ping(): Promise<void> {
-    return this.watch(() => this.node.ping())
+    if (this.health.state === 'down') return this.refuse()
+    return this.watched(this.node.ping())
   }
 
   status(): NodeStatus {
@@ -119,22 +127,27 @@ export class WatchedNode implements StorageNode {
     return this.node.close()
   }
 
-  private async watch<T>(operation: () => Promise<T>): Promise<T> {
-    if (this.health.state === 'down') throw new NodeUnreachableError(`storage node ${this.address} is down`)
+  private refuse(): Promise<never> {
+    return Promise.reject(new NodeUnreachableError(`storage node ${this.address} is down`))
+  }
+
+  private watched<T>(operation: Promise<T>): Promise<T> {
     const started = performance.now()
     this.operations++
-    try {
-      const result = await operation()
-      this.latency.record(performance.now() - started)
-      this.health.succeeded()
-      this.noticeConnection()
-      return result
-    } catch (error) {
-      this.errors++
-      /* Any other error is an answer: it says nothing against the node's health. */
-      if (error instanceof NodeUnreachableError) this.health.failed()
-      throw error
-    }
+    return operation.then(
+      (result) => {
+        this.latency.record(performance.now() - started)
+        this.health.succeeded()
+        this.noticeConnection()
+        return result
+      },
+      (error) => {
+        this.errors++
+        /* Any other error is an answer: it says nothing against the node's health. */
+        if (error instanceof NodeUnreachableError) this.health.failed()
+        throw error
+      },
+    )
   }
 
   private async probe(): Promise<void> {

@@ -85,16 +85,17 @@ export function fromByteString(bytes: ByteString): Buffer {
   return Buffer.from(bytes, 'latin1')
 }
 
-/** Whether a name can be stored at all: an attribute with a longer one stays in memory. */
+/** Whether a name can be stored at all: one that is too long, or has half a surrogate pair, can't be found again. */
 export function isStorableName(name: string): boolean {
-  return name.length <= MAX_NAME_BYTES / 3 || Buffer.byteLength(name) <= MAX_NAME_BYTES
+  return isText(name) && (name.length <= MAX_NAME_BYTES / 3 || Buffer.byteLength(name) <= MAX_NAME_BYTES)
 }
 
-export function encodeRecord(record: SessionRecord): Buffer {
+/** @param allocate gives the memory, which is written to the last byte. */
+export function encodeRecord(record: SessionRecord, allocate: (length: number) => Buffer = Buffer.allocUnsafe): Buffer {
   const { key, owner, cookie, attributes } = record
   const cookieLength = Buffer.byteLength(cookie)
   const length = HEADER + key.length + owner.length + cookieLength + attributes.length
-  const out = Buffer.allocUnsafe(length)
+  const out = allocate(length)
   out[0] = MAGIC_H
   out[1] = MAGIC_F
   out[2] = FORMAT
@@ -162,11 +163,24 @@ function checkFrame(bytes: Buffer): void {
   if (checksum(bytes) !== bytes.readUInt32BE(4)) throw unreadable('checksum', 'its checksum does not match')
 }
 
+const SCRATCH_SIZE = 64 * 1024
+let scratch: Buffer | undefined
+
+/**
+ * Memory for bytes that are copied elsewhere before anybody else can ask for some: one piece is used again and again.
+ * Larger pieces than 64 KiB are allocated.
+ */
+export function scratchMemory(length: number): Buffer {
+  if (length > SCRATCH_SIZE) return Buffer.allocUnsafe(length)
+  scratch ??= Buffer.allocUnsafeSlow(SCRATCH_SIZE)
+  return scratch.subarray(0, length)
+}
+
 /** Packs attributes. Names must be storable. */
 export function encodeSection(attributes: Iterable<EncodedAttribute>): AttributeSection {
   const list = [...attributes]
   const codecs = [...new Set(list.map((attribute) => attribute.codec))]
-  const out = Buffer.allocUnsafe(sectionLength(list, codecs))
+  const out = scratchMemory(sectionLength(list, codecs))
   let at = 0
   out[at++] = codecs.length
   for (const codec of codecs) {
@@ -232,7 +246,7 @@ export function replaceInSection(section: AttributeSection, changed: EncodedAttr
   if (place === undefined || place.codec !== changed.codec) return undefined
   const { lengthAt, valueAt, valueLength } = place
   const { bytes } = changed
-  const out = Buffer.allocUnsafe(section.length - valueLength + bytes.length)
+  const out = scratchMemory(section.length - valueLength + bytes.length)
   out.write(section, 0, valueAt, 'latin1')
   out.writeUInt32BE(bytes.length, lengthAt)
   out.write(bytes, valueAt, 'latin1')
@@ -249,6 +263,7 @@ interface Place {
 
 /* Sections in memory have been checked when they were decoded, or are our own: here they are only walked. */
 function locate(section: AttributeSection, name: string): Place | undefined {
+  if (!isText(name)) return undefined
   const wanted = toUtf8(name)
   const reader = new SectionReader(section)
   let found: Place | undefined
@@ -307,6 +322,11 @@ class SectionReader {
 }
 
 const NOT_ASCII = /[^\0-\x7f]/
+const HALF_CHARACTER = /\p{Surrogate}/u
+
+function isText(name: string): boolean {
+  return !NOT_ASCII.test(name) || !HALF_CHARACTER.test(name)
+}
 
 function toUtf8(text: string): ByteString {
   return NOT_ASCII.test(text) ? toByteString(Buffer.from(text, 'utf8')) : text

@@ -15,6 +15,8 @@ import {
 
 /** More than this is a mistake of the application's, and would slow down everybody. */
 const MAX_ATTRIBUTES = 10_000
+/** Each search walks the section: who wants so many attributes is better off with all of them. */
+const MAX_SEARCHES = 16
 
 /** One attribute of a session while somebody works with it. */
 export interface Attribute {
@@ -54,6 +56,7 @@ export class Attributes {
   /** The attributes that are in use; with `complete` all there are. */
   private map: Map<string, Attribute> | undefined
   private complete = false
+  private searches = 0
   private memoryOnly: Attribute[] | undefined
   private assigned: Attribute[] = none
   private removed = false
@@ -75,6 +78,8 @@ export class Attributes {
     const map = this.inUse()
     const attribute = map.get(name)
     if (attribute !== undefined || this.complete) return attribute
+    this.searches++
+    if (this.searches > MAX_SEARCHES) return this.all().get(name)
     const encoded = findInSection(this.packed, name)
     return encoded === undefined ? undefined : unpack(encoded, map)
   }
@@ -155,6 +160,7 @@ export class Attributes {
     this.memoryOnly = memoryOnlyOf(this.map)
     this.map = undefined
     this.complete = false
+    this.searches = 0
     for (const attribute of this.assigned) attribute.assigned = false
     this.assigned = none
     this.removed = false
@@ -297,6 +303,6 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
 }
 
 function encodeValue(attribute: Attribute, codec: AttributeCodec): Uint8Array | undefined {
-  if (!isStorableName(attribute.name)) throw new RangeError('its name is too long')
+  if (!isStorableName(attribute.name)) throw new RangeError('its name is too long, or not text')
   return codec.encode(attribute.value)
 }

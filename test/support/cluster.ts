@@ -2,7 +2,13 @@ import type { Express } from 'express'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { Sessions } from '../../src/create-session-manager.js'
 import type { SessionEventName, SessionEvents } from '../../src/manager/session-events.js'
-import { type FaultyServer, startFaultyServer, startMemcached, type TestMemcached } from '../../src/testing/index.js'
+import {
+  type FaultyServer,
+  startFaultyServer,
+  startMemcached,
+  type TestMemcached,
+  waitFor,
+} from '../../src/testing/index.js'
 import { type AppServer, startAppServer } from './app-server.js'
 import { type ServerProcess, startServerProcess } from './server-process.js'
 import { Visitor } from './visitor.js'
@@ -56,6 +62,14 @@ export class Cluster {
     const server = await startServerProcess({ ...quick, route, nodes: this.nodes(), ...options })
     this.servers.push(server)
     return server
+  }
+
+  /** Resolves when every server has stored its canary, so that operations can be counted. */
+  async settled(): Promise<void> {
+    const expected = this.servers.length
+    for (const memcached of Object.values(this.memcacheds)) {
+      await waitFor(async () => (await memcached.storageOperations()) >= expected, { message: 'the canaries' })
+    }
   }
 
   /** Something that does wrong on request, in front of a memcached. */

@@ -7,7 +7,17 @@ const [port, options] = process.argv.slice(2)
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const sessions = createSessionManager({ logger: silent, ...JSON.parse(options) })
 const events = []
-const names = ['created', 'destroyed', 'expired', 'takenOver', 'released', 'relocated', 'restored', 'nodeDown', 'nodeUp']
+const names = [
+  'created',
+  'destroyed',
+  'expired',
+  'takenOver',
+  'released',
+  'relocated',
+  'restored',
+  'nodeDown',
+  'nodeUp',
+]
 for (const name of names) sessions.on(name, () => events.push(name))
 
 let go

@@ -47,7 +47,7 @@ export async function startServerProcess(options: Partial<HoldfastOptions>): Pro
     async terminate() {
       await child.kill('SIGTERM')
       const report = await waitFor(() => /^report (.*)$/m.exec(child.output)?.[1], { message: 'the report' })
-      return JSON.parse(report)
+      return JSON.parse(report ?? 'null')
     },
     stats: () => ask('/internal/stats') as Promise<SessionManagerStats>,
     events: () => ask('/internal/events') as Promise<string[]>,

@@ -1,8 +1,9 @@
-import { jsonCodec } from '../../src/record/codecs/json.js'
 import { createMemcachedNode } from '../../src/node/memcached-node.js'
 import { parseNodeAddress } from '../../src/node/node-address.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
-import { decodeRecord, decodeSection, type SessionRecord } from '../../src/record/record-format.js'
+import { jsonCodec } from '../../src/record/codecs/json.js'
+import { decodeRecord, type SessionRecord } from '../../src/record/record-format.js'
+import { type Attribute, Attributes, decodedValue } from '../../src/session/attributes.js'
 import { tokenDigest } from '../../src/session-id/session-id.js'
 import type { Visitor } from './visitor.js'
 
@@ -53,6 +54,11 @@ async function withNode<T>({ host, port }: Place, work: (node: StorageNode) => P
   }
 }
 
+const rules = { codec: jsonCodec, codecs: new Map([[jsonCodec.id, jsonCodec]]), filter: undefined }
+
 function readAttributes(section: SessionRecord['attributes']): Record<string, unknown> {
-  return Object.fromEntries(decodeSection(section).map(({ name, bytes }) => [name, jsonCodec.decode(bytes)]))
+  const attributes = new Attributes(section)
+  return Object.fromEntries(
+    attributes.names().map((name) => [name, decodedValue(attributes.get(name) as Attribute, rules)]),
+  )
 }

@@ -1,0 +1,65 @@
+import { NodeUnreachableError } from '../../src/errors.js'
+import type { PutResult, StorageNode, StoredValue } from '../../src/node/storage-node.js'
+
+/** A storage node that answers as it is told and counts what it is asked. */
+export class ScriptedNode implements StorageNode {
+  readonly id: string | undefined
+  readonly address: string
+  readonly maxValueBytes = 1_000_000
+  connections = 0
+  /** Thrown by every operation while it is set. */
+  failure: Error | undefined
+  readonly calls: string[] = []
+  closed = false
+
+  constructor(id: string | undefined) {
+    this.id = id
+    this.address = `scripted://${id ?? ''}`
+  }
+
+  breakDown(): void {
+    this.failure = new NodeUnreachableError('no answer')
+  }
+
+  repair(): void {
+    this.failure = undefined
+  }
+
+  async get(): Promise<StoredValue | undefined> {
+    this.answer('get')
+    return undefined
+  }
+
+  async put(): Promise<PutResult> {
+    this.answer('put')
+    return { stored: true, token: {} }
+  }
+
+  async touch(): Promise<boolean> {
+    this.answer('touch')
+    return true
+  }
+
+  async delete(): Promise<'deleted' | 'absent' | 'refused'> {
+    this.answer('delete')
+    return 'deleted'
+  }
+
+  async ping(): Promise<void> {
+    this.answer('ping')
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+  }
+
+  count(call: string): number {
+    return this.calls.filter((name) => name === call).length
+  }
+
+  private answer(call: string): void {
+    this.calls.push(call)
+    if (this.connections === 0) this.connections = 1
+    if (this.failure !== undefined) throw this.failure
+  }
+}

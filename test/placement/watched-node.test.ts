@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
+import { WatchedNode } from '../../src/placement/watched-node.js'
+import { waitFor } from '../../src/testing/wait-for.js'
+import { ScriptedNode } from './scripted-node.js'
+
+let node: ScriptedNode
+let watched: WatchedNode
+let events: string[]
+
+beforeEach(() => {
+  node = new ScriptedNode('n1')
+  events = []
+  const observer = {
+    nodeDown: (node: WatchedNode) => events.push(`down ${node.id}`),
+    nodeUp: (node: WatchedNode) => events.push(`up ${node.id}`),
+    nodeReconnected: (node: WatchedNode) => events.push(`reconnected ${node.id}`),
+  }
+  watched = new WatchedNode(node, () => 10, observer)
+})
+
+afterEach(async () => {
+  await watched.close()
+})
+
+async function fail(): Promise<void> {
+  node.breakDown()
+  await expect(watched.get('key')).rejects.toThrow(NodeUnreachableError)
+  await watched.check()
+}
+
+describe('a watched node', () => {
+  it('passes operations on, and their answers back', async () => {
+    expect(await watched.get('key')).toBeUndefined()
+    expect(await watched.put('key', Buffer.from('x'), 0, 'any')).toMatchObject({ stored: true })
+    expect(await watched.touch('key', 0)).toBe(true)
+    expect(await watched.delete('key')).toBe('deleted')
+    await watched.ping()
+    expect(node.calls).toEqual(['get', 'put', 'touch', 'delete', 'ping'])
+    expect([watched.id, watched.address, watched.maxValueBytes]).toEqual(['n1', 'scripted://n1', 1_000_000])
+  })
+
+  it('is down after an operation and a probe without answer, and tells so once', async () => {
+    await fail()
+    expect([watched.state, watched.isUsable, events]).toEqual(['down', false, ['down n1']])
+    expect(watched.failedRecently()).toBe(true)
+  })
+
+  it('refuses operations at once while it is down, without trying them', async () => {
+    await fail()
+    const { length } = node.calls
+    for (const operation of [
+      () => watched.get('key'),
+      () => watched.put('key', Buffer.alloc(1), 0, 'any'),
+      () => watched.touch('key', 0),
+      () => watched.delete('key'),
+      () => watched.ping(),
+    ]) {
+      await expect(operation()).rejects.toThrow(/is down/)
+    }
+    expect(node.calls).toHaveLength(length)
+  })
+
+  it('comes back by its probes', async () => {
+    watched.start()
+    await fail()
+    node.repair()
+    await waitFor(() => watched.state === 'up')
+    expect(events).toEqual(['down n1', 'up n1'])
+    expect(await watched.get('key')).toBeUndefined()
+  })
+
+  it('is not held guilty for answers that refuse one session (W24)', async () => {
+    for (const failure of [new ItemTooLargeError('too large'), new NodeRefusedError('no'), new Error('a bug')]) {
+      node.failure = failure
+      for (let i = 0; i < 10; i++) await expect(watched.put('key', Buffer.alloc(1), 0, 'any')).rejects.toBe(failure)
+    }
+    node.repair()
+    await watched.check()
+    expect([watched.state, events]).toEqual(['up', []])
+  })
+
+  it('counts operations and errors, and measures what succeeded', async () => {
+    await watched.get('key')
+    await watched.get('key')
+    node.failure = new NodeRefusedError('no')
+    await expect(watched.get('key')).rejects.toThrow()
+    const status = watched.status()
+    expect(status).toMatchObject({ id: 'n1', state: 'up', draining: false, operations: 3, errors: 1 })
+    expect(status.latency.count).toBe(2)
+  })
+
+  it('does not count its probes as operations', async () => {
+    await watched.check()
+    expect(node.count('ping')).toBe(1)
+    expect(watched.status().operations).toBe(0)
+  })
+
+  it('tells of a new connection where an old one was, as the server may be empty now', async () => {
+    await watched.get('key')
+    await watched.get('key')
+    expect(events).toEqual([])
+    node.connections = 2
+    await watched.get('key')
+    await watched.get('key')
+    expect(events).toEqual(['reconnected n1'])
+    node.connections = 3
+    await watched.check()
+    expect(events).toEqual(['reconnected n1', 'reconnected n1'])
+  })
+
+  it('can not be used for new backups while it is drained, but can be read', async () => {
+    watched.draining = true
+    expect([watched.isUsable, watched.state]).toEqual([false, 'up'])
+    await watched.get('key')
+    expect(watched.status().draining).toBe(true)
+  })
+
+  it('closes its node and probes no more', async () => {
+    watched.start()
+    await waitFor(() => node.count('ping') > 2)
+    await watched.close()
+    expect(node.closed).toBe(true)
+    const pings = node.count('ping')
+    await watched.check()
+    expect(node.count('ping')).toBe(pings)
+  })
+})

@@ -1,0 +1,103 @@
+import type { Express } from 'express'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { waitFor } from '../../src/testing/index.js'
+import { type AppServer, sessionOf } from '../support/app-server.js'
+import { attributesAt, Cluster, Gate, visitorsOf } from '../support/cluster.js'
+import { storedSession } from '../support/stored-session.js'
+import type { Visitor } from '../support/visitor.js'
+
+describe('changes of different attributes at the same time', () => {
+  let cluster: Cluster
+
+  beforeEach(async () => {
+    cluster = await Cluster.of('n1')
+  })
+
+  afterEach(() => cluster.close())
+
+  /** POST /held/:name reads the session, waits at the gate and sets the attribute. */
+  function heldRoute(gate: Gate) {
+    return (app: Express) => {
+      app.post('/held/:name', async (req, res) => {
+        const session = sessionOf(req)
+        void session.number
+        await gate.pass()
+        session[req.params.name] = true
+        res.send('set')
+      })
+    }
+  }
+
+  it('are all kept when the requests overlap on one server', async () => {
+    const gate = new Gate()
+    const a = await cluster.server('a', {}, heldRoute(gate))
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    const names = Array.from({ length: 20 }, (_, i) => `tab${i}`)
+    const held = names.map((name) => visitor.copy().post(`${a.url}/held/${name}`, {}))
+    await waitFor(() => gate.waiting === 20)
+    await visitor.post(`${a.url}/`, { between: true })
+    gate.open()
+    await Promise.all(held)
+    await a.sessions.flush()
+    const expected = { number: 0, between: true, ...Object.fromEntries(names.map((name) => [name, true])) }
+    expect(await attributesAt(a, visitor)).toEqual(expected)
+    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual(expected)
+  })
+
+  it('are kept when a slow request on one server ends after another server took the session over', async () => {
+    const gate = new Gate()
+    const a = await cluster.server('a', {}, heldRoute(gate))
+    const b = await cluster.server('b')
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    await a.sessions.flush()
+    const held = visitor.copy().post(`${a.url}/held/slow`, {})
+    await waitFor(() => gate.waiting === 1)
+    await visitor.post(`${b.url}/`, { fast: true })
+    await b.sessions.flush()
+    gate.open()
+    expect((await held).status).toBe(200)
+    await a.sessions.flush()
+    expect(a.sessions.stats().counters.handovers).toBe(1)
+    await visitor.post(`${b.url}/`, { after: true })
+    await b.sessions.flush()
+    const expected = { number: 0, slow: true, fast: true, after: true }
+    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual(expected)
+    expect(await attributesAt(b, visitor)).toEqual(expected)
+  })
+
+  it('are kept when the visitor is sent to and fro faster than the backups are written', async () => {
+    const slow = await cluster.faulty('n1')
+    const nodes = cluster.nodes({ n1: slow })
+    const servers = [await cluster.server('a', { nodes }), await cluster.server('b', { nodes })]
+    const [visitor] = (await visitorsOf(servers[0] as { url: string }, 1)) as [Visitor]
+    await servers[0]?.sessions.flush()
+    slow.fail({ kind: 'delay', ms: 15 }, { opcode: 0x01 })
+    const expected: Record<string, unknown> = { number: 0 }
+    for (let hop = 1; hop <= 30; hop++) {
+      expected[`hop${hop}`] = hop
+      const answer = await visitor.post(`${servers[hop % 2]?.url}/`, { [`hop${hop}`]: hop })
+      expect(answer.status).toBe(200)
+    }
+    slow.heal()
+    const isComplete = async () => {
+      for (const server of servers) await server.sessions.flush()
+      const stored = await storedSession(cluster.memcached('n1'), visitor)
+      return JSON.stringify(sorted(stored?.attributes)) === JSON.stringify(sorted(expected))
+    }
+    await waitFor(isComplete, { timeout: 2000, message: 'all thirty changes in the storage' })
+    /* The session did change hands all the time, and changes did meet. */
+    const { takeovers, mergedAttributes } = total(servers)
+    expect(takeovers).toBeGreaterThan(5)
+    expect(mergedAttributes).toBeGreaterThan(5)
+  })
+})
+
+function total(servers: readonly AppServer[]): { takeovers: number; mergedAttributes: number } {
+  const counters = servers.map(({ sessions }) => sessions.stats().counters)
+  const sum = (name: 'takeovers' | 'mergedAttributes') => counters.reduce((all, one) => all + one[name], 0)
+  return { takeovers: sum('takeovers'), mergedAttributes: sum('mergedAttributes') }
+}
+
+function sorted(attributes: Record<string, unknown> = {}): [string, unknown][] {
+  return Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1))
+}

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { waitFor } from '../../src/testing/index.js'
+import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
+import { storedSession } from '../support/stored-session.js'
+import type { Visitor } from '../support/visitor.js'
+
+describe('idle sessions', () => {
+  let cluster: Cluster
+
+  beforeEach(async () => {
+    cluster = await Cluster.of('n1', 'n2')
+  })
+
+  afterEach(() => cluster.close())
+
+  async function areAllOn(id: string, visitors: Visitor[]): Promise<boolean> {
+    for (const visitor of visitors) {
+      if ((await storedSession(cluster.memcached(id), visitor)) === undefined) return false
+    }
+    return true
+  }
+
+  it('W11: are backed up elsewhere when their node dies, and survive their server’s death then', async () => {
+    const a = await cluster.process('a')
+    const visitors = await visitorsOf(a, 40)
+    await waitFor(async () => (await a.stats()).pendingBackups === 0)
+    await cluster.memcached('n1').kill()
+    await waitFor(() => areAllOn('n2', visitors))
+    const relocated = (await a.events()).filter((name) => name === 'relocated')
+    expect(relocated.length).toBeGreaterThanOrEqual(visitors.filter((visitor) => visitor.node === 'n1').length)
+    await a.kill()
+    const b = await cluster.server('b')
+    for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
+    expect(b.sessions.stats().counters.takeovers).toBe(40)
+  })
+
+  it('are moved at no more than backup.protectRate', async () => {
+    const a = await cluster.server('a', { failoverNodes: ['n2'], backup: { protectRate: 100 } })
+    const visitors = await visitorsOf(a, 100)
+    await a.sessions.flush()
+    const times: number[] = []
+    a.sessions.on('relocated', () => times.push(performance.now()))
+    await cluster.memcached('n1').kill()
+    await waitFor(() => times.length === 100)
+    expect(a.sessions.stats().nodes[1]?.sessions).toBe(visitors.length)
+    const duration = (times[99] as number) - (times[0] as number)
+    expect(duration).toBeGreaterThan(800)
+    expect(duration).toBeLessThan(3000)
+    for (let first = 0; first + 30 < times.length; first++) {
+      expect((times[first + 30] as number) - (times[first] as number)).toBeGreaterThan(150)
+    }
+  })
+
+  it('W11: are stored again when their node returns empty, and survive their server’s death then', async () => {
+    const a = await cluster.process('a')
+    const visitors = await visitorsOf(a, 20)
+    await waitFor(async () => (await a.stats()).pendingBackups === 0)
+    const onFirst = visitors.filter((visitor) => visitor.node === 'n1')
+    expect(onFirst.length).toBeGreaterThan(0)
+    await cluster.memcached('n1').restart()
+    await waitFor(async () => {
+      const restored = (await a.events()).filter((name) => name === 'restored' || name === 'relocated')
+      return restored.length >= onFirst.length && (await a.stats()).pendingBackups === 0
+    })
+    await a.kill()
+    const b = await cluster.server('b')
+    for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
+  })
+
+  it('of a single node that was restarted between two probes are stored again', async () => {
+    const single = await Cluster.of('n1')
+    try {
+      const a = await single.server('a', { probeInterval: '300ms' })
+      const restored = record(a.sessions, 'restored')
+      const visitors = await visitorsOf(a, 20)
+      await a.sessions.flush()
+      await single.memcached('n1').restart()
+      for (const visitor of visitors) expect(await storedSession(single.memcached('n1'), visitor)).toBeUndefined()
+      await waitFor(() => restored.length === 20)
+      await a.sessions.flush()
+      for (const [number, visitor] of visitors.entries()) {
+        expect((await storedSession(single.memcached('n1'), visitor))?.attributes).toEqual({ number })
+      }
+    } finally {
+      await single.close()
+    }
+  })
+
+  it('that were removed from their node by eviction are stored again when they are next used', async () => {
+    const a = await cluster.server('a', { trustFor: 0 })
+    const restored = record(a.sessions, 'restored')
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    await a.sessions.flush()
+    await cluster.memcached(visitor).flushAll()
+    expect(await attributesAt(a, visitor)).toEqual({ number: 0 })
+    await a.sessions.flush()
+    expect(restored.length).toBe(1)
+    expect(await storedSession(cluster.memcached(visitor), visitor)).toBeDefined()
+  })
+})
