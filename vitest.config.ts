@@ -9,6 +9,6 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     retry: 0,
-    reporters: ['default'],
+    reporters: ['default', './test/support/closing-line.ts'],
   },
 })

@@ -4,7 +4,7 @@ import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { formatCookie } from './cookie-header.js'
-import { type ResponseObserver, watchClose, watchEnd, watchHead } from './response-hooks.js'
+import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { ownSessionId, provideSessionId } from './session-id-property.js'
 
@@ -26,6 +26,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private handle: SessionHandle | undefined
   private headWatched = false
   private endWatched = false
+  private sentWatched = false
   private closeWatched = false
   private headDone = false
   private finished = false
@@ -66,7 +67,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   mayChange(): void {
     /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
     if (this.manager.engine.settings.backup.mode === 'sync') this.hook()
-    else this.watchEnd()
+    else if (!this.manager.hasRoom) this.watchEnd()
+    else this.watchSent()
   }
 
   cookieUsed(): void {
@@ -134,6 +136,13 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.headWatched = true
     watchHead(this)
     this.watchEnd()
+  }
+
+  private watchSent(): void {
+    if (this.endWatched || this.sentWatched) return
+    this.sentWatched = true
+    this.watchClose()
+    if (!watchSent(this)) this.watchEnd()
   }
 
   private watchEnd(): void {

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { OutgoingMessage, type ServerResponse } from 'node:http'
 
 /** Who is told of a response's way. */
 export interface ResponseObserver {
@@ -26,6 +26,18 @@ export function watchClose(observer: ResponseObserver): boolean {
   const { res } = observer
   if (typeof res.on !== 'function') return false
   res.on('close', () => observer.close())
+  return true
+}
+
+/**
+ * Has the observer told when the whole response has been handed over for sending: for what nobody waits for.
+ * @returns whether the response can tell that.
+ */
+export function watchSent(observer: ResponseObserver): boolean {
+  const { res } = observer
+  /* Node emits this within `end()`, before a slow client has taken anything. */
+  if (!(res instanceof OutgoingMessage)) return false
+  res.on('prefinish', () => void observer.finish())
   return true
 }
 

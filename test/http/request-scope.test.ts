@@ -103,7 +103,7 @@ describe('a response with backup mode "sync"', () => {
 })
 
 describe('a request that only reads its session', () => {
-  it('leaves the methods of the response alone, and one that may change something does not', async () => {
+  it('leaves the methods of the response alone, and so does one that changes it while nobody waits for its backup', async () => {
     const replaced: Record<string, string[]> = {}
     const url = await start({}, (req, res) => {
       if (req.url === '/begin') Object.assign(req.session, { list: [1], n: 1 })
@@ -119,8 +119,8 @@ describe('a request that only reads its session', () => {
       '/begin': ['writeHead', 'end'],
       '/nothing': [],
       '/primitive': [],
-      '/object': ['end'],
-      '/change': ['end'],
+      '/object': [],
+      '/change': [],
     })
   })
 
