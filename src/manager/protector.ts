@@ -12,10 +12,15 @@ interface Walk {
   visit: (state: SessionState) => boolean
 }
 
-interface PendingTombstone {
+/** What is to stand in the place of a session that was ended. */
+export interface Tombstone {
   key: string
   version: number
   deadline: number
+}
+
+interface PendingTombstone extends Tombstone {
+  /** `undefined`: any. */
   node: WatchedNode | undefined
 }
 
@@ -71,9 +76,9 @@ export class Protector {
   }
 
   /** A tombstone that could not be written; kept until it can be, or nobody needs it any more. */
-  keepTombstone(tombstone: PendingTombstone): void {
+  keepTombstone(tombstone: Tombstone, node: WatchedNode | undefined): void {
     this.engine.statistics.count('tombstonesPending')
-    this.tombstones.set(`${tombstone.node?.address}/${tombstone.key}`, tombstone)
+    this.tombstones.set(`${node?.address}/${tombstone.key}`, { ...tombstone, node })
     const oldest = this.tombstones.keys().next()
     if (this.tombstones.size > MAX_TOMBSTONES && !oldest.done) this.tombstones.delete(oldest.value)
     this.wake()
@@ -205,11 +210,10 @@ export class Protector {
   }
 
   private async writeTombstone(tombstone: PendingTombstone, node: WatchedNode): Promise<void> {
-    const { key, version, deadline } = tombstone
     try {
-      await node.put(key, this.storage.encodeTombstone(key, version), deadline, 'any')
+      await this.storage.writeTombstone(node, tombstone)
     } catch {
-      if (!this.closed) this.keepTombstone(tombstone)
+      if (!this.closed) this.keepTombstone(tombstone, tombstone.node)
     }
   }
 

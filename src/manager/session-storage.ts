@@ -71,9 +71,17 @@ export class SessionStorage {
     return bytes
   }
 
-  encodeTombstone(key: string, version: number): Buffer {
+  /**
+   * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async writeTombstone(
+    node: WatchedNode,
+    tombstone: { key: string; version: number; deadline: number },
+  ): Promise<void> {
+    const { key, version, deadline } = tombstone
     const now = this.engine.clock.now()
-    return encodeRecord({
+    const record: SessionRecord = {
       kind: 'tombstone',
       key,
       version,
@@ -85,7 +93,8 @@ export class SessionStorage {
       writer: this.engine.writer,
       cookie: '',
       attributes: emptySection,
-    })
+    }
+    await node.put(key, encodeRecord(record, scratchMemory), deadline, 'any')
   }
 
   /**

@@ -8,18 +8,17 @@ import { SaveQueue } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import { NodeSet, type OpenNode } from './node-set.js'
 import { Protector } from './protector.js'
+import { SessionContent } from './session-content.js'
+import { SessionEnding } from './session-ending.js'
 import { SessionLoader } from './session-loader.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { SessionSaver } from './session-saver.js'
 import { SessionStorage } from './session-storage.js'
 import { within } from './within.js'
 
-/** How long late requests for an ended session are answered from memory, in milliseconds. */
-const REMEMBER_ENDED = 60_000
 /** Milliseconds before a verification that came to nothing is tried again. */
 const VERIFY_AGAIN_AFTER = 1000
 const HOUSEKEEPING_INTERVAL = 1000
-const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
 
 /** What could not be stored when a flush or a shutdown ended. */
 export interface FlushReport {
@@ -41,17 +40,20 @@ export class StickySessionManager implements SessionManager {
   private readonly loader: SessionLoader
   private readonly queue: SaveQueue
   private readonly protector: Protector
+  private readonly content: SessionContent
+  private readonly ending: SessionEnding
   private housekeeping: NodeJS.Timeout | undefined
   private closed = false
 
   constructor(engine: Engine, openNode: OpenNode) {
     this.engine = engine
     this.storage = new SessionStorage(engine)
+    this.content = new SessionContent(engine)
     this.saver = new SessionSaver(engine, this.storage, {
-      endedElsewhere: (state) => this.endedElsewhere(state),
-      ownedElsewhere: (state, owner) => this.ownedElsewhere(state, owner),
+      endedElsewhere: (state) => this.ending.endedElsewhere(state),
+      ownedElsewhere: (state, owner) => this.ending.ownedElsewhere(state, owner),
       needsSaving: (state) => this.queue.add(state),
-      commit: (state) => void this.commitContent(state, []),
+      commit: (state) => void this.content.commit(state, []),
     })
     this.loader = new SessionLoader(engine, this.storage, this.saver)
     this.queue = new SaveQueue({
@@ -63,6 +65,7 @@ export class StickySessionManager implements SessionManager {
       onRetry: () => engine.statistics.count('backupRetries'),
     })
     this.protector = new Protector(engine, this.storage, this.queue)
+    this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector)
     this.nodes = new NodeSet(engine, openNode, {
       leave: (node) => this.protector.evacuate(node),
       returned: (node) => this.nodeReturned(node),
@@ -73,7 +76,7 @@ export class StickySessionManager implements SessionManager {
   /** Opens the nodes and starts the background work. */
   start(): void {
     this.nodes.apply()
-    this.engine.local.startSweeping((state) => this.expire(state))
+    this.engine.local.startSweeping((state) => this.ending.expire(state))
     this.housekeeping = setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()
   }
@@ -92,7 +95,7 @@ export class StickySessionManager implements SessionManager {
     if (state === undefined) return this.openElsewhere(id)
     const now = clock.now()
     if (state.expiresAt <= now) {
-      this.expire(state)
+      this.ending.expire(state)
       return undefined
     }
     const { settings } = this.engine
@@ -138,9 +141,8 @@ export class StickySessionManager implements SessionManager {
 
   commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
     if (state.phase === 'ended') return 'ended'
-    const newCookie = cookie !== state.cookie
-    if (newCookie) this.setCookie(state, cookie)
-    if (!this.commitContent(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    const newCookie = this.content.setCookie(state, cookie)
+    if (!this.content.commit(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
     if (state.phase === 'new') this.admit(state)
     if (this.engine.settings.enabled) this.queue.add(state)
     return 'changed'
@@ -166,18 +168,8 @@ export class StickySessionManager implements SessionManager {
     if (state.activeRequests === 0) state.attributes.compact()
   }
 
-  async destroy(state: SessionState): Promise<void> {
-    if (state.phase === 'ended') return
-    const { statistics, events } = this.engine
-    const existed = state.phase !== 'new'
-    const mayBeStored = state.savedVersion > 0 || state.sent
-    this.end(state)
-    if (!existed) return
-    statistics.count('sessionsDestroyed')
-    const started = performance.now()
-    if (mayBeStored) await this.bury(state)
-    statistics.record('delete', performance.now() - started)
-    events.emitSession('destroyed', state, { elsewhere: false })
+  destroy(state: SessionState): Promise<void> {
+    return this.ending.destroy(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
@@ -354,99 +346,12 @@ export class StickySessionManager implements SessionManager {
     for (const node of state.leftBehind ?? []) if (node.state === 'up') this.protector.cleanUp(node)
   }
 
-  private commitContent(state: SessionState, handedOut: readonly Attribute[]): boolean {
-    const { rules, statistics } = this.engine
-    const started = statistics.enabled ? performance.now() : 0
-    const changed = state.attributes.commit(handedOut, rules, (error) => this.reportAttribute(state, error))
-    if (!changed) return false
-    if (statistics.enabled) statistics.record('serialization', performance.now() - started)
-    state.version++
-    return true
-  }
-
-  private setCookie(state: SessionState, cookie: string): void {
-    state.cookie = cookie
-    state.version++
-    const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
-    state.idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
-    this.engine.local.reschedule(state)
-  }
-
-  private reportAttribute(state: SessionState, error: Error & { attribute: string }): void {
-    const { statistics, events, log, settings } = this.engine
-    statistics.count('unserializableAttributes')
-    events.emitSession('attributeFailed', state, { attribute: error.attribute, error })
-    log.write('attribute', `session ${state.handle}: ${error.message}`, (m) => settings.logger.error(m))
-  }
-
   private nodeReturned(node: WatchedNode): void {
     this.protector.hurry()
     this.protector.cleanUp(node)
     for (const other of this.engine.placement.nodes) {
       if (this.engine.placement.shouldLeave(other)) this.protector.evacuate(other)
     }
-  }
-
-  private end(state: SessionState): void {
-    const { local, ended, clock } = this.engine
-    state.phase = 'ended'
-    local.remove(state)
-    this.queue.drop(state)
-    this.protector.forget(state)
-    ended.add(state.token, clock.now() + REMEMBER_ENDED)
-  }
-
-  /** Puts a tombstone wherever a copy may be: nobody brings the session back before every copy has expired. */
-  private async bury(state: SessionState): Promise<void> {
-    const key = this.storage.key(state.keyDigest)
-    const tombstone = { key, version: state.version + 1, deadline: this.storage.tombstoneDeadline(state.idleTimeout) }
-    const places = new Set([state.backup?.node, state.node, ...(state.leftBehind ?? [])])
-    places.delete(undefined)
-    const answers = await Promise.all([...places].map((node) => this.buryOn(node as WatchedNode, tombstone)))
-    if (answers.includes(true)) return
-    const substitute = this.engine.placement.choose(state.token)
-    if (substitute !== undefined && !places.has(substitute)) await this.buryOn(substitute, tombstone)
-    else if (places.size === 0) this.protector.keepTombstone({ ...tombstone, node: undefined })
-  }
-
-  private async buryOn(node: WatchedNode, tombstone: { key: string; version: number; deadline: number }) {
-    const bytes = this.storage.encodeTombstone(tombstone.key, tombstone.version)
-    try {
-      return (await node.put(tombstone.key, bytes, tombstone.deadline, 'any')).stored
-    } catch {
-      this.protector.keepTombstone({ ...tombstone, node })
-      return false
-    }
-  }
-
-  private endedElsewhere(state: SessionState): void {
-    if (state.phase === 'ended') return
-    const wasLive = state.phase === 'live'
-    this.end(state)
-    this.engine.statistics.count('sessionsReleased')
-    if (wasLive) this.engine.events.emitSession('destroyed', state, { elsewhere: true })
-  }
-
-  private ownedElsewhere(state: SessionState, owner: string): void {
-    if (state.phase !== 'live') return
-    state.phase = 'lost'
-    this.engine.local.remove(state)
-    this.protector.forget(state)
-    this.engine.statistics.count('sessionsReleased')
-    this.engine.events.emitSession('released', state, { owner })
-  }
-
-  /* The stored copy goes too, if it is still the one that this server has written: another may have taken over. */
-  private expire(state: SessionState): void {
-    const { backup } = state
-    state.phase = 'ended'
-    this.engine.local.remove(state)
-    this.queue.drop(state)
-    this.protector.forget(state)
-    this.engine.statistics.count('sessionsExpired')
-    this.engine.events.emitSession('expired', state)
-    if (backup === undefined || backup.node.state === 'down') return
-    backup.node.delete(this.storage.key(state.keyDigest), backup.token).catch(() => {})
   }
 
   private keepHouse(): void {
@@ -469,9 +374,4 @@ export class StickySessionManager implements SessionManager {
     }
     return { unsaved, handles }
   }
-}
-
-/* An age of 0 means "now", not "never"; and the record has room for some thousand years only. */
-function clampAge(maxAge: number): number {
-  return Math.min(Math.max(Math.ceil(maxAge), 1), LONGEST_IDLE_TIMEOUT)
 }
