@@ -65,11 +65,9 @@ export class SessionState {
 
   private place: WatchedNode | undefined
   private readonly route: string | undefined
-  private text: string | undefined
-  private digest: string | undefined
 
   constructor(token: string, route: string | undefined, times: SessionTimes, section?: AttributeSection) {
-    this.token = token
+    this.token = ownCopy(token)
     this.route = route
     this.createdAt = times.createdAt
     this.accessedAt = times.accessedAt
@@ -84,21 +82,19 @@ export class SessionState {
   }
 
   set node(node: WatchedNode | undefined) {
-    if (this.place === node) return
     this.place = node
-    this.text = undefined
   }
+
+  /* Id and digest are made when they are asked for: kept, they would cost more memory than the rest of the meta data. */
 
   /** The id as it stands in the cookie. */
   get id(): string {
-    this.text ??= formatSessionId(this.token, this.place?.id, this.route)
-    return this.text
+    return formatSessionId(this.token, this.place?.id, this.route)
   }
 
   /** Digest of the token: the storage key without its prefix. */
   get keyDigest(): string {
-    this.digest ??= tokenDigest(this.token)
-    return this.digest
+    return tokenDigest(this.token)
   }
 
   /** A short name for logs and events that does not give the id away. */
@@ -115,4 +111,9 @@ export class SessionState {
     const idle = this.idleTimeout === 0 ? Number.POSITIVE_INFINITY : this.accessedAt + this.idleTimeout
     return this.absoluteDeadline === 0 ? idle : Math.min(idle, this.absoluteDeadline)
   }
+}
+
+/* A part of a longer text keeps all of that in memory: here a cookie header, for as long as the session lives. */
+function ownCopy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }

@@ -47,19 +47,26 @@ export interface AttributeRules {
 /** Told of each attribute that can't be serialised; the others are not affected. */
 export type OnUnserializable = (error: UnserializableError) => void
 
+interface AttributesInUse {
+  /** Those that are used; with `complete` all there are. */
+  map: Map<string, Attribute>
+  complete: boolean
+  searches: number
+  /** Assigned since the last commit. */
+  assigned: Attribute[]
+  /** One was removed since the last commit. */
+  removed: boolean
+}
+
 /**
  * The attributes of one session on this server, shared by all its requests. Between requests there is only the
  * packed section; each attribute is taken out of it when first used, and its value decoded when first read.
  */
 export class Attributes {
   private packed: AttributeSection
-  /** The attributes that are in use; with `complete` all there are. */
-  private map: Map<string, Attribute> | undefined
-  private complete = false
-  private searches = 0
   private memoryOnly: Attribute[] | undefined
-  private assigned: Attribute[] = none
-  private removed = false
+  /** What the work with the attributes needs; between requests there is none, for the sake of memory. */
+  private use: AttributesInUse | undefined
 
   constructor(section: AttributeSection = emptySection) {
     this.packed = section
@@ -75,13 +82,13 @@ export class Attributes {
   }
 
   get(name: string): Attribute | undefined {
-    const map = this.inUse()
-    const attribute = map.get(name)
-    if (attribute !== undefined || this.complete) return attribute
-    this.searches++
-    if (this.searches > MAX_SEARCHES) return this.all().get(name)
+    const use = this.inUse()
+    const attribute = use.map.get(name)
+    if (attribute !== undefined || use.complete) return attribute
+    use.searches++
+    if (use.searches > MAX_SEARCHES) return this.all().get(name)
     const encoded = findInSection(this.packed, name)
-    return encoded === undefined ? undefined : unpack(encoded, map)
+    return encoded === undefined ? undefined : unpack(encoded, use.map)
   }
 
   has(name: string): boolean {
@@ -93,10 +100,7 @@ export class Attributes {
   }
 
   set(name: string, value: unknown): Attribute {
-    let attribute = this.get(name)
-    if (attribute === undefined) {
-      attribute = this.add(name)
-    }
+    const attribute = this.get(name) ?? this.add(name)
     attribute.value = value
     attribute.decoded = true
     this.markAssigned(attribute)
@@ -109,13 +113,13 @@ export class Attributes {
     if (attribute === undefined) return false
     attribute.assigned = false
     attribute.superseded = true
-    this.removed = true
+    this.inUse().removed = true
     return map.delete(name)
   }
 
   /** Whether an assignment or a removal waits for a commit. */
   get isAssigned(): boolean {
-    return this.removed || this.assigned.length > 0
+    return this.use !== undefined && (this.use.removed || this.use.assigned.length > 0)
   }
 
   /**
@@ -124,18 +128,20 @@ export class Attributes {
    * @returns whether the stored form of the session is another than before.
    */
   commit(handedOut: readonly Attribute[], rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
+    if (handedOut.length === 0 && !this.isAssigned) return false
+    const use = this.inUse()
     let changed: Attribute[] | undefined
     for (const attribute of handedOut) {
       if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changed = append(changed, attribute)
     }
-    for (const attribute of this.assigned) {
+    for (const attribute of use.assigned) {
       if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changed = append(changed, attribute)
       attribute.assigned = false
     }
-    this.assigned = none
-    if (changed === undefined && !this.removed) return false
+    use.assigned = []
+    if (changed === undefined && !use.removed) return false
     const section = this.repack(changed)
-    this.removed = false
+    this.inUse().removed = false
     if (section === this.packed) return false
     this.packed = section
     return true
@@ -156,27 +162,24 @@ export class Attributes {
   }
 
   private pack(): void {
-    if (this.map === undefined) return
-    this.memoryOnly = memoryOnlyOf(this.map)
-    this.map = undefined
-    this.complete = false
-    this.searches = 0
-    for (const attribute of this.assigned) attribute.assigned = false
-    this.assigned = none
-    this.removed = false
+    if (this.use === undefined) return
+    this.memoryOnly = memoryOnlyOf(this.use.map)
+    for (const attribute of this.use.assigned) attribute.assigned = false
+    this.use = undefined
   }
 
-  private inUse(): Map<string, Attribute> {
-    if (this.map !== undefined) return this.map
-    this.map = new Map()
-    for (const attribute of this.memoryOnly ?? none) this.map.set(attribute.name, attribute)
-    return this.map
+  private inUse(): AttributesInUse {
+    if (this.use !== undefined) return this.use
+    this.use = { map: new Map(), complete: false, searches: 0, assigned: [], removed: false }
+    for (const attribute of this.memoryOnly ?? none) this.use.map.set(attribute.name, attribute)
+    return this.use
   }
 
   /* In the order of the section, so that what was used first does not change the order of the names. */
   private all(): Map<string, Attribute> {
-    const used = this.inUse()
-    if (this.complete) return used
+    const use = this.inUse()
+    const used = use.map
+    if (use.complete) return used
     const map = new Map<string, Attribute>()
     for (const encoded of decodeSection(this.packed)) {
       const inUse = used.get(encoded.name)
@@ -184,8 +187,8 @@ export class Attributes {
       else map.set(encoded.name, inUse)
     }
     for (const [name, attribute] of used) map.set(name, attribute)
-    this.map = map
-    this.complete = true
+    use.map = map
+    use.complete = true
     return map
   }
 
@@ -204,8 +207,7 @@ export class Attributes {
   private markAssigned(attribute: Attribute): void {
     if (attribute.assigned) return
     attribute.assigned = true
-    if (this.assigned === none) this.assigned = [attribute]
-    else this.assigned.push(attribute)
+    this.inUse().assigned.push(attribute)
   }
 
   /*
@@ -217,12 +219,12 @@ export class Attributes {
     const current = this.get(attribute.name)
     if (current !== attribute && (current === undefined || current.assigned)) attribute.superseded = true
     if (attribute.superseded || !reencode(attribute, rules, onUnserializable)) return false
-    if (current !== attribute) this.map?.set(attribute.name, attribute)
+    if (current !== attribute) this.inUse().map.set(attribute.name, attribute)
     return true
   }
 
   private repack(changed: Attribute[] | undefined): AttributeSection {
-    const only = changed?.length === 1 && !this.removed ? changed[0]?.encoded : undefined
+    const only = changed?.length === 1 && !this.inUse().removed ? changed[0]?.encoded : undefined
     const patched = only === undefined ? undefined : replaceInSection(this.packed, only)
     return patched ?? encodeSection(this.encodedAttributes())
   }
