@@ -4,6 +4,7 @@ import { loadOptions } from './config/load-file.js'
 import { changeSettings, type HoldfastOptions, parseSettings } from './config/parse-settings.js'
 import type { Settings } from './config/settings.js'
 import { configurationWarnings } from './config/warnings.js'
+import { readCookies } from './http/cookie-header.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
 import { Engine } from './manager/engine.js'
 import type { SessionEventName, SessionListener } from './manager/session-events.js'
@@ -15,8 +16,14 @@ import { openNode } from './node/open-node.js'
 import type { NodeStatus } from './placement/watched-node.js'
 import type { Session, SessionData } from './session/session.js'
 import type { StatisticsSnapshot } from './statistics/statistics.js'
+import { SessionStore } from './store/session-store.js'
 
 const FLUSH_TIMEOUT = 10_000
+
+/** What has a Cookie header: a request, an upgrade request, a socket's handshake, a plain object. */
+export interface WithCookieHeader {
+  readonly headers: { readonly cookie?: string | undefined }
+}
 
 /** Figures of one session manager at one moment. */
 export interface SessionManagerStats extends StatisticsSnapshot {
@@ -105,12 +112,33 @@ export class Sessions {
   }
 
   /**
-   * A session by its id, outside of a request. Changes are stored by its `save()`.
+   * A session by its id, outside of a request: for jobs. Changes are stored by its `save()`.
    * @returns `undefined` when there is none. @throws StorageUnavailableError
    */
   async get(id: string): Promise<(Session & Partial<SessionData>) | undefined> {
     const state = await this.manager.open(id)
     return state === undefined ? undefined : new SessionHandle(this.manager, state, undefined).session
+  }
+
+  /**
+   * The session of whoever sent this cookie header, outside of the middleware: for sockets. Of several cookies of our name
+   * the first that leads to a session counts. Changes are stored by the session's `save()`.
+   * @returns `undefined` when there is none; none is made. @throws StorageUnavailableError
+   */
+  async fromRequest(req: WithCookieHeader): Promise<(Session & Partial<SessionData>) | undefined> {
+    for (const id of readCookies(req.headers.cookie, this.engine.settings.name)) {
+      const session = await this.get(id)
+      if (session !== undefined) return session
+    }
+    return undefined
+  }
+
+  /**
+   * The sessions behind the interface of an express-session `Store`, for libraries that take one. Each call gives a store of
+   * its own over the same sessions.
+   */
+  asStore(): SessionStore {
+    return new SessionStore(this.manager)
   }
 
   /** Ends a session on all servers; resolves when the storage has answered. @returns whether there was one. */

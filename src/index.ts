@@ -1,5 +1,10 @@
 export type { HoldfastOptions } from './config/parse-settings.js'
-export { createSessionManager, type SessionManagerStats, type Sessions } from './create-session-manager.js'
+export {
+  createSessionManager,
+  type SessionManagerStats,
+  type Sessions,
+  type WithCookieHeader,
+} from './create-session-manager.js'
 export {
   ConfigError,
   type ConfigProblem,
@@ -22,3 +27,5 @@ export type {
 export type { FlushReport } from './manager/sticky-session-manager.js'
 export type { AttributeCodec } from './record/attribute-codec.js'
 export type { RegenerateOptions, Session, SessionData, SessionWith } from './session/session.js'
+export type { StorePayload } from './store/payload.js'
+export type { SessionStore } from './store/session-store.js'

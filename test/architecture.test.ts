@@ -37,6 +37,7 @@ const mayImport: Record<string, string[]> = {
     'type:config',
   ],
   http: ['errors', 'session', 'local', 'manager'],
+  store: ['errors', 'session-id', 'record', 'session', 'local', 'manager'],
   testing: [...base, 'node', 'record', 'memcached-server'],
   'create-session-manager': [
     ...base,
@@ -48,8 +49,9 @@ const mayImport: Record<string, string[]> = {
     'placement',
     'session',
     'statistics',
+    'store',
   ],
-  index: ['errors', 'logger', 'config', 'create-session-manager', 'http', 'manager', 'record', 'session'],
+  index: ['errors', 'logger', 'config', 'create-session-manager', 'http', 'manager', 'record', 'session', 'store'],
   cli: [
     ...base,
     'config',

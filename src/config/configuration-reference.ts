@@ -121,6 +121,9 @@ These are refused at start:
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
 * a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
   another \`cookie.path\` than \`/\`.
+
+What a function in \`cookie\` gives, or an application assigns to \`session.cookie\`, is checked when the cookie is about to be sent: one that
+browsers would drop for these reasons, or for having more than 4096 bytes, is not sent, and a warning says why, at most once a minute.
 `
 
 const examples = `

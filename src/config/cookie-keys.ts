@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { choice, durationOrNone, flag, key, keyNotes, readFlag, text } from './key.js'
 
 const tenYears = 3650 * 86_400_000
-const sameSites = ['lax', 'strict', 'none'] as const
+const sameSites = ['lax', 'strict', 'none', 'auto'] as const
 
 const cookieKeys = {
   path: text('a path that starts with "/"', /^\/[\x20-\x3a\x3c-\x7e]{0,1023}$/)
@@ -32,15 +32,15 @@ const cookieKeys = {
       meaning:
         'Whether the cookie goes over TLS only. `auto`: when the request came over TLS (see `proxy`). With `true`, a plain HTTP request gets no session cookie.',
     }),
-  sameSite: key('true, false, "lax", "strict" or "none"', (value) => {
+  sameSite: key('true, false, "lax", "strict", "none" or "auto"', (value) => {
     return sameSites.find((site) => site === value) ?? readFlag(value)
   })
     .prefault('lax')
     .register(keyNotes, {
-      type: 'true, false, `lax`, `strict` or `none`',
+      type: 'true, false, `lax`, `strict`, `none` or `auto`',
       default: '`lax`',
       meaning:
-        'Whether requests that other sites cause carry the cookie. `true` is `strict`, `false` leaves the attribute out. `none` needs `secure`.',
+        'Whether requests that other sites cause carry the cookie. `true` is `strict`, `false` leaves the attribute out. `none` needs `secure`. `auto`: `none` when the cookie is secure and so is the connection, else `lax`.',
     }),
   maxAge: durationOrNone(1000, tenYears)
     .nullish()

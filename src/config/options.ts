@@ -21,8 +21,11 @@ export interface CookieOptions {
   httpOnly?: boolean | undefined
   /** `'auto'` (default): only over TLS when the request came over TLS; `true`: always; `false`: never. */
   secure?: boolean | 'auto' | undefined
-  /** Whether requests that other sites cause carry the cookie. Default `'lax'`. */
-  sameSite?: boolean | 'lax' | 'strict' | 'none' | undefined
+  /**
+   * Whether requests that other sites cause carry the cookie. `'auto'`: `'none'` when the request came over TLS, else `'lax'`.
+   * Default `'lax'`.
+   */
+  sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto' | undefined
   /** Life of the cookie in the browser; `null` or left out: until the browser closes. */
   maxAge?: Duration | null | undefined
   /** Gives each embedding site a cookie jar of its own. Default `false`. */
@@ -67,7 +70,12 @@ export interface HoldfastOptions {
   secret: string | readonly string[]
   /** Name of the session cookie. Default `'sid'`. */
   name?: string | undefined
-  cookie?: CookieOptions | undefined
+  /** How the session cookie is sent; a function is asked for each request. */
+  cookie?: CookieOptions | ((req: IncomingMessage) => CookieOptions) | undefined
+  /** Adds `Cache-Control: no-store` to responses that set the session cookie, unless they have that header. Default `true`. */
+  cacheControl?: boolean | undefined
+  /** Clears the cookie in the browser when the request's session is destroyed. Default `false`. */
+  clearCookie?: boolean | undefined
   /** Sends the cookie with every response, so that its life starts anew. Default `false`. */
   rolling?: boolean | undefined
   /** Keeps new sessions that nothing was put into. Default `false`. */

@@ -5,6 +5,7 @@ import { impossibleCombinations } from './combinations.js'
 import type { HoldfastOptions } from './options.js'
 import { problemAt, problemsOf } from './problems.js'
 import { hideFromPrinting, redacted } from './redaction.js'
+import { type CookieFunction, checkedCookieFunction, cookieSettings } from './request-cookie.js'
 import { fixedKeys, optionsSchema } from './schema.js'
 import type { Settings } from './settings.js'
 
@@ -29,8 +30,8 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
 }
 
 /**
- * Applies a change to options while they are in use. Keys of the change replace the current ones, `cookie` and `backup`
- * key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
+ * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie` and
+ * `backup` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
  *
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
  * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
@@ -76,12 +77,21 @@ interface Checked {
   problems: readonly ConfigProblem[]
 }
 
-function checkOptions(raw: unknown): Checked {
+function checkOptions(given: unknown): Checked {
+  const cookieFunction = isObject(given) && 'cookie' in given && isFunction(given.cookie) ? given.cookie : undefined
+  /* While such a function fails, the defaults apply. */
+  const raw = cookieFunction === undefined ? given : { ...(given as object), cookie: undefined }
   const result = optionsSchema.safeParse(raw)
   const issues = result.success ? [] : result.error.issues
   const readable = result.success ? result.data : readablePart(raw)
   const problems = [...problemsOf(issues, raw), ...impossibleCombinations(readable)]
-  return result.success && problems.length === 0 ? { settings: toSettings(result.data), problems } : { problems }
+  return result.success && problems.length === 0
+    ? { settings: toSettings(result.data, cookieFunction), problems }
+    : { problems }
+}
+
+function isFunction(value: unknown): value is CookieFunction {
+  return typeof value === 'function'
 }
 
 type Read = ReturnType<typeof optionsSchema.parse>
@@ -96,9 +106,8 @@ function readablePart(raw: unknown): Partial<Read> {
   return Object.fromEntries(entries)
 }
 
-function toSettings(read: Read): Settings {
+function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Settings {
   const { resave: _resave, store: _store, ...keys } = read
-  const { path, domain, httpOnly, secure, sameSite, maxAge, partitioned, priority } = keys.cookie
   return Object.freeze({
     ...keys,
     route: keys.route,
@@ -110,7 +119,8 @@ function toSettings(read: Read): Settings {
     nodes: Object.freeze(keys.nodes.map(sealAddress)),
     failoverNodes: Object.freeze(keys.failoverNodes),
     secret: Object.freeze(hideFromPrinting(keys.secret, redacted)),
-    cookie: Object.freeze({ path, domain, httpOnly, secure, sameSite, maxAge, partitioned, priority }),
+    cookie: Object.freeze(cookieSettings(keys.cookie)),
+    cookieFor: cookieFunction && checkedCookieFunction(cookieFunction),
     backup: Object.freeze(keys.backup),
   })
 }

@@ -74,9 +74,22 @@ const shape = {
         'Name of the session cookie. The prefixes `__Host-` and `__Secure-` work, with the cookie options that browsers ask for.',
     }),
   cookie: cookieSchema.prefault({}).register(keyNotes, {
-    type: 'object',
+    type: 'object, or function (request) => object',
     default: 'see below',
-    meaning: 'How the session cookie is sent.',
+    meaning:
+      'How the session cookie is sent. A function, in JavaScript only, is asked once for each request; when it throws or gives something else, that is reported and the defaults are used.',
+  }),
+  cacheControl: flag().prefault(true).register(keyNotes, {
+    type: 'true or false',
+    default: '`true`',
+    meaning:
+      'Adds `Cache-Control: no-store` to responses that set the session cookie, so that no cache hands it to others; not where the application has set `Cache-Control`.',
+  }),
+  clearCookie: flag().prefault(false).register(keyNotes, {
+    type: 'true or false',
+    default: '`false`',
+    meaning:
+      "Clears the cookie in the browser when the request's session is destroyed, as long as the head of the response has not gone.",
   }),
   rolling: flag().prefault(false).register(keyNotes, {
     type: 'true or false',

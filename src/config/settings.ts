@@ -9,7 +9,7 @@ export interface CookieSettings {
   domain: string | undefined
   httpOnly: boolean
   secure: boolean | 'auto'
-  sameSite: boolean | 'lax' | 'strict' | 'none'
+  sameSite: boolean | 'lax' | 'strict' | 'none' | 'auto'
   /** Life of the cookie in the browser; `undefined`: until the browser closes. */
   maxAge: number | undefined
   partitioned: boolean
@@ -45,6 +45,15 @@ export interface Settings {
   secret: readonly string[]
   name: string
   cookie: CookieSettings
+  /**
+   * The cookie settings of one request; `undefined`: `cookie` applies to all.
+   * @throws ConfigError, or whatever the application's function throws: then `cookie` applies.
+   */
+  cookieFor: ((req: IncomingMessage) => CookieSettings) | undefined
+  /** Whether responses that set the cookie are kept out of caches. */
+  cacheControl: boolean
+  /** Whether ending a session clears the cookie in the browser. */
+  clearCookie: boolean
   rolling: boolean
   saveUninitialized: boolean
   unset: 'keep' | 'destroy'

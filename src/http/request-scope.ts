@@ -2,18 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
-import type { CookieAttributes } from '../session/session-cookie.js'
-import { formatCookie } from './cookie-header.js'
+import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
+import { settled } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { ownSessionId, provideSessionId } from './session-id-property.js'
+import { type CookieToSend, clearSessionCookie, setSessionCookie } from './set-cookie.js'
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
 export type SessionRequest = IncomingMessage & {
-  originalUrl?: string
-  secure?: boolean
+  originalUrl?: string | undefined
+  secure?: boolean | undefined
   session?: unknown
-  sessionID?: string
+  sessionID?: string | undefined
 }
 
 /** One request with its session, from the middleware to the end of the response. */
@@ -23,6 +24,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private readonly manager: SessionManager
   /** The cookie's value that led to the session; `undefined`: the request came without one. */
   private readonly sentId: string | undefined
+  /** What applies to this request, before the connection decides on what is `auto`. */
+  private readonly cookieSettings: CookieAttributes
   private handle: SessionHandle | undefined
   private headWatched = false
   private endWatched = false
@@ -30,21 +33,28 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private closeWatched = false
   private headDone = false
   private finished = false
+  private closed = false
   private changed = false
   private defaults: CookieAttributes | undefined
+  /** Cookie settings, as JSON, of a session that this request has ended. */
+  private endedCookie: string | undefined
 
-  constructor(manager: SessionManager, req: SessionRequest, res: ServerResponse, sentId: string | undefined) {
+  constructor(
+    manager: SessionManager,
+    req: SessionRequest,
+    res: ServerResponse,
+    sentId: string | undefined,
+    cookieSettings: CookieAttributes,
+  ) {
     this.manager = manager
     this.req = req
     this.res = res
     this.sentId = sentId
+    this.cookieSettings = cookieSettings
   }
 
   get cookieDefaults(): CookieAttributes {
-    if (this.defaults === undefined) {
-      const { cookie } = this.manager.engine.settings
-      this.defaults = cookie.secure === 'auto' ? { ...cookie, secure: this.isSecure } : cookie
-    }
+    this.defaults ??= settled(this.cookieSettings, () => this.isSecure)
     return this.defaults
   }
 
@@ -53,9 +63,9 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.req.session = handle.session
     const { state } = handle
     provideSessionId(this.req)
-    const { rolling, saveUninitialized, unset } = this.manager.engine.settings
+    const { rolling, saveUninitialized, unset, clearCookie } = this.manager.engine.settings
     /* Who takes the session off the request does not use it. */
-    if (state !== undefined && unset === 'destroy') this.watchEnd()
+    if (state !== undefined && unset === 'destroy') clearCookie ? this.hook() : this.watchEnd()
     if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
   }
 
@@ -66,7 +76,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   mayChange(): void {
     /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
-    if (this.manager.engine.settings.backup.mode === 'sync') this.hook()
+    if (this.manager.engine.settings.backup.mode === 'sync' || this.mayRenewCookie) this.hook()
     else if (!this.manager.hasRoom) this.watchEnd()
     else this.watchSent()
   }
@@ -77,10 +87,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   replaced(handle: SessionHandle | undefined): void {
     if (handle === undefined && this.handle !== undefined) ownSessionId(this.req, this.handle.id)
-    if (handle !== this.handle) this.handle?.release()
+    if (handle !== this.handle) {
+      this.endedCookie = this.handle?.state?.cookie
+      this.handle?.release()
+    }
     this.handle = handle
     this.req.session = handle?.session
     this.hook()
+    if (this.closed) handle?.release()
   }
 
   /** The response's head is about to go: the last moment for the cookie. */
@@ -88,12 +102,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (this.headDone) return
     this.headDone = true
     if (!this.finished) this.commit()
-    const state = this.handle?.state
-    if (state === undefined || state.phase !== 'live' || this.isUnset) return
-    const { settings } = this.manager.engine
-    if (state.version === 0 && !settings.saveUninitialized && state.attributes.isEmpty) return
-    if (settings.rolling) this.handle?.cookie.resetMaxAge()
-    if (settings.rolling || state.id !== this.sentId || this.handle?.cookieChanged) this.sendCookie(state.id)
+    try {
+      if (!this.sendCookie()) this.clearCookie()
+    } catch (error) {
+      const { settings, log } = this.manager.engine
+      log.write('cookie', `the session cookie could not be set: ${String(error)}`, (m) => settings.logger.error(m))
+    }
   }
 
   /**
@@ -101,6 +115,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
    * @returns what its end has to wait for, if anything.
    */
   finish(): Promise<unknown> | undefined {
+    if (this.closed) this.finishLate()
     if (this.finished) return undefined
     this.finished = true
     if (this.isUnset) return this.unset()
@@ -118,8 +133,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   /** The connection is done with this response, whether it ended or was aborted. */
   close(): void {
+    if (this.closed) return
     void this.finish()
+    this.closed = true
     this.handle?.release()
+    /* The visitor has gone, and the application may not have noticed yet. */
+    if (this.res.writableEnded === false) this.watchEnd()
   }
 
   private get isSecure(): boolean {
@@ -158,6 +177,15 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (!watchClose(this)) this.watchEnd()
   }
 
+  /* The response of a visitor who has gone comes to its end: what was changed meanwhile counts too. */
+  private finishLate(): void {
+    if (this.isUnset) void this.unset()
+    else this.commit()
+    this.handle?.release()
+    const state = this.handle?.state
+    if (state?.activeRequests === 0) state.attributes.compact()
+  }
+
   /* Nothing that goes wrong with a session may keep a response from ending. */
   private commit(): boolean {
     const { handle } = this
@@ -167,7 +195,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
       const result = handle.commit()
       if (engine.settings.saveUninitialized && handle.state?.version === 0) this.saveUninitialized(handle)
       if (result === 'changed') this.changed = true
-      if (this.finished) engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
+      if (this.finished && !this.closed)
+        engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
       return this.changed
     } catch (error) {
       engine.settings.logger.error(`a session could not be committed: ${String(error)}`)
@@ -195,21 +224,41 @@ export class RequestScope implements HandleScope, ResponseObserver {
     statistics.record('effectiveBackup', performance.now() - started)
   }
 
-  private sendCookie(id: string): void {
-    const { settings, log } = this.manager.engine
-    const cookie = this.handle?.cookie
-    if (cookie === undefined || this.res.headersSent || typeof this.res.setHeader !== 'function') return
-    if (cookie.secure === true && !this.isSecure) {
-      log.write(
-        'insecure connection',
-        'the session cookie is secure and the connection is not, so no cookie is sent; behind a proxy set "trust proxy" or the option proxy',
-        (m) => settings.logger.warn(m),
-      )
-      return
+  /* A change may begin the cookie's life in the browser anew, as it does with express-session. */
+  private get mayRenewCookie(): boolean {
+    return this.cookieSettings.maxAge !== undefined || (this.handle?.state?.cookie ?? '') !== ''
+  }
+
+  /** @returns whether the browser has, or gets, the cookie of the session that the request has now. */
+  private sendCookie(): boolean {
+    const { handle } = this
+    const { settings } = this.manager.engine
+    const state = handle?.state
+    if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
+    if (state.version === 0 && !settings.saveUninitialized && state.attributes.isEmpty) return false
+    const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
+    if (settings.rolling || renewed) handle.cookie.resetMaxAge()
+    if (settings.rolling || state.id !== this.sentId || handle.cookieChanged || renewed) {
+      setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
-    const text = formatCookie(settings.name, id, cookie as CookieAttributes)
-    const existing = this.res.getHeader('Set-Cookie')
-    const list = existing === undefined ? [] : Array.isArray(existing) ? existing : [String(existing)]
-    this.res.setHeader('Set-Cookie', [...list, text])
+    return true
+  }
+
+  /* Only what the browser has sent is there to be cleared. */
+  private clearCookie(): void {
+    const { engine } = this.manager
+    if (!engine.settings.clearCookie || this.sentId === undefined) return
+    const unset = this.isUnset && engine.settings.unset === 'destroy' ? this.handle?.state?.cookie : undefined
+    const overrides = this.endedCookie ?? unset
+    if (overrides === undefined) return
+    const cookie = this.toSend(new SessionCookie(this.cookieDefaults, overrides))
+    clearSessionCookie(engine, this.res, cookie, this.isSecure)
+  }
+
+  private toSend(cookie: SessionCookie): CookieToSend {
+    const { path, httpOnly, sameSite, secure, partitioned, maxAge, expires } = cookie
+    const [domain, priority] = [cookie.domain ?? undefined, cookie.priority ?? undefined]
+    const attributes = { path, domain, httpOnly, sameSite, secure, partitioned, maxAge, priority, expires }
+    return { ...settled(attributes, () => this.isSecure), expires }
   }
 }

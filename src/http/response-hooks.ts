@@ -1,7 +1,10 @@
-import { OutgoingMessage, type ServerResponse } from 'node:http'
+import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
+import { rememberHead } from './response-head.js'
+import { onSocketClose } from './socket-close.js'
 
 /** Who is told of a response's way. */
 export interface ResponseObserver {
+  readonly req: IncomingMessage
   readonly res: ServerResponse
   /** The head is about to go. */
   beforeHead(): void
@@ -19,14 +22,33 @@ export interface ResponseObserver {
 /* Only public methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out. */
 
 /**
- * Has the observer told when the response is over, however it came to that.
- * @returns whether the response can tell; if not, its end stands for that.
+ * Has the observer told when the response is over, however it came to that; at once when it is, or when nobody could tell.
+ * @returns whether that is certain; if not, the response's end stands for it too.
  */
 export function watchClose(observer: ResponseObserver): boolean {
-  const { res } = observer
-  if (typeof res.on !== 'function') return false
-  res.on('close', () => observer.close())
+  const { req, res } = observer
+  const { socket } = req as Partial<IncomingMessage>
+  if (typeof res.on !== 'function') {
+    if (typeof socket?.once === 'function') onSocketClose(socket, () => observer.close())
+    else if (typeof res.end !== 'function') observer.close()
+    return false
+  }
+  if (res.closed === true || isGone(res)) {
+    observer.close()
+    return true
+  }
+  /* A pipelined response behind another one is not told when the connection is lost. */
+  const forget = res.socket === null && socket ? onSocketClose(socket, () => observer.close()) : undefined
+  res.on('close', () => {
+    forget?.()
+    observer.close()
+  })
   return true
+}
+
+/** Whether an HTTP/2 response has lost its stream, and with it every use. */
+export function isGone(res: ServerResponse): boolean {
+  return (res as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
 }
 
 /**
@@ -47,7 +69,7 @@ export function watchHead(observer: ResponseObserver): void {
   const original = res.writeHead
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
-    if (!this.headersSent) {
+    if (!this.headersSent && !isGone(this)) {
       keepCookies(this, args)
       observer.beforeHead()
     }
@@ -68,7 +90,13 @@ export function watchEnd(observer: ResponseObserver): void {
     const wait = observer.finish()
     if (wait === undefined) return endNow(this, args)
     waiting = true
-    wait.then(() => endNow(this, args)).catch((error: Error) => this.destroy(error))
+    const restoreHead = rememberHead(this)
+    wait
+      .then(() => {
+        restoreHead()
+        endNow(this, args)
+      })
+      .catch((error: Error) => this.destroy(error))
     return this
   } as ServerResponse['end']
 
@@ -85,7 +113,7 @@ export function watchEnd(observer: ResponseObserver): void {
 function keepCookies(res: ServerResponse, args: unknown[]): void {
   const headers = args.at(-1)
   if (Array.isArray(headers)) {
-    args[args.length - 1] = keepCookiesOfList(res, headers)
+    args[args.length - 1] = keepCookiesOfList(res, flatList(headers))
     return
   }
   if (typeof headers !== 'object' || headers === null) return
@@ -95,6 +123,11 @@ function keepCookies(res: ServerResponse, args: unknown[]): void {
     res.setHeader('Set-Cookie', cookies as string | string[])
     args[args.length - 1] = others
   }
+}
+
+/* Node takes a list of pairs only while no other header is set, and ours may be. */
+function flatList(headers: unknown[]): unknown[] {
+  return Array.isArray(headers[0]) ? headers.flat() : headers
 }
 
 /* Names and values in turn. */

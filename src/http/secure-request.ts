@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
  * Whether the visitor's connection is encrypted: by its own TLS; with `proxy` true, by what `X-Forwarded-Proto` says first;
  * with `proxy` undefined, by what Express makes of its "trust proxy" setting.
  */
-export function isSecure(req: IncomingMessage & { secure?: boolean }, proxy: boolean | undefined): boolean {
+export function isSecure(req: IncomingMessage & { secure?: boolean | undefined }, proxy: boolean | undefined): boolean {
   const socket = req.socket as { encrypted?: boolean } | undefined
   if (socket?.encrypted === true) return true
   if (proxy === false) return false

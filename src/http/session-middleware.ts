@@ -3,7 +3,9 @@ import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
+import type { CookieAttributes } from '../session/session-cookie.js'
 import { pathMatches, readCookies } from './cookie-header.js'
+import { cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
 
 export type Next = (error?: unknown) => void
@@ -17,16 +19,18 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     if (req.session !== undefined) return next()
     if (manager.isClosed) return next(new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
-    if (!pathMatches(settings.cookie.path, url) || settings.ignore?.test(url) === true) {
+    const ignored = settings.ignore?.test(url) === true
+    const cookie = ignored ? settings.cookie : cookieSettingsFor(engine, req)
+    if (ignored || !pathMatches(cookie.path, url)) {
       statistics.count('requestsIgnored')
       return next()
     }
     const ids = readCookies(req.headers.cookie, settings.name)
     const id = ids[0]
-    if (id === undefined) return attach(manager, req, res, next, undefined, undefined)
+    if (id === undefined) return attach(manager, req, res, next, cookie, undefined, undefined)
     if (ids.length > 1) {
       statistics.count('duplicateCookies')
-      return openFirst(manager, ids, req, res, next)
+      return openFirst(manager, ids, req, res, next, cookie)
     }
     let opened: ReturnType<SessionManager['open']>
     try {
@@ -34,8 +38,8 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     } catch (error) {
       return next(error)
     }
-    if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, id, state), next)
-    else attach(manager, req, res, next, id, opened)
+    if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, cookie, id, state), next)
+    else attach(manager, req, res, next, cookie, id, opened)
   }
 }
 
@@ -46,6 +50,7 @@ async function openFirst(
   req: SessionRequest,
   res: ServerResponse,
   next: Next,
+  cookie: CookieAttributes,
 ): Promise<void> {
   let state: SessionState | undefined
   let used = ids[0] as string
@@ -58,7 +63,7 @@ async function openFirst(
   } catch (error) {
     return next(error)
   }
-  attach(manager, req, res, next, used, state)
+  attach(manager, req, res, next, cookie, used, state)
 }
 
 function attach(
@@ -66,12 +71,13 @@ function attach(
   req: SessionRequest,
   res: ServerResponse,
   next: Next,
+  cookie: CookieAttributes,
   id: string | undefined,
   state: SessionState | undefined,
 ): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
-  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id)
+  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie)
   const handle = new SessionHandle(manager, state, scope)
   scope.begin(handle)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined

@@ -133,6 +133,11 @@ export class Protector {
     this.wake()
   }
 
+  /** Removes the older copies that one session has left behind, where that is possible now. */
+  cleanUpAfter(state: SessionState): void {
+    for (const node of state.leftBehind ?? []) if (node.state === 'up') void this.removeOlder(state, node)
+  }
+
   /** Puts parked sessions back into the queue, without regard to the rate; for a flush. */
   unparkAll(): void {
     if (!this.engine.placement.anyUp) return

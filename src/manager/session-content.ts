@@ -8,6 +8,8 @@ const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
 /** Takes what requests changed as the content of a session; each change makes a version. */
 export class SessionContent {
   private readonly engine: Engine
+  /** The end of each session that a version of its own has brought, or is about to bring, to the storage. */
+  private readonly storedEnds = new WeakMap<SessionState, number>()
 
   constructor(engine: Engine) {
     this.engine = engine
@@ -32,6 +34,30 @@ export class SessionContent {
     const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
     state.idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
     this.engine.local.reschedule(state)
+    return true
+  }
+
+  /**
+   * Gives the session an end that does not move with its use; `undefined`: the configured timeouts. An end that has moved on
+   * by less than the granularity of touches is not worth a write.
+   * @returns whether the storage should be told.
+   */
+  setDeadline(state: SessionState, deadline: number | undefined): boolean {
+    const { settings, clock, local } = this.engine
+    const now = clock.now()
+    const latest =
+      settings.absoluteTimeout === 0 ? Number.POSITIVE_INFINITY : state.createdAt + settings.absoluteTimeout
+    const end = Math.ceil(Math.min(deadline ?? Number.POSITIVE_INFINITY, latest, now + LONGEST_IDLE_TIMEOUT))
+    const unlimited = deadline === undefined && settings.absoluteTimeout === 0
+    const before = state.absoluteDeadline
+    state.absoluteDeadline = unlimited ? 0 : end
+    state.idleTimeout = deadline === undefined ? settings.idleTimeout : clampAge(end - now)
+    local.reschedule(state)
+    if (state.absoluteDeadline === before) return false
+    const gain = state.absoluteDeadline - (this.storedEnds.get(state) ?? Number.NEGATIVE_INFINITY)
+    if (!unlimited && gain >= 0 && gain <= state.idleTimeout * settings.backup.touchAfter) return false
+    this.storedEnds.set(state, state.absoluteDeadline)
+    state.version++
     return true
   }
 

@@ -37,13 +37,18 @@ export class SessionEnding {
     events.emitSession('destroyed', state, { elsewhere: false })
   }
 
-  /** A tombstone was found in the storage. */
+  /** A copy that was let go, of a session that has been ended by now. */
+  forget(state: SessionState): void {
+    this.leaveMemory(state)
+  }
+
+  /** A tombstone was found in the storage; or a session that another server owned can't be found there any more. */
   endedElsewhere(state: SessionState): void {
     if (state.phase === 'ended') return
-    const wasLive = state.phase === 'live'
+    const { phase } = state
     this.end(state)
-    this.engine.statistics.count('sessionsReleased')
-    if (wasLive) this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+    if (phase !== 'lost') this.engine.statistics.count('sessionsReleased')
+    if (phase !== 'new') this.engine.events.emitSession('destroyed', state, { elsewhere: true })
   }
 
   /** Another server owns the session. */

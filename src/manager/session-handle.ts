@@ -32,6 +32,8 @@ export class SessionHandle implements SessionHost {
   private readonly scope: HandleScope | undefined
   private handedOut: Attribute[] = none
   private ownCookie: SessionCookie | undefined
+  /** The session's cookie settings when this handle looked at them: what is the same since is not its to write. */
+  private cookieSeen = ''
   /** Counted among the session's active requests. */
   private counted = false
   private cookieSettingsChanged = false
@@ -60,7 +62,8 @@ export class SessionHandle implements SessionHost {
   get cookie(): SessionCookie {
     if (this.ownCookie === undefined) {
       const defaults = this.scope?.cookieDefaults ?? this.manager.engine.settings.cookie
-      this.ownCookie = new SessionCookie(defaults, this.state?.cookie)
+      this.cookieSeen = this.state?.cookie ?? ''
+      this.ownCookie = new SessionCookie(defaults, this.cookieSeen)
       if (!this.counted) this.use()
       this.scope?.cookieUsed()
     }
@@ -80,7 +83,8 @@ export class SessionHandle implements SessionHost {
   attributesToWrite(): Attributes {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
-    if (!this.counted) this.use()
+    if (this.over) this.hold(state)
+    else if (!this.counted) this.use()
     this.scope?.mayChange()
     return state.attributes
   }
@@ -109,18 +113,18 @@ export class SessionHandle implements SessionHost {
   commit(): CommitResult {
     const { state } = this
     if (state === undefined) return 'unchanged'
-    const cookie = this.ownCookie?.overrides()
-    if (cookie !== undefined && cookie !== state.cookie) this.cookieSettingsChanged = true
-    return this.manager.commit(state, this.handedOut, cookie)
+    return this.manager.commit(state, this.handedOut, this.newCookieSettings(state))
   }
 
   async save(): Promise<void> {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
     this.commit()
+    if (this.over) this.uncount()
     const { settings, statistics } = this.manager.engine
     if (!(await within(this.manager.stored(state), settings.backup.timeout))) statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
+    if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
   }
 
   async reload(): Promise<void> {
@@ -144,14 +148,18 @@ export class SessionHandle implements SessionHost {
   async regenerate(options: RegenerateOptions): Promise<void> {
     const old = this.state
     const next = new SessionHandle(this.manager, undefined, this.scope)
+    next.over = this.over
+    /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
+    if (this.scope === undefined) next.ensureState()
     if (options.keep === true && old !== undefined) this.copyTo(next)
     if (old !== undefined) await this.manager.destroy(old)
-    this.scope?.replaced(next)
+    if (this.scope === undefined) this.follow(next.state)
+    else this.scope.replaced(next)
     if (options.keep === true) await next.save()
   }
 
   touch(): void {
-    if (this.state !== undefined) this.state.accessedAt = this.manager.engine.clock.now()
+    if (this.state !== undefined) this.manager.touch(this.state)
     this.cookie.resetMaxAge()
   }
 
@@ -175,6 +183,29 @@ export class SessionHandle implements SessionHost {
     this.counted = true
     if (this.state !== undefined) this.state.activeRequests++
     this.scope?.used(this)
+  }
+
+  /* What was changed outside of a request counts as use until it is saved: nobody else's reload drops it. */
+  private hold(state: SessionState): void {
+    if (this.counted) return
+    this.counted = true
+    state.activeRequests++
+  }
+
+  private newCookieSettings(state: SessionState): string | undefined {
+    const cookie = this.ownCookie?.overrides()
+    if (cookie === undefined || cookie === this.cookieSeen) return undefined
+    this.cookieSeen = cookie
+    if (cookie !== state.cookie) this.cookieSettingsChanged = true
+    return cookie
+  }
+
+  private follow(state: SessionState | undefined): void {
+    if (state === undefined) return
+    this.uncount()
+    this.handedOut = none
+    this.ownCookie = undefined
+    this.state = state
   }
 
   private uncount(): void {

@@ -26,6 +26,14 @@ export interface SessionManager {
   open(id: string): SessionState | undefined | Promise<SessionState | undefined>
   /** A new session that is not admitted yet. */
   create(req: IncomingMessage | undefined): SessionState
+  /**
+   * The session of a token that travels without a route, so that any server may have changed it since: the storage is asked
+   * every time. Without an answer it goes on from memory, as `open` does.
+   * @throws StorageUnavailableError
+   */
+  openShared(token: string): Promise<SessionState | undefined>
+  /** A new session under a token that was issued for it; not admitted yet. */
+  createAs(token: string): SessionState
   /** Takes a new session into memory. @throws TooManySessionsError */
   admit(state: SessionState): void
   /**
@@ -33,6 +41,15 @@ export interface SessionManager {
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
    */
   commit(state: SessionState, handedOut: readonly Attribute[], cookie?: string): CommitResult
+  /** Counts as a use now; what has ended, or expired meanwhile, stays so. Beside it the storage is asked, if that is due. */
+  touch(state: SessionState): void
+  /**
+   * Gives a session an end that does not move with its use; `undefined`: it ends as the configuration says.
+   * @param deadline milliseconds since the epoch.
+   */
+  setDeadline(state: SessionState, deadline: number | undefined): void
+  /** Ends a session whose time is over. */
+  expire(state: SessionState): void
   /** Resolves when what is pending for the session has been stored or given up. Never rejects. */
   stored(state: SessionState): Promise<boolean>
   /** Whether responses may go on without waiting for the write-behind queue. */

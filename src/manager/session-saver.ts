@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected, VersionToken } from '../node/storage-node.js'
@@ -239,8 +240,26 @@ export class SessionSaver {
   }
 
   private async handOverFrom(node: WatchedNode, state: SessionState): Promise<void> {
+    const here = this.engine.local.get(state.token)
+    if (here !== undefined) return this.mergeInto(here, state)
     const found = await this.storage.read(node, this.storage.key(state.keyDigest))
+    if (found?.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
     if (found?.record?.kind === 'session') await this.handOver(state, found as Found & { record: SessionRecord })
+  }
+
+  /** The session went away and came back while somebody (a socket, a job) went on with the old copy: what that has changed follows. */
+  private mergeInto(here: SessionState, old: SessionState): void {
+    this.commitAssigned(old)
+    this.commitAssigned(here)
+    const { section } = here.attributes
+    const merged = mergeAttributes(old.savedSection, old.attributes.section, section, 'theirs')
+    this.engine.statistics.count('mergedAttributes', merged.applied.length)
+    this.engine.statistics.count('yieldedAttributes', merged.conflicts.length)
+    old.savedSection = old.attributes.section
+    if (merged.applied.length === 0) return
+    here.attributes.replace(merged.section)
+    here.version++
+    this.callbacks.needsSaving(here)
   }
 
   /**
@@ -257,7 +276,9 @@ export class SessionSaver {
       const merged = mergeAttributes(state.savedSection, state.attributes.section, record.attributes, 'theirs')
       if (round === 0) statistics.count('yieldedAttributes', merged.conflicts.length)
       if (merged.applied.length === 0) break
-      const handed = { ...record, version: record.version + 1, writer: this.engine.writer, attributes: merged.section }
+      /* A writer of its own: whoever owns the session, this process included, has to see that it was changed. */
+      const writer = randomBytes(6).toString('base64url')
+      const handed = { ...record, version: record.version + 1, writer, attributes: merged.section }
       const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
       const result = await node.put(key, encodeRecord(handed), deadline, token)
       if (result.stored) {

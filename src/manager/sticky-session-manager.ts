@@ -111,11 +111,31 @@ export class StickySessionManager implements SessionManager {
     return this.hit(state)
   }
 
-  create(req: IncomingMessage | undefined): SessionState {
-    const { settings, tokens, clock, placement } = this.engine
+  async openShared(token: string): Promise<SessionState | undefined> {
+    const { local, clock, settings } = this.engine
+    const state = local.get(token)
+    if (state === undefined) return this.openElsewhere(token)
     const now = clock.now()
+    if (state.expiresAt <= now) {
+      this.ending.expire(state)
+      return undefined
+    }
+    state.accessedAt = now
+    if (!settings.enabled) return this.hit(state)
+    if (this.needsTouch(state, now)) this.queue.add(state)
+    return this.openForeign(state, token)
+  }
+
+  create(req: IncomingMessage | undefined): SessionState {
+    const { settings, tokens } = this.engine
     const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
-    const state = new SessionState(tokens.issue(text), settings.route, {
+    return this.createAs(tokens.issue(text))
+  }
+
+  createAs(token: string): SessionState {
+    const { settings, clock, placement } = this.engine
+    const now = clock.now()
+    const state = new SessionState(token, settings.route, {
       createdAt: now,
       accessedAt: now,
       idleTimeout: settings.idleTimeout,
@@ -148,6 +168,28 @@ export class StickySessionManager implements SessionManager {
     return 'changed'
   }
 
+  touch(state: SessionState): void {
+    const { settings, clock } = this.engine
+    const now = clock.now()
+    if (state.phase === 'live' && state.expiresAt <= now) {
+      this.ending.expire(state)
+      return
+    }
+    state.accessedAt = now
+    if (state.phase !== 'live' || !settings.enabled) return
+    const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
+    if (!trusted || this.needsTouch(state, now)) this.queue.add(state)
+  }
+
+  setDeadline(state: SessionState, deadline: number | undefined): void {
+    const news = this.content.setDeadline(state, deadline)
+    if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
+  }
+
+  expire(state: SessionState): void {
+    if (state.phase === 'live') this.ending.expire(state)
+  }
+
   async stored(state: SessionState): Promise<boolean> {
     if (!this.engine.settings.enabled || state.phase === 'new') return true
     if (!state.isSaved && !this.queue.has(state)) this.queue.add(state)
@@ -168,15 +210,21 @@ export class StickySessionManager implements SessionManager {
     if (state.activeRequests === 0) state.attributes.compact()
   }
 
-  destroy(state: SessionState): Promise<void> {
-    return this.ending.destroy(state)
+  async destroy(state: SessionState): Promise<void> {
+    if (state.phase !== 'lost') return this.ending.destroy(state)
+    const current = await this.findCurrent(state)
+    await this.ending.destroy(current)
+    if (current !== state) this.ending.forget(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
     const current = await this.open(state.id)
-    if (current === undefined) throw new SessionGoneError()
+    if (current === undefined) {
+      if (state.phase === 'lost') this.ending.endedElsewhere(state)
+      throw new SessionGoneError()
+    }
     current.attributes.replace(current.attributes.section)
     return current
   }
@@ -225,6 +273,15 @@ export class StickySessionManager implements SessionManager {
       if (node !== undefined) counts[node.id ?? ''] = (counts[node.id ?? ''] ?? 0) + 1
     }
     return counts
+  }
+
+  /* Another server has had the session since: its copy, wherever it is, is the one that counts. */
+  private async findCurrent(state: SessionState): Promise<SessionState> {
+    try {
+      return (await this.open(state.id)) ?? state
+    } catch {
+      return state
+    }
   }
 
   private hit(state: SessionState): SessionState {
@@ -328,7 +385,7 @@ export class StickySessionManager implements SessionManager {
     if (ended.has(state.token, clock.now())) return undefined
     local.add(state)
     if (!state.isSaved) this.queue.add(state)
-    for (const node of state.leftBehind ?? []) this.protector.cleanUp(node)
+    this.protector.cleanUpAfter(state)
     return state
   }
 
@@ -338,12 +395,8 @@ export class StickySessionManager implements SessionManager {
     const result = await this.saver.save(state, attempt)
     if (result === 'done') statistics.record('backup', performance.now() - started)
     if (result === 'parked' && state.phase !== 'ended' && this.engine.settings.enabled) this.protector.park(state)
-    if (result === 'done' && state.leftBehind !== undefined) this.cleanUpBehind(state)
+    if (result === 'done' && state.leftBehind !== undefined) this.protector.cleanUpAfter(state)
     return result
-  }
-
-  private cleanUpBehind(state: SessionState): void {
-    for (const node of state.leftBehind ?? []) if (node.state === 'up') this.protector.cleanUp(node)
   }
 
   private nodeReturned(node: WatchedNode): void {

@@ -12,6 +12,8 @@ export interface CookieAttributes {
 
 type Overrides = Partial<Record<keyof CookieAttributes, unknown>> & { expires?: string | null }
 
+const nothing: Overrides = {}
+
 /** `req.session.cookie`: the configured attributes, and what this session sets differently. */
 export class SessionCookie implements CookieAttributes {
   path: string
@@ -25,6 +27,7 @@ export class SessionCookie implements CookieAttributes {
   originalMaxAge: number | null
   private expiry: Date | null
   private readonly defaults: CookieAttributes
+  private readonly given: Overrides
 
   constructor(defaults: CookieAttributes, overrides = '') {
     this.defaults = defaults
@@ -38,8 +41,13 @@ export class SessionCookie implements CookieAttributes {
     this.originalMaxAge = null
     this.expiry = null
     this.maxAge = defaults.maxAge
-    if (overrides !== '') this.apply(JSON.parse(overrides) as Overrides)
-    Object.defineProperties(this, { defaults: { enumerable: false }, expiry: { enumerable: false } })
+    this.given = overrides === '' ? nothing : (JSON.parse(overrides) as Overrides)
+    if (this.given !== nothing) this.apply(this.given)
+    Object.defineProperties(this, {
+      defaults: { enumerable: false },
+      expiry: { enumerable: false },
+      given: { enumerable: false },
+    })
   }
 
   /** When the browser drops the cookie; `null`: when it closes. */
@@ -86,13 +94,18 @@ export class SessionCookie implements CookieAttributes {
     return this.data
   }
 
-  /** What differs from the configuration, as JSON for the stored record; empty: nothing. */
+  /**
+   * What differs from the configuration, as JSON for the stored record; empty: nothing. What the session had of its own stays,
+   * also where the configuration says the same for this request and may say something else for the next one.
+   */
   overrides(): string {
     const changed: Record<string, unknown> = {}
     for (const name of ['path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority'] as const) {
-      if (this[name] !== this.defaults[name]) changed[name] = this[name] ?? null
+      const value = this[name] ?? null
+      if (this[name] !== this.defaults[name] || value === this.given[name]) changed[name] = value
     }
-    if (this.originalMaxAge !== (this.defaults.maxAge ?? null)) changed.maxAge = this.originalMaxAge
+    const age = this.originalMaxAge
+    if (age !== (this.defaults.maxAge ?? null) || age === this.given.maxAge) changed.maxAge = age
     return Object.keys(changed).length === 0 ? '' : JSON.stringify(changed)
   }
 

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { SessionGoneError } from '../errors.js'
 import { type Attribute, type AttributeRules, type Attributes, decodedValue } from './attributes.js'
 import type { SessionCookie } from './session-cookie.js'
 
@@ -104,7 +105,8 @@ export class Session {
   regenerate(options?: RegenerateOptions): Promise<void>
   regenerate(done: Done): this
   regenerate(options: RegenerateOptions, done: Done): this
-  regenerate(first?: RegenerateOptions | Done, second?: Done): this | Promise<void> {
+  /* The default keeps the second argument out of the method's length, which is 1 as on every other of these methods. */
+  regenerate(first?: RegenerateOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
     return settle(this, this[HOST].regenerate(options), done)
@@ -135,19 +137,39 @@ export function createSession(host: SessionHost): Session & Partial<SessionData>
   return new Proxy(new Session(host), handler)
 }
 
+/**
+ * The session of a request, with attributes of type `T`: where no declaration covers the request (connect, node:http), or
+ * applications with different attributes share one program.
+ * @throws SessionGoneError when the request has none: its URL needs none, or the session was destroyed.
+ */
+export function sessionOf<T>(req: object): SessionWith<T> {
+  const { session } = req as { session?: unknown }
+  if (session instanceof Session) return session as SessionWith<T>
+  throw new SessionGoneError('this request has no session')
+}
+
 /** The host behind a session object that `createSession` made. */
 export function hostOf(session: Session): SessionHost {
   return session[HOST]
 }
 
 function settle(session: Session, work: Promise<void>, done: Done | undefined) {
-  if (typeof done !== 'function') return work
+  if (typeof done !== 'function') {
+    /* Who neither waits nor takes a callback, as many do with `save()`, must not bring the process down. */
+    work.catch(() => {})
+    return work
+  }
   work.then(() => done(), done)
   return session as never
 }
 
 function isAttributeName(name: string | symbol): name is string {
   return typeof name === 'string' && !reserved.has(name)
+}
+
+/* Own properties that are neither enumerable nor writable; to list them with the keys would cost each spread a look-up. */
+function isReadOnly(name: string | symbol): name is 'id' | 'req' {
+  return name === 'id' || name === 'req'
 }
 
 function assign(host: SessionHost, name: string, value: unknown): void {
@@ -182,7 +204,8 @@ const handler: ProxyHandler<Session> = {
       if (typeof value === 'object' && value !== null) copyCookie(target[HOST].cookie, value)
       return true
     }
-    if (name === '__proto__' || name === 'id' || name === 'req') return true
+    if (name === '__proto__') return true
+    if (isReadOnly(name)) return false
     if (!isAttributeName(name)) return Reflect.set(target, name, value)
     assign(target[HOST], name, value)
     return true
@@ -194,6 +217,7 @@ const handler: ProxyHandler<Session> = {
   },
 
   deleteProperty(target, name) {
+    if (isReadOnly(name)) return false
     if (isAttributeName(name) && target[HOST].attributesToRead()?.has(name)) {
       target[HOST].attributesToWrite().delete(name)
       return true
@@ -211,6 +235,7 @@ const handler: ProxyHandler<Session> = {
     if (name === 'cookie') {
       return { value: target[HOST].cookie, enumerable: true, configurable: true, writable: true }
     }
+    if (isReadOnly(name)) return { value: target[name], enumerable: false, configurable: true, writable: false }
     if (!isAttributeName(name)) return Reflect.getOwnPropertyDescriptor(target, name)
     const host = target[HOST]
     const attribute = host.attributesToRead()?.get(name)
@@ -219,7 +244,7 @@ const handler: ProxyHandler<Session> = {
   },
 
   defineProperty(target, name, descriptor) {
-    if (name === 'cookie' || name === '__proto__') return false
+    if (name === 'cookie' || name === '__proto__' || isReadOnly(name)) return false
     if (!isAttributeName(name)) return Reflect.defineProperty(target, name, descriptor)
     if (descriptor.get !== undefined || descriptor.set !== undefined) return false
     assign(target[HOST], name, descriptor.value)

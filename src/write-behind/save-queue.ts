@@ -178,7 +178,8 @@ export class SaveQueue {
   private gather(entry: Entry): void {
     this.gathering.add(entry)
     const delay = this.options.delay()
-    if (delay <= 0 || entry.waiters !== undefined) {
+    /* A session that storage does not have at all is in a hurry: the visitor may be sent to another server next. */
+    if (delay <= 0 || entry.waiters !== undefined || entry.state.savedVersion === 0) {
       this.advanceAll()
       return
     }

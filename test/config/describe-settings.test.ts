@@ -28,6 +28,12 @@ describe('settings for printing', () => {
     })
   })
 
+  it('say that a function decides on the cookie, and what applies when it fails', () => {
+    const described = describeSettings(parseSettings({ secret, cookie: () => ({ path: '/app' }) }))
+    expect(described).toMatchObject({ cookie: 'a function; if it fails:', 'cookie.path': '/' })
+    expect(describeSettings(parseSettings({ secret }))).not.toHaveProperty('cookie')
+  })
+
   it('hold neither secrets nor passwords', () => {
     const settings = parseSettings({ secret: [secret, `${secret}2`], nodes: 'n1:memcached://user:p4ssw0rd@h:1 n2:h:2' })
     const described = describeSettings(settings)

@@ -71,7 +71,7 @@ describe('reading cookies', () => {
   })
 
   it('takes every name that a cookie may have as it is', () => {
-    const name = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20}$/)
+    const name = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20}$/).filter((name) => name !== 'a')
     fc.assert(
       fc.property(name, (name) => {
         expect(readCookies(`a=${name}; ${name}=value; ${name}x=no`, name)).toEqual(['value'])

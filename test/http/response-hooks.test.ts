@@ -7,6 +7,7 @@ import { waitFor } from '../../src/testing/wait-for.js'
 
 /** Sets a cookie with the head, as a session does, and notes what it is told. */
 class Observer implements ResponseObserver {
+  readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly calls: string[] = []
   /** What the end has to wait for. */
@@ -16,6 +17,7 @@ class Observer implements ResponseObserver {
   private headDone = false
 
   constructor(res: ServerResponse, name = 'ours') {
+    this.req = res.req ?? {}
     this.res = res
     this.name = name
   }

@@ -1,11 +1,18 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { UnserializableError } from '../../src/errors.js'
+import { SessionGoneError, UnserializableError } from '../../src/errors.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { type AttributeSection, decodeSection, encodeSection, toByteString } from '../../src/record/record-format.js'
 import { type Attribute, type AttributeRules, Attributes } from '../../src/session/attributes.js'
-import { createSession, hostOf, type RegenerateOptions, Session, type SessionHost } from '../../src/session/session.js'
+import {
+  createSession,
+  hostOf,
+  type RegenerateOptions,
+  Session,
+  type SessionHost,
+  sessionOf,
+} from '../../src/session/session.js'
 import { SessionCookie } from '../../src/session/session-cookie.js'
 
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
@@ -127,7 +134,7 @@ describe('a session object', () => {
       // biome-ignore lint/suspicious/noPrototypeBuiltins: applications do call it so
       expect(session.hasOwnProperty(own), own).toBe(true)
     }
-    for (const other of ['y', 'save', 'id', 'toString']) expect(Object.hasOwn(session, other), other).toBe(false)
+    for (const other of ['y', 'save', 'toString']) expect(Object.hasOwn(session, other), other).toBe(false)
     expect(Object.getOwnPropertyDescriptor(session, 'x')).toEqual({
       value: 1,
       writable: true,
@@ -212,6 +219,20 @@ describe('a session object', () => {
   })
 })
 
+describe('the session of a request', () => {
+  it('is given by sessionOf with the attributes that are asked for', () => {
+    const mine = sessionOf<{ cart: string[] }>({ session })
+    mine.cart = ['tea']
+    expect(session.cart).toEqual(['tea'])
+  })
+
+  it('is an error when there is none', () => {
+    for (const req of [{}, { session: null }, { session: undefined }, { session: { cart: [] } }]) {
+      expect(() => sessionOf(req)).toThrow(SessionGoneError)
+    }
+  })
+})
+
 describe('the names that a session object has for itself', () => {
   it('are methods on the prototype which are not enumerable, as session libraries expect', () => {
     for (const name of ['save', 'reload', 'destroy', 'touch', 'regenerate', 'resetMaxAge']) {
@@ -219,7 +240,7 @@ describe('the names that a session object has for itself', () => {
       expect(Object.hasOwn(session, name), name).toBe(false)
       expect(Object.getOwnPropertyDescriptor(Session.prototype, name)?.enumerable, name).toBe(false)
     }
-    expect([session.save.length, session.reload.length, session.destroy.length]).toEqual([1, 1, 1])
+    for (const name of ['save', 'reload', 'destroy', 'regenerate'] as const) expect(session[name].length, name).toBe(1)
   })
 
   it('hide stored attributes of the same names', () => {
@@ -229,9 +250,14 @@ describe('the names that a session object has for itself', () => {
     expect(Object.keys(session)).toEqual(['cookie', 'kept'])
   })
 
-  it('can not be made attributes by assignment', () => {
-    Object.assign(session, { id: 'other', req: 'other' })
-    expect([session.id, session.req]).toEqual(['the-id', host.req])
+  it.each(['id', 'req'])('are read-only and not enumerable, as far as %s goes', (name) => {
+    const value = session[name]
+    expect(Object.getOwnPropertyDescriptor(session, name)).toMatchObject({ value, enumerable: false, writable: false })
+    expect(() => Object.assign(session, { [name]: 'other' })).toThrow(TypeError)
+    expect(() => Object.defineProperty(session, name, { value: 'other' })).toThrow(TypeError)
+    expect(() => delete session[name]).toThrow(TypeError)
+    expect(session[name]).toBe(value)
+    expect(Object.keys(session)).toEqual(['cookie'])
     expect(host.attributes).toBeUndefined()
   })
 
@@ -362,6 +388,17 @@ describe('the methods of a session object', () => {
     await expect(session.save()).rejects.toThrow('no storage')
     expect(await new Promise((resolve) => void session.save(resolve))).toBe(host.failure)
     expect(await new Promise((resolve) => void session.regenerate(resolve))).toBe(host.failure)
+  })
+
+  it('bring nothing down when they fail and nobody waits for them', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    host.failure = new Error('no storage')
+    for (const method of ['save', 'reload', 'destroy', 'regenerate'] as const) void session[method]()
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
   })
 
   it('can be called on the object again, as touch and resetMaxAge give it back', () => {

@@ -10,6 +10,8 @@ const times = { createdAt: 0, accessedAt: 0, idleTimeout: 0, absoluteDeadline: 0
 
 function session(name: string, node?: string): SessionState {
   const state = new SessionState(name, undefined, times)
+  /* Stored before; new sessions have a test of their own. */
+  state.savedVersion = 1
   if (node !== undefined) state.node = nodes(node)
   return state
 }
@@ -262,6 +264,15 @@ describe('a queue that gathers', () => {
     expect(begun).toEqual(['a', 'b'])
     vi.advanceTimersByTime(1)
     expect(begun).toEqual(['a', 'b', 'c'])
+  })
+
+  it('sends a session that was never stored at once, and with it what waits', () => {
+    queue.add(session('a', 'n1'))
+    expect(begun).toEqual([])
+    const fresh = session('new', 'n2')
+    fresh.savedVersion = 0
+    queue.add(fresh)
+    expect(begun).toEqual(['a', 'new'])
   })
 
   it('sends it at once when somebody waits: for a session, for idleness or for room', () => {

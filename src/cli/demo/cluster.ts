@@ -34,6 +34,7 @@ export interface ProcessView {
 const SERVER_STOP_MS = 10_000
 const NODE_STOP_MS = 3000
 const DRAIN_MS = 5000
+const SERVERS_SEEN_MS = 10_000
 
 /** Two servers, two storage nodes and the balancer in front of them. */
 export class Cluster {
@@ -63,6 +64,10 @@ export class Cluster {
     try {
       await Promise.all(this.nodes.map((node) => node.start()))
       await Promise.all(this.servers.map((server) => server.start()))
+      /* It looked for them before they listened; visitors who were sent to and fro now would outrun their backups. */
+      await until('the balancer sees both servers', SERVERS_SEEN_MS, () =>
+        this.servers.every(({ name }) => this.balancer.isUp(name)),
+      )
     } catch (error) {
       await this.stop()
       throw error

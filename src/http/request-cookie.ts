@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http'
+import type { Engine } from '../manager/engine.js'
+import type { CookieAttributes } from '../session/session-cookie.js'
+
+/** The cookie settings for one request: those of the application's function where it gave one, or the configured ones. */
+export function cookieSettingsFor({ settings, log }: Engine, req: IncomingMessage): CookieAttributes {
+  const { cookie, cookieFor } = settings
+  if (cookieFor === undefined) return cookie
+  try {
+    return cookieFor(req)
+  } catch (error) {
+    log.write(
+      'cookie function',
+      `the function in the option cookie failed, so the defaults are used: ${messageOf(error)}`,
+      (m) => settings.logger.error(m),
+    )
+    return cookie
+  }
+}
+
+/** Decides what is left to the connection (`auto`). `isSecure` is asked only then. */
+export function settled(cookie: CookieAttributes, isSecure: () => boolean): CookieAttributes {
+  if (cookie.secure !== 'auto' && cookie.sameSite !== 'auto') return cookie
+  const connection = isSecure()
+  const secure = cookie.secure === 'auto' ? connection : cookie.secure
+  /* `None` counts only with `Secure`. */
+  const sameSite = cookie.sameSite === 'auto' ? (connection && secure ? 'none' : 'lax') : cookie.sameSite
+  return { ...cookie, secure, sameSite }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

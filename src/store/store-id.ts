@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto'
+import type { Engine } from '../manager/engine.js'
+import { parseSessionId, SessionTokens } from '../session-id/session-id.js'
+
+/** What a text that a library uses as session id stands for. */
+export type StoreId =
+  /** An id that we issued: the session that visitors have. */
+  | { kind: 'own'; id: string }
+  /** The library's own text. Its session is under the first token; the others belong to secrets that rotate out. */
+  | { kind: 'foreign'; tokens: string[] }
+
+/** @throws TypeError when `sid` is not text. */
+export function readStoreId(sid: unknown, engine: Engine): StoreId {
+  if (typeof sid !== 'string' || sid === '') throw new TypeError('a session id must be text')
+  const parts = parseSessionId(sid)
+  if (parts !== undefined && engine.tokens.verify(parts.token)) return { kind: 'own', id: sid }
+  return { kind: 'foreign', tokens: derivedTokens(sid, engine) }
+}
+
+/* The same text leads to the same token on every server; nobody without the secret can tell which. */
+function derivedTokens(sid: string, { tokens, settings }: Engine): string[] {
+  const digest = createHash('sha256').update(sid).digest('hex')
+  const older = settings.secret.slice(1).map((secret) => new SessionTokens([secret]))
+  return [tokens, ...older].map((issuer) => issuer.issue(digest))
+}

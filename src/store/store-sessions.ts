@@ -1,0 +1,184 @@
+import type { SessionState } from '../local/session-state.js'
+import type { SessionManager } from '../manager/session-manager.js'
+import { within } from '../manager/within.js'
+import {
+  cookieSettings,
+  endOf,
+  payloadOf,
+  replaceAttributes,
+  type Snapshot,
+  type StorePayload,
+  snapshotOf,
+} from './payload.js'
+import { readStoreId, type StoreId } from './store-id.js'
+
+/** How long a late write to a session that was destroyed before anybody stored it is refused here, in milliseconds. */
+const REMEMBER_ENDED = 60_000
+/** Sessions that `clear` ends at a time. */
+const CLEAR_BATCH = 50
+
+/** What a store does, on the live sessions of this server. */
+export class StoreSessions {
+  private readonly manager: SessionManager
+  /** How the attributes of a payload were when it was handed out: what was changed since is the caller's change. */
+  private readonly handedOut = new WeakMap<object, Snapshot>()
+
+  constructor(manager: SessionManager) {
+    this.manager = manager
+  }
+
+  /** @throws StorageUnavailableError */
+  async get(sid: string): Promise<StorePayload | undefined> {
+    const state = await this.find(readStoreId(sid, this.manager.engine))
+    return state === undefined ? undefined : this.handOut(state)
+  }
+
+  /**
+   * Resolves when a storage node has it, or after `backup.timeout`. A session that was ended does not come back by this.
+   * @throws StorageUnavailableError, TooManySessionsError
+   */
+  async set(sid: string, payload: StorePayload): Promise<void> {
+    const id = readStoreId(sid, this.manager.engine)
+    if (typeof payload !== 'object' || payload === null) throw new TypeError('a session must be an object')
+    const found = await this.find(id)
+    /* From here to the commit nothing is waited for: two first writes of one session meet in one state. */
+    const { engine } = this.manager
+    const now = engine.clock.now()
+    const keepsCookie = id.kind === 'foreign' || keepsForeignCookie(found)
+    const end = keepsCookie ? endOf(payload, now) : undefined
+    if (end !== undefined && end <= now) {
+      if (found !== undefined) this.manager.expire(found)
+      return
+    }
+    const state = found ?? this.begin(id)
+    if (state === undefined) return this.reportLate()
+    if (state.phase === 'new') this.manager.admit(state)
+    if (keepsCookie) this.manager.setDeadline(state, end)
+    this.write(state, payload, keepsCookie)
+    if (!(await within(this.manager.stored(state), engine.settings.backup.timeout))) {
+      engine.statistics.count('backupTimeouts')
+    }
+  }
+
+  /** Prolongs a session that there is. @throws StorageUnavailableError */
+  async touch(sid: string, payload: StorePayload | undefined): Promise<void> {
+    const { engine } = this.manager
+    const id = readStoreId(sid, engine)
+    const state = this.findHere(id) ?? (await this.find(id))
+    if (state === undefined) return
+    this.manager.touch(state)
+    const end = payload && keepsForeignCookie(state) ? endOf(payload, engine.clock.now()) : undefined
+    if (end !== undefined && end > state.absoluteDeadline) this.manager.setDeadline(state, end)
+  }
+
+  /** Resolves when the storage has answered. @throws StorageUnavailableError */
+  async destroy(sid: string): Promise<void> {
+    const { engine } = this.manager
+    const id = readStoreId(sid, engine)
+    if (id.kind === 'own') {
+      const state = await this.manager.open(id.id)
+      if (state !== undefined) await this.manager.destroy(state)
+      return
+    }
+    for (const token of id.tokens) {
+      const state = await this.findToEnd(token)
+      if (state === undefined) engine.ended.add(token, engine.clock.now() + REMEMBER_ENDED)
+      else await this.manager.destroy(state)
+    }
+  }
+
+  /** The sessions in this server's memory, with their `id`, which is not among the enumerable properties. */
+  all(): StorePayload[] {
+    const { local, clock } = this.manager.engine
+    const states = [...local.values()].filter((state) => state.expiresAt > clock.now())
+    return states.map((state) => Object.defineProperty(this.handOut(state), 'id', { value: state.id }))
+  }
+
+  get size(): number {
+    return this.manager.engine.local.size
+  }
+
+  /** Ends the sessions in this server's memory, everywhere. */
+  async clear(): Promise<void> {
+    const states = [...this.manager.engine.local.values()]
+    for (let i = 0; i < states.length; i += CLEAR_BATCH) {
+      await Promise.all(states.slice(i, i + CLEAR_BATCH).map((state) => this.manager.destroy(state)))
+    }
+  }
+
+  /** Another object stands for a payload that was handed out. */
+  passOn(payload: object, successor: object): void {
+    const base = this.handedOut.get(payload)
+    if (base !== undefined) this.handedOut.set(successor, base)
+  }
+
+  private async find(id: StoreId): Promise<SessionState | undefined> {
+    if (id.kind === 'own') return this.manager.open(id.id)
+    for (const token of id.tokens) {
+      const state = await this.manager.openShared(token)
+      if (state !== undefined) return state
+    }
+    return undefined
+  }
+
+  /* To prolong a session its content need not be compared first. */
+  private findHere(id: StoreId): SessionState | undefined {
+    const [token] = id.kind === 'foreign' ? id.tokens : []
+    return token === undefined ? undefined : this.manager.engine.local.get(token)
+  }
+
+  private async findToEnd(token: string): Promise<SessionState | undefined> {
+    try {
+      return await this.manager.openShared(token)
+    } catch (error) {
+      const here = this.manager.engine.local.get(token)
+      if (here === undefined) throw error
+      return here
+    }
+  }
+
+  /** A session for a library's id that leads nowhere. `undefined`: it was ended, or would be an id of ours that was not issued now. */
+  private begin(id: StoreId): SessionState | undefined {
+    if (id.kind === 'own') return undefined
+    const { ended, clock, local } = this.manager.engine
+    if (id.tokens.some((token) => ended.has(token, clock.now()))) return undefined
+    const token = id.tokens[0] as string
+    return local.get(token) ?? this.manager.createAs(token)
+  }
+
+  private write(state: SessionState, payload: StorePayload, keepsCookie: boolean): void {
+    const { settings, rules } = this.manager.engine
+    const base = this.handedOut.get(payload)
+    const written = replaceAttributes(state.attributes, payload, keepsCookie, base, rules)
+    this.handedOut.set(payload, written)
+    this.manager.commit(state, [], keepsCookie ? undefined : cookieSettings(state, payload, settings.cookie))
+    /* An empty session is one too. */
+    if (state.version === 0) state.version = 1
+    this.compact(state)
+  }
+
+  private handOut(state: SessionState): StorePayload {
+    const { rules, settings } = this.manager.engine
+    const snapshot = snapshotOf(state.attributes, rules)
+    const payload = payloadOf(state, snapshot, rules, settings.cookie)
+    this.handedOut.set(payload, snapshot)
+    this.compact(state)
+    return payload
+  }
+
+  private compact(state: SessionState): void {
+    if (state.activeRequests === 0) state.attributes.compact()
+  }
+
+  private reportLate(): void {
+    const { log, settings } = this.manager.engine
+    log.write('late store write', 'a store wrote to a session that has ended: it stays so', (m) =>
+      settings.logger.info(m),
+    )
+  }
+}
+
+/* As sessions of visitors have no attribute of that name, one that has it was made through a store. */
+function keepsForeignCookie(state: SessionState | undefined): boolean {
+  return state?.attributes.has('cookie') === true
+}
