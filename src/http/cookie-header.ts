@@ -1,5 +1,3 @@
-import type { CookieAttributes } from '../session/session-cookie.js'
-
 /** More cookies of one name than this are nobody's honest browser. */
 const MAX_CANDIDATES = 4
 
@@ -17,24 +15,6 @@ export function readCookies(header: string | undefined, name: string): string[] 
     values.push(plainValue(header.slice(from + 1, end === -1 ? undefined : end)))
   }
   return values
-}
-
-/** A `Set-Cookie` value. */
-export function formatCookie(
-  name: string,
-  value: string,
-  cookie: CookieAttributes & { expires?: Date | null },
-): string {
-  let text = `${name}=${value}; Path=${cookie.path}`
-  if (cookie.domain !== undefined) text += `; Domain=${cookie.domain}`
-  if (cookie.expires && !Number.isNaN(cookie.expires.getTime())) text += `; Expires=${cookie.expires.toUTCString()}`
-  if (cookie.httpOnly) text += '; HttpOnly'
-  if (cookie.secure === true) text += '; Secure'
-  if (cookie.partitioned) text += '; Partitioned'
-  if (cookie.priority !== undefined) text += `; Priority=${capitalized(cookie.priority)}`
-  const sameSite = cookie.sameSite === true ? 'strict' : cookie.sameSite
-  if (typeof sameSite === 'string') text += `; SameSite=${capitalized(sameSite)}`
-  return text
 }
 
 /** Whether a cookie of this path is meant for the request. RFC 6265, section 5.1.4. */
@@ -59,8 +39,4 @@ function startsCookie(header: string, at: number): boolean {
 function plainValue(raw: string): string {
   const text = raw.trim()
   return text.startsWith('"') && text.endsWith('"') && text.length > 1 ? text.slice(1, -1) : text
-}
-
-function capitalized(word: string): string {
-  return word[0]?.toUpperCase() + word.slice(1)
 }

@@ -213,7 +213,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private unset(): Promise<unknown> | undefined {
     const { settings } = this.manager.engine
     const state = this.handle?.state
-    if (state === undefined || settings.unset !== 'destroy') return undefined
+    if (state === undefined) return undefined
+    if (settings.unset !== 'destroy') {
+      /* Overlapping requests may have seen what this one changed before: it stays. */
+      this.handle?.commit()
+      return undefined
+    }
     return within(this.manager.destroy(state), settings.operationTimeout * 2)
   }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Engine } from '../manager/engine.js'
+import { formatCookie } from '../session/format-cookie.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
-import { formatCookie } from './cookie-header.js'
 import { whyRefused } from './cookie-refusal.js'
 import { isGone } from './response-hooks.js'
 

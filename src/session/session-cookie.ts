@@ -1,3 +1,5 @@
+import { formatCookie } from './format-cookie.js'
+
 /** The attributes of the session's cookie; durations in milliseconds. */
 export interface CookieAttributes {
   path: string
@@ -66,16 +68,17 @@ export class SessionCookie implements CookieAttributes {
   }
 
   /** @throws TypeError for anything but a number, a Date, null or undefined. */
-  set maxAge(age: number | Date | null | undefined) {
+  set maxAge(age: number | Date | null | undefined | false) {
     if (age instanceof Date) {
       this.expires = age
       return
     }
-    if (age !== null && age !== undefined && typeof age !== 'number') {
+    const none = age === null || age === undefined || age === false
+    if (!none && typeof age !== 'number') {
       throw new TypeError('maxAge must be a number of milliseconds, a Date, or undefined')
     }
-    this.expires = age === null || age === undefined ? null : Date.now() + age
-    this.originalMaxAge = age ?? null
+    this.expires = none ? null : Date.now() + age
+    this.originalMaxAge = none ? null : age
   }
 
   /** Begins the cookie's age anew. */
@@ -88,6 +91,11 @@ export class SessionCookie implements CookieAttributes {
   get data(): Record<string, unknown> {
     const { originalMaxAge, expires, secure, httpOnly, domain, path, sameSite, partitioned, priority } = this
     return { originalMaxAge, partitioned, priority, expires, secure, httpOnly, domain, path, sameSite }
+  }
+
+  /** The text of a `Set-Cookie` header with these attributes. */
+  serialize(name: string, value: string): string {
+    return formatCookie(name, value, this)
   }
 
   toJSON(): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatCookie, pathMatches, readCookies } from '../../src/http/cookie-header.js'
+import { pathMatches, readCookies } from '../../src/http/cookie-header.js'
+import { formatCookie } from '../../src/session/format-cookie.js'
 import type { CookieAttributes } from '../../src/session/session-cookie.js'
 
 /** What RFC 6265, section 5.4, says of a Cookie header, step by step. */

@@ -119,3 +119,21 @@ describe('the cookie of a session', () => {
     expect(Object.keys(cookie)).not.toContain('expiry')
   })
 })
+
+describe('the text of a cookie', () => {
+  it('is what its attributes say, for whoever wants to send it himself', () => {
+    const cookie = new SessionCookie({
+      path: '/shop',
+      domain: undefined,
+      httpOnly: true,
+      secure: true,
+      sameSite: 'lax',
+      maxAge: undefined,
+      partitioned: false,
+      priority: undefined,
+    })
+    expect(cookie.serialize('sid', 'value')).toBe('sid=value; Path=/shop; HttpOnly; Secure; SameSite=Lax')
+    cookie.maxAge = false
+    expect(cookie.expires).toBeNull()
+  })
+})
