@@ -23,7 +23,7 @@ const mayImport: Record<string, string[]> = {
   placement: [...base, 'node', 'statistics'],
   local: ['clock', 'session-id', 'session', 'record', 'placement', 'type:node'],
   'write-behind': [...base, 'local'],
-  config: [...base, 'record', 'node'],
+  config: [...base, 'record', 'node', 'type:session'],
   manager: [
     ...base,
     'session-id',

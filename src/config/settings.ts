@@ -2,19 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
+import type { CookieAttributes } from '../session/session-cookie.js'
 
-/** How the session cookie is sent. Durations in milliseconds. */
-export interface CookieSettings {
-  path: string
-  domain: string | undefined
-  httpOnly: boolean
-  secure: boolean | 'auto'
-  sameSite: boolean | 'lax' | 'strict' | 'none' | 'auto'
-  /** Life of the cookie in the browser; `undefined`: until the browser closes. */
-  maxAge: number | undefined
-  partitioned: boolean
-  priority: 'low' | 'medium' | 'high' | undefined
-}
+/** How the session cookie is sent. */
+export type CookieSettings = CookieAttributes
 
 export interface BackupSettings {
   mode: 'async' | 'sync'

@@ -7,6 +7,7 @@ export interface CookieAttributes {
   httpOnly: boolean
   secure: boolean | 'auto'
   sameSite: boolean | 'lax' | 'strict' | 'none' | 'auto'
+  /** Life of the cookie in the browser; `undefined`: until the browser closes. */
   maxAge: number | undefined
   partitioned: boolean
   priority: 'low' | 'medium' | 'high' | undefined
