@@ -7,9 +7,9 @@ import { configurationWarnings } from './config/warnings.js'
 import { readCookies } from './http/cookie-header.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
 import { Engine } from './manager/engine.js'
+import { type FlushReport, ServerSessions } from './manager/server-sessions.js'
 import type { SessionEventName, SessionListener } from './manager/session-events.js'
 import { SessionHandle } from './manager/session-handle.js'
-import { type FlushReport, StickySessionManager } from './manager/sticky-session-manager.js'
 import { within } from './manager/within.js'
 import { type MemcachedServer, startMemcachedServer } from './memcached-server/server.js'
 import { openNode } from './node/open-node.js'
@@ -39,6 +39,8 @@ export interface SessionManagerStats extends StatisticsSnapshot {
   oldestPendingAge: number
   /** Sessions that no storage node can take at the moment. */
   unprotectedSessions: number
+  /** Sessions with fewer copies than there should be, or on the wrong nodes, as far as this server knows (non-sticky). */
+  underReplicatedSessions: number
   /** Whether sessions are being moved or stored again in the background. */
   protecting: boolean
   nodes: (NodeStatus & { sessions: number })[]
@@ -47,7 +49,7 @@ export interface SessionManagerStats extends StatisticsSnapshot {
 /** A session manager; made by `createSessionManager`. */
 export class Sessions {
   private readonly engine: Engine
-  private readonly manager: StickySessionManager
+  private readonly manager: ServerSessions
   private options: HoldfastOptions
   private readonly starting: Promise<void>
   private embedded: MemcachedServer | undefined
@@ -56,7 +58,7 @@ export class Sessions {
   constructor(options: HoldfastOptions, settings: Settings) {
     this.options = options
     this.engine = new Engine(settings, systemClock)
-    this.manager = new StickySessionManager(this.engine, (address) =>
+    this.manager = new ServerSessions(this.engine, (address) =>
       openNode(address, { operationTimeout: () => this.engine.settings.operationTimeout }),
     )
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
@@ -158,7 +160,7 @@ export class Sessions {
       enabled: settings.enabled,
       ...this.manager.figures(),
       ...statistics.snapshot(),
-      nodes: placement.nodes.map((node) => ({ ...node.status(), sessions: sessions[node.id ?? ''] ?? 0 })),
+      nodes: placement.nodes.map((node) => ({ ...node.status(), sessions: sessions.get(node) ?? 0 })),
     }
   }
 

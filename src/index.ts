@@ -17,6 +17,7 @@ export {
 } from './errors.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
 export type { Logger } from './logger.js'
+export type { FlushReport } from './manager/server-sessions.js'
 export type {
   NodeEvent,
   SessionEvent,
@@ -24,7 +25,6 @@ export type {
   SessionEvents,
   SessionListener,
 } from './manager/session-events.js'
-export type { FlushReport } from './manager/sticky-session-manager.js'
 export type { AttributeCodec } from './record/attribute-codec.js'
 export type { RegenerateOptions, Session, SessionData, SessionWith } from './session/session.js'
 export type { StorePayload } from './store/payload.js'

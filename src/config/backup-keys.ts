@@ -23,6 +23,11 @@ const backupKeys = {
       meaning:
         'Longest time that a response waits for its backup (`sync`), for room in the queue, or for a verification.',
     }),
+  replicas: count(1, 5).prefault(2).register(keyNotes, {
+    type: 'number, 1 to 5',
+    default: '`2`, or 1 with one node',
+    meaning: 'Non-sticky mode: copies of a session, each on a storage node of its own.',
+  }),
   delay: duration(0, second).prefault('5ms').register(keyNotes, {
     type: 'duration, 0 to 1s',
     default: '`5ms`',

@@ -40,6 +40,8 @@ export interface BackupOptions {
   mode?: 'async' | 'sync' | undefined
   /** Longest time that a response waits for its backup, for room in the queue or for a verification. Default `'100ms'`. */
   timeout?: Duration | undefined
+  /** Copies of a session, each on a node of its own (non-sticky). Default 2. */
+  replicas?: number | undefined
   /** How long a change waits for others, to be sent together (async). Default `'5ms'`. */
   delay?: Duration | undefined
   /** Writes under way at once, a node. Default 32. */
@@ -56,8 +58,8 @@ export interface BackupOptions {
 
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
-  /** How requests meet sessions; `'sticky'` is the only mode. */
-  mode?: 'sticky' | undefined
+  /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
+  mode?: 'sticky' | 'non-sticky' | undefined
   /** This server's name in session ids, `[A-Za-z0-9_]+`. Needed when more than one server serves the visitors. */
   route?: string | undefined
   /** The storage nodes: one text (`'n1:host:port n2:host:port'`) or a list. Default `'memory://'`. */
@@ -103,6 +105,11 @@ export interface HoldfastOptions {
   ignore?: Pattern | undefined
   /** Names of the attributes that are backed up. Default: all. */
   attributes?: Pattern | undefined
+  /**
+   * Decides on an attribute that two requests on different servers have changed at the same time. `undefined` stands for an
+   * attribute that is not there. Default: the last writer wins.
+   */
+  merge?: ((name: string, base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
   /** Turns attribute values into bytes and back: `'json'` (default) or an object of your own. */
   codec?: 'json' | AttributeCodec | undefined
   /** Start of every key in the storage. Default `'holdfast:'`. */

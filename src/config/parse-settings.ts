@@ -116,6 +116,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     proxy: keys.proxy,
     ignore: keys.ignore,
     attributes: keys.attributes,
+    merge: keys.merge,
     nodes: Object.freeze(keys.nodes.map(sealAddress)),
     failoverNodes: Object.freeze(keys.failoverNodes),
     secret: Object.freeze(hideFromPrinting(keys.secret, redacted)),

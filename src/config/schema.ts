@@ -8,6 +8,7 @@ import { cookieSchema } from './cookie-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
 import { nodeKeys } from './node-keys.js'
 import type { HoldfastOptions } from './options.js'
+import type { MergeFunction } from './settings.js'
 
 const minute = 60_000
 const day = 86_400_000
@@ -39,6 +40,10 @@ function readLimit(value: unknown): number | undefined {
   return value === 'none' ? 0 : readCount(value, 0, 1_000_000_000)
 }
 
+function readMerge(value: unknown): MergeFunction | undefined {
+  return typeof value === 'function' ? (value as MergeFunction) : undefined
+}
+
 function readGenerator(value: unknown) {
   return typeof value === 'function' ? (value as (req: IncomingMessage) => string) : undefined
 }
@@ -50,11 +55,11 @@ const shape = {
     meaning:
       'Signs session ids, so that ids that Holdfast did not issue are refused before any storage is asked. At least 16 characters each, better 32 random bytes. All servers need the same. Of a list the first signs and all verify: put a new one in front to rotate.',
   }),
-  mode: choice('sticky').prefault('sticky').register(keyNotes, {
-    type: '`sticky`',
+  mode: choice('sticky', 'non-sticky').prefault('sticky').register(keyNotes, {
+    type: '`sticky` or `non-sticky`',
     default: '`sticky`',
     meaning:
-      'How requests meet sessions. `sticky`: a load balancer sends a visitor to the same server, whose memory has the session; the storage nodes have the backup.',
+      'How requests meet sessions. `sticky`: a load balancer sends a visitor to the same server, whose memory has the session; the storage nodes have the backup. `non-sticky`: any server serves any request, from the storage nodes.',
   }),
   route: text('letters, digits and "_", at most 64', /^[A-Za-z0-9_]{1,64}$/)
     .optional()
@@ -160,6 +165,12 @@ const shape = {
     meaning:
       "Names of the attributes that are backed up. The others stay in this server's memory and are lost with it.",
   }),
+  merge: key('a function (name, base, mine, theirs) => value', readMerge).optional().register(keyNotes, {
+    type: 'function (name, base, mine, theirs) => value',
+    default: 'the last writer wins',
+    meaning:
+      'Decides on an attribute that two requests on different servers have changed at the same time: `base` is the value that both began with, `theirs` is stored already. `undefined` stands for an attribute that is not there. Only in JavaScript.',
+  }),
   codec: key('"json", or { id, encode, decode } with an id of its own: 1 to 32 of a-z 0-9 _ . -', readCodec)
     .prefault('json')
     .register(keyNotes, {
@@ -221,7 +232,6 @@ export const optionsSchema = z.strictObject(shape, { error: 'an object of option
 
 /** Keys that `reconfigure` refuses: running sessions, cookies and sockets depend on them. */
 export const fixedKeys = [
-  'mode',
   'route',
   'embed',
   'name',

@@ -7,10 +7,17 @@ import type { CookieAttributes } from '../session/session-cookie.js'
 /** How the session cookie is sent. */
 export type CookieSettings = CookieAttributes
 
+export type Mode = 'sticky' | 'non-sticky'
+
+/** What becomes of an attribute that was changed here and elsewhere; values are `undefined` where there is none. */
+export type MergeFunction = (name: string, base: unknown, mine: unknown, theirs: unknown) => unknown
+
 export interface BackupSettings {
   mode: 'async' | 'sync'
   /** Milliseconds that a response waits for its backup (sync), for room in the queue, or for a verification. */
   timeout: number
+  /** Copies of a session on different storage nodes (non-sticky). */
+  replicas: number
   /** Milliseconds that a change waits for others, to be sent together; nobody waits for that (async). */
   delay: number
   /** Writes under way at once, a node. */
@@ -27,7 +34,7 @@ export interface BackupSettings {
 
 /** The checked configuration: every default filled in, every text parsed. Frozen; `reconfigure` makes a new one. */
 export interface Settings {
-  mode: 'sticky'
+  mode: Mode
   route: string | undefined
   nodes: readonly NodeAddress[]
   failoverNodes: readonly string[]
@@ -62,6 +69,8 @@ export interface Settings {
   ignore: RegExp | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */
   attributes: RegExp | undefined
+  /** `undefined`: the last writer wins. */
+  merge: MergeFunction | undefined
   codec: AttributeCodec
   keyPrefix: string
   /** Milliseconds that one operation on a storage node may take. */

@@ -76,7 +76,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   mayChange(): void {
     /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
-    if (this.manager.engine.settings.backup.mode === 'sync' || this.mayRenewCookie) this.hook()
+    if (this.manager.storesFirst || this.mayRenewCookie) this.hook()
     else if (!this.manager.hasRoom) this.watchEnd()
     else this.watchSent()
   }
@@ -121,14 +121,15 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (this.isUnset) return this.unset()
     const changed = this.commit()
     const { state } = this.handle ?? {}
-    const { settings, statistics } = this.manager.engine
+    const { statistics } = this.manager.engine
     if (state === undefined) return undefined
     /* What this request changed may have been committed, and not stored yet, by another one. */
-    const unsaved = settings.backup.mode === 'sync' && state.phase === 'live' && state.version > 0 && !state.isSaved
-    if (unsaved) return this.waitFor(this.manager.stored(state), 'backupTimeouts')
+    if (this.manager.storesFirst && !this.manager.isStored(state)) {
+      return this.waitFor(this.manager.stored(state), this.manager.storeTimeout, 'backupTimeouts')
+    }
     if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
-    return this.waitFor(this.manager.room(), 'backPressureTimeouts')
+    return this.waitFor(this.manager.room(), this.manager.engine.settings.backup.timeout, 'backPressureTimeouts')
   }
 
   /** The connection is done with this response, whether it ended or was aborted. */
@@ -222,10 +223,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
     return within(this.manager.destroy(state), settings.operationTimeout * 2)
   }
 
-  private async waitFor(work: Promise<unknown>, counter: 'backupTimeouts' | 'backPressureTimeouts'): Promise<void> {
-    const { settings, statistics } = this.manager.engine
+  private async waitFor(
+    work: Promise<unknown>,
+    timeout: number,
+    counter: 'backupTimeouts' | 'backPressureTimeouts',
+  ): Promise<void> {
+    const { statistics } = this.manager.engine
     const started = performance.now()
-    if (!(await within(work, settings.backup.timeout))) statistics.count(counter)
+    if (!(await within(work, timeout))) statistics.count(counter)
     statistics.record('effectiveBackup', performance.now() - started)
   }
 

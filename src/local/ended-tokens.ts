@@ -1,4 +1,4 @@
-/** Tokens of sessions that were destroyed a moment ago: late requests are answered without asking the storage. Bounded. */
+/** Tokens that are known to lead nowhere for a time: they are answered without asking the storage. Bounded. */
 export class EndedTokens {
   private readonly until = new Map<string, number>()
   private readonly limit: number
@@ -13,6 +13,10 @@ export class EndedTokens {
     if (this.until.size <= this.limit) return
     const oldest = this.until.keys().next()
     if (!oldest.done) this.until.delete(oldest.value)
+  }
+
+  delete(token: string): void {
+    this.until.delete(token)
   }
 
   has(token: string, now: number): boolean {

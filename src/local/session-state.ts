@@ -48,6 +48,8 @@ export class SessionState {
   /** The newest version that a storage node has acknowledged, and the attributes in it: what pending changes are compared with. */
   savedVersion = 0
   savedSection: AttributeSection = emptySection
+  /** The cookie settings in that version. */
+  savedCookie = ''
   backup: Backup | undefined
   /** A write was tried: storage may have the session although nothing was acknowledged. */
   sent = false

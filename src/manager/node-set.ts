@@ -80,6 +80,7 @@ export class NodeSet implements NodeObserver {
 
   nodeUp(node: WatchedNode): void {
     if (this.closed) return
+    node.returnedAt = this.engine.clock.now()
     this.engine.statistics.count('nodeRecoveries')
     this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
     this.engine.settings.logger.info(`storage node ${node.id ?? ''} (${node.address}) is up again`)

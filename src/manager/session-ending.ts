@@ -22,8 +22,11 @@ export class SessionEnding {
     this.protector = protector
   }
 
-  /** Ends a session everywhere; resolves when the storage has answered, or can't. */
-  async destroy(state: SessionState): Promise<void> {
+  /**
+   * Ends a session everywhere; resolves when the storage has answered, or can't.
+   * @param places nodes that may have a copy, beside those that the session itself knows of.
+   */
+  async destroy(state: SessionState, places: readonly WatchedNode[] = []): Promise<void> {
     if (state.phase === 'ended') return
     const { statistics, events } = this.engine
     const existed = state.phase !== 'new'
@@ -32,7 +35,7 @@ export class SessionEnding {
     if (!existed) return
     statistics.count('sessionsDestroyed')
     const started = performance.now()
-    if (mayBeStored) await this.bury(state)
+    if (mayBeStored) await this.bury(state, places)
     statistics.record('delete', performance.now() - started)
     events.emitSession('destroyed', state, { elsewhere: false })
   }
@@ -84,13 +87,13 @@ export class SessionEnding {
   }
 
   /** Puts a tombstone wherever a copy may be: nobody brings the session back before every copy has expired. */
-  private async bury(state: SessionState): Promise<void> {
+  private async bury(state: SessionState, alsoOn: readonly WatchedNode[]): Promise<void> {
     const tombstone: Tombstone = {
       key: this.storage.key(state.keyDigest),
       version: state.version + 1,
       deadline: this.storage.tombstoneDeadline(state.idleTimeout),
     }
-    const places = new Set<WatchedNode>(state.leftBehind)
+    const places = new Set<WatchedNode>([...alsoOn, ...(state.leftBehind ?? [])])
     if (state.node !== undefined) places.add(state.node)
     if (state.backup !== undefined) places.add(state.backup.node)
     const answers = await Promise.all([...places].map((node) => this.buryOn(node, tombstone)))

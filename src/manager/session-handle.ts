@@ -86,7 +86,7 @@ export class SessionHandle implements SessionHost {
     if (this.over) this.hold(state)
     else if (!this.counted) this.use()
     this.scope?.mayChange()
-    return state.attributes
+    return this.ensureState().attributes
   }
 
   handOut(attribute: Attribute): void {
@@ -121,8 +121,8 @@ export class SessionHandle implements SessionHost {
     if (state.phase === 'new') this.manager.admit(state)
     this.commit()
     if (this.over) this.uncount()
-    const { settings, statistics } = this.manager.engine
-    if (!(await within(this.manager.stored(state), settings.backup.timeout))) statistics.count('backupTimeouts')
+    const { statistics } = this.manager.engine
+    if (!(await within(this.manager.stored(state), this.manager.storeTimeout))) statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
     if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
   }
@@ -181,7 +181,10 @@ export class SessionHandle implements SessionHost {
   private use(): void {
     if (this.over) return
     this.counted = true
-    if (this.state !== undefined) this.state.activeRequests++
+    if (this.state !== undefined) {
+      this.state = this.manager.use(this.state)
+      this.state.activeRequests++
+    }
     this.scope?.used(this)
   }
 

@@ -1,20 +1,11 @@
 import { NodeUnreachableError, StorageUnavailableError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { SessionRecord } from '../record/record-format.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
+import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
 import type { SessionSaver } from './session-saver.js'
-import type { Found, SessionStorage } from './session-storage.js'
-
-type FoundSession = Found & { record: SessionRecord }
-
-interface LookUp {
-  sessions: FoundSession[]
-  tombstone: boolean
-  /** Nodes that gave no answer. */
-  failed: WatchedNode[]
-}
+import type { SessionStorage } from './session-storage.js'
 
 /** Brings sessions that are not in this server's memory here, and claims them. */
 export class SessionLoader {
@@ -58,78 +49,65 @@ export class SessionLoader {
   }
 
   private async verifyOnce(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
-    const lookUp = await this.lookUp(state.token, this.storage.key(state.keyDigest))
+    const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (state.phase !== 'live') return
-    if (lookUp.tombstone) return this.saver.endedElsewhere(state)
-    const newest = lookUp.sessions[0]
-    for (const { node } of lookUp.sessions.slice(1)) if (node !== state.node) this.leaveBehind(state, node)
+    if (copies.tombstone) return this.saver.endedElsewhere(state)
+    const newest = copies.sessions[0]
+    for (const { node } of copies.sessions.slice(1)) if (node !== state.node) this.leaveBehind(state, node)
     const isNewer = newest !== undefined && (await this.saver.meet(state, newest))
-    if (!isNewer) this.checkReachable(lookUp, hint)
+    if (!isNewer) this.checkReachable(copies, hint)
   }
 
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
     const started = performance.now()
     const key = this.storage.key(tokenDigest(token))
-    const lookUp = await this.lookUp(token, key)
-    if (lookUp.tombstone) {
+    const copies = await this.lookUp(token, key)
+    if (copies.tombstone) {
       ended.add(token, clock.now() + 60_000)
       return undefined
     }
-    const best = lookUp.sessions[0]
+    const best = copies.sessions[0]
     if (best === undefined) {
-      this.checkReachable(lookUp, hint)
+      this.checkReachable(copies, hint)
       statistics.count('unknownIds')
       return undefined
     }
     const { absoluteDeadline } = best.record
     if (absoluteDeadline !== 0 && absoluteDeadline <= clock.now()) return undefined
-    const state = await this.claim(token, best, lookUp)
+    const state = await this.claim(token, best, copies)
     statistics.record('load', performance.now() - started)
     return state ?? local.get(token)
   }
 
-  /** Asks every node that can be read, as an older copy may have stayed behind on one that was away. */
-  private async lookUp(token: string, key: string): Promise<LookUp> {
-    const nodes = this.engine.placement.readable(token)
-    if (nodes.length === 0) throw new StorageUnavailableError()
-    const answers = await Promise.allSettled(nodes.map((node) => this.storage.readTwice(node, key)))
-    const result: LookUp = { sessions: [], tombstone: false, failed: [] }
-    answers.forEach((answer, i) => {
-      if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
-      else if (answer.value?.record?.kind === 'tombstone') result.tombstone = true
-      else if (answer.value?.record !== undefined) result.sessions.push(answer.value as FoundSession)
-    })
-    if (result.failed.length === nodes.length) {
-      throw new StorageUnavailableError({ cause: (answers[0] as PromiseRejectedResult).reason })
-    }
-    result.sessions.sort((a, b) => b.record.version - a.record.version || b.record.accessedAt - a.record.accessedAt)
-    return result
+  private lookUp(token: string, key: string): Promise<LookUp> {
+    return lookUp(this.storage, this.engine.placement.readable(token), key)
   }
 
   /*
    * No copy where we could look. If the node that the id names has just stopped answering, the server that has the session
    * is likely about to back it up elsewhere: to answer "no such session" now would log the visitor out for good.
    */
-  private checkReachable(lookUp: LookUp, hint: WatchedNode | undefined): void {
+  private checkReachable(copies: LookUp, hint: WatchedNode | undefined): void {
     if (hint === undefined) return
-    if (lookUp.failed.includes(hint) || hint.failedRecently()) throw new StorageUnavailableError()
+    if (copies.failed.includes(hint) || hint.failedRecently()) throw new StorageUnavailableError()
   }
 
   /** Makes this server the owner by a fenced write, before the visitor is let in. */
-  private async claim(token: string, best: FoundSession, lookUp: LookUp): Promise<SessionState | undefined> {
+  private async claim(token: string, best: FoundSession, copies: LookUp): Promise<SessionState | undefined> {
     const { placement, settings, clock, statistics, events, owner } = this.engine
     const { record } = best
     const state = new SessionState(token, settings.route, { ...record, accessedAt: clock.now() }, record.attributes)
     state.phase = 'live'
     state.sent = true
     state.cookie = record.cookie
+    state.savedCookie = record.cookie
     state.version = record.version + 1
     state.savedVersion = record.version
     state.savedSection = record.attributes
     state.node = best.node
     state.backup = { node: best.node, token: best.token, deadline: 0, version: record.version }
-    for (const { node } of lookUp.sessions) if (node !== best.node) this.leaveBehind(state, node)
+    for (const { node } of copies.sessions) if (node !== best.node) this.leaveBehind(state, node)
     if (placement.shouldLeave(best.node)) {
       const target = placement.choose(token)
       if (target !== undefined) this.saver.relocate(state, target)

@@ -36,6 +36,8 @@ export interface SessionManager {
   createAs(token: string): SessionState
   /** Takes a new session into memory. @throws TooManySessionsError */
   admit(state: SessionState): void
+  /** A request uses the session for the first time. @returns the state that all requests on this server share. */
+  use(state: SessionState): SessionState
   /**
    * Takes what was assigned, and changed inside `handedOut`, as the session's new content.
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
@@ -52,6 +54,12 @@ export interface SessionManager {
   expire(state: SessionState): void
   /** Resolves when what is pending for the session has been stored or given up. Never rejects. */
   stored(state: SessionState): Promise<boolean>
+  /** Whether a change has to be in the storage before the response goes. */
+  readonly storesFirst: boolean
+  /** Milliseconds that a response waits for that at most. */
+  readonly storeTimeout: number
+  /** Whether the storage has what was committed so far. */
+  isStored(state: SessionState): boolean
   /** Whether responses may go on without waiting for the write-behind queue. */
   readonly hasRoom: boolean
   room(): Promise<void>

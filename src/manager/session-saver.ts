@@ -3,10 +3,12 @@ import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { type AttributeSection, decodeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import { type AttributeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
+import { SaveFailures } from './save-failures.js'
+import type { SessionMerger } from './session-merger.js'
 import type { Found, SessionStorage } from './session-storage.js'
 
 /** How often one save may be overtaken by others before it waits for its next turn. */
@@ -29,6 +31,7 @@ interface PutAttempt {
   node: WatchedNode
   version: number
   section: AttributeSection
+  cookie: string
   deadline: number
   started: number
 }
@@ -43,20 +46,24 @@ type Verdict = 'current' | 'older' | 'newer' | 'tombstone' | 'unreadable'
 export class SessionSaver {
   private readonly engine: Engine
   private readonly storage: SessionStorage
+  private readonly merger: SessionMerger
   private readonly callbacks: SaverCallbacks
+  private readonly failures: SaveFailures
 
-  constructor(engine: Engine, storage: SessionStorage, callbacks: SaverCallbacks) {
+  constructor(engine: Engine, storage: SessionStorage, merger: SessionMerger, callbacks: SaverCallbacks) {
     this.engine = engine
     this.storage = storage
+    this.merger = merger
     this.callbacks = callbacks
+    this.failures = new SaveFailures(engine)
   }
 
   /** One attempt to bring the session to its node, for the write-behind queue. Never rejects. */
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
-    if (state.phase === 'live' && !this.settlePlace(state)) return this.park(state)
+    if (state.phase === 'live' && !this.settlePlace(state)) return this.failures.nowhere(state)
     const node = state.node
-    if (node === undefined) return this.park(state)
+    if (node === undefined) return this.failures.nowhere(state)
     try {
       if (state.phase === 'lost') await this.handOverFrom(node, state)
       else if (state.isSaved) await this.verify(state, false)
@@ -126,9 +133,9 @@ export class SessionSaver {
     let expected: Expected = state.backup?.node === node ? state.backup.token : 'absent'
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const deadline = this.storage.deadline(state)
-      const { version } = state
+      const { version, cookie } = state
       const { section } = state.attributes
-      const attempt: PutAttempt = { node, version, section, deadline, started: performance.now() }
+      const attempt: PutAttempt = { node, version, section, cookie, deadline, started: performance.now() }
       state.sent = true
       const result = await node.put(key, this.storage.encode(state, key), deadline, expected)
       if (result.stored) {
@@ -156,20 +163,10 @@ export class SessionSaver {
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  /** Puts local changes that storage doesn't have yet on top of a newer record. */
-  absorb(state: SessionState, record: SessionRecord): void {
-    this.commitAssigned(state)
-    const merged = mergeAttributes(state.savedSection, state.attributes.section, record.attributes, 'mine')
-    this.engine.statistics.count('mergedAttributes', merged.applied.length)
-    state.attributes.replace(merged.section)
-    state.savedSection = record.attributes
-    state.savedVersion = record.version
-    state.version = Math.max(record.version, state.version) + 1
-    state.createdAt = record.createdAt
-    state.idleTimeout = record.idleTimeout
-    state.absoluteDeadline = record.absoluteDeadline
-    state.cookie = record.cookie
-    this.engine.local.reschedule(state)
+  /* Who takes a session over makes a version of its own, whether there is something to add or not. */
+  private absorb(state: SessionState, record: SessionRecord): void {
+    this.merger.absorb(state, record)
+    state.version = Math.max(state.version, record.version + 1)
   }
 
   /* The way of every changed session: kept free of further promises. */
@@ -180,6 +177,7 @@ export class SessionSaver {
     statistics.count('backupsStored')
     state.savedVersion = Math.max(state.savedVersion, version)
     state.savedSection = section
+    state.savedCookie = attempt.cookie
     /* Relocated while this was under way: the copy that was just written is to go, and the next save is due. */
     if (state.node !== node) {
       this.leaveBehind(state, node)
@@ -313,20 +311,9 @@ export class SessionSaver {
     return true
   }
 
-  private park(state: SessionState): SaveResult {
-    this.engine.statistics.count('backupFailures')
-    this.report(state, undefined, new NodeUnreachableError('no storage node can be reached'))
-    return 'parked'
-  }
-
   private afterFailure(node: WatchedNode, state: SessionState, attempt: number, error: Error): SaveResult {
-    const { placement, statistics, settings } = this.engine
-    if (error instanceof ItemTooLargeError) {
-      statistics.count('oversizedSessions')
-      statistics.count('backupFailures')
-      this.report(state, node, error, largestAttribute(state))
-      return 'rejected'
-    }
+    const { placement, settings } = this.engine
+    if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
     const perNode = settings.backup.attempts
     if (attempt < perNode && node.isUsable) return 'retry'
     const others = placement.readable(state.token).filter((other) => other !== node && other.isUsable)
@@ -335,23 +322,6 @@ export class SessionSaver {
       if (state.phase === 'live') this.relocate(state, next)
       return 'retry'
     }
-    statistics.count('backupFailures')
-    this.report(state, node, error)
-    return 'parked'
+    return this.failures.givenUp(state, node, error)
   }
-
-  private report(state: SessionState, node: WatchedNode | undefined, error: Error, attribute?: string): void {
-    const { events, log, settings } = this.engine
-    const blame = attribute === undefined ? {} : { attribute }
-    events.emitSession('backupFailed', state, { node: node?.id, error, ...blame })
-    const suffix = attribute === undefined ? '' : ` (largest attribute: ${JSON.stringify(attribute)})`
-    log.write('backup failed', `session ${state.handle} is not backed up: ${error.message}${suffix}`, (m) =>
-      settings.logger.error(m),
-    )
-  }
-}
-
-function largestAttribute(state: SessionState): string | undefined {
-  const attributes = decodeSection(state.attributes.section)
-  return attributes.sort((a, b) => b.bytes.length - a.bytes.length)[0]?.name
 }

@@ -43,11 +43,11 @@ export class SessionStorage {
    * Reads a record, and once more when the bytes are none: they may have been garbled on the way, and to believe them
    * at once would log a visitor out.
    */
-  async readTwice(node: WatchedNode, key: string): Promise<Found | undefined> {
-    const value = await node.get(key)
+  async readTwice(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
+    const value = await node.get(key, renewTo)
     if (value === undefined) return undefined
     const record = this.decode(value.bytes, key, false)
-    return record === undefined ? this.read(node, key) : { node, token: value.token, record }
+    return record === undefined ? this.read(node, key, renewTo) : { node, token: value.token, record }
   }
 
   /** The session as it is now; the bytes are good until the next call. */

@@ -34,6 +34,15 @@ export class Placement {
     return firstUsable(token, this.regular) ?? firstUsable(token, this.failover)
   }
 
+  /** Where the further copies of a session belong whose first is on `primary`: `count` other nodes, or as many as there are. */
+  others(token: string, primary: WatchedNode | undefined, count: number): WatchedNode[] {
+    if (count <= 0) return []
+    const usable = (node: WatchedNode) => node.isUsable && node !== primary
+    const order = failoverOrder(token, this.regular.filter(usable), nameOf)
+    if (order.length < count) order.push(...failoverOrder(token, this.failover.filter(usable), nameOf))
+    return order.slice(0, count)
+  }
+
   /** Whether a session that is on this node should move: the node can't be used, or it is a failover node that is not needed any more. */
   shouldLeave(node: WatchedNode): boolean {
     if (!node.isUsable) return true

@@ -256,14 +256,25 @@ function append(list: Attribute[] | undefined, attribute: Attribute): Attribute[
 /** The value of an attribute, decoded at the first call. @throws whatever the codec throws, or when there is none by that id. */
 export function decodedValue(attribute: Attribute, rules: AttributeRules): unknown {
   if (attribute.decoded) return attribute.value
-  const encoded = attribute.encoded as EncodedAttribute
-  const codec = rules.codecs.get(encoded.codec)
-  if (codec === undefined) {
-    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(attribute.name)} needs codec ${encoded.codec}`)
-  }
-  attribute.value = codec.decode(fromByteString(encoded.bytes))
+  attribute.value = decodeAttribute(attribute.encoded as EncodedAttribute, rules)
   attribute.decoded = true
   return attribute.value
+}
+
+/** The value of a stored attribute. @throws whatever the codec throws, or when there is none by that id. */
+export function decodeAttribute(encoded: EncodedAttribute, rules: AttributeRules): unknown {
+  const codec = rules.codecs.get(encoded.codec)
+  if (codec === undefined) {
+    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(encoded.name)} needs codec ${encoded.codec}`)
+  }
+  return codec.decode(fromByteString(encoded.bytes))
+}
+
+/** The stored form of a value; `undefined`: it has none. @throws whatever the codec throws. */
+export function encodeAttribute(name: string, value: unknown, rules: AttributeRules): EncodedAttribute | undefined {
+  const { codec } = rules
+  const bytes = codec.encode(value)
+  return bytes === undefined ? undefined : { name, codec: codec.id, bytes: toByteString(bytes) }
 }
 
 const none: Attribute[] = []

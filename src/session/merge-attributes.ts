@@ -1,7 +1,15 @@
 import { type AttributeSection, decodeSection, type EncodedAttribute, encodeSection } from '../record/record-format.js'
 
-/** Who keeps an attribute that both sides changed: the one who merges, or what is stored. */
-export type Preference = 'mine' | 'theirs'
+/** What becomes of an attribute that both sides changed; `undefined` for one that is not there. */
+export type Resolve = (
+  name: string,
+  base: EncodedAttribute | undefined,
+  mine: EncodedAttribute | undefined,
+  theirs: EncodedAttribute | undefined,
+) => EncodedAttribute | undefined
+
+/** Who keeps an attribute that both sides changed: the one who merges, what is stored, or what the function says. */
+export type Preference = 'mine' | 'theirs' | Resolve
 
 export interface MergeResult {
   section: AttributeSection
@@ -33,8 +41,12 @@ export function mergeAttributes(
     if (conflict) conflicts.push(name)
     if (conflict && preference === 'theirs') continue
     applied.push(name)
-    if (change === undefined) result.delete(name)
-    else result.set(name, change)
+    const outcome =
+      conflict && typeof preference === 'function'
+        ? preference(name, before.get(name), change, result.get(name))
+        : change
+    if (outcome === undefined) result.delete(name)
+    else result.set(name, outcome)
   }
   return { section: applied.length === 0 ? theirs : encodeSection(result.values()), applied, conflicts }
 }

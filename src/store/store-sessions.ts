@@ -55,7 +55,7 @@ export class StoreSessions {
     if (state.phase === 'new') this.manager.admit(state)
     if (keepsCookie) this.manager.setDeadline(state, end)
     this.write(state, payload, keepsCookie)
-    if (!(await within(this.manager.stored(state), engine.settings.backup.timeout))) {
+    if (!(await within(this.manager.stored(state), this.manager.storeTimeout))) {
       engine.statistics.count('backupTimeouts')
     }
   }

@@ -51,7 +51,6 @@ describe('a change of the configuration', () => {
   })
 
   it.each<[object]>([
-    [{ mode: 'non-sticky' }],
     [{ route: 'app2' }],
     [{ embed: '127.0.0.1:11300' }],
     [{ name: 'other' }],

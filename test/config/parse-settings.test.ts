@@ -74,6 +74,7 @@ describe('the defaults', () => {
     expect(parse({}).backup).toEqual({
       mode: 'async',
       timeout: 100,
+      replicas: 2,
       delay: 5,
       concurrency: 32,
       maxPendingBytes: 64_000_000,
@@ -195,7 +196,7 @@ describe('refusals', () => {
     [{ route: 'a.b' }, 'route', '"a.b"', /letters, digits/],
     [{ route: 5 }, 'route', '5', /letters, digits/],
     [{ route: '' }, 'route', '""', /letters, digits/],
-    [{ mode: 'non-sticky' }, 'mode', '"non-sticky"', /"sticky"/],
+    [{ mode: 'loose' }, 'mode', '"loose"', /"sticky" or "non-sticky"/],
     [{ nodes: '' }, 'nodes', '', /at least one storage node/],
     [{ nodes: [] }, 'nodes', '', /at least one storage node/],
     [{ nodes: null }, 'nodes', 'null', /text or a list/],

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { SessionManagerStats } from '../../src/create-session-manager.js'
-import type { FlushReport } from '../../src/manager/sticky-session-manager.js'
+import type { FlushReport } from '../../src/manager/server-sessions.js'
 import { freePort } from '../../src/testing/index.js'
 import { startProcess } from '../../src/testing/start-process.js'
 import { waitFor } from '../../src/testing/wait-for.js'

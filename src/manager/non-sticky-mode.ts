@@ -1,0 +1,340 @@
+import { SessionGoneError, StorageUnavailableError } from '../errors.js'
+import { EndedTokens } from '../local/ended-tokens.js'
+import { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import { parseSessionId, tokenDigest } from '../session-id/session-id.js'
+import type { SaveResult } from '../write-behind/save-queue.js'
+import { CopyKeeper } from './copy-keeper.js'
+import type { Engine } from './engine.js'
+import { NonStickySaver } from './non-sticky-saver.js'
+import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
+import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+
+/** How long an id that was found nowhere is answered without another look, in milliseconds. */
+const REMEMBER_MISS = 2000
+/** How long late requests for an ended session are answered from memory, in milliseconds. */
+const REMEMBER_ENDED = 60_000
+/** What the clocks of two servers may differ by, in milliseconds, when the age of a record is judged. */
+const CLOCK_SKEW = 5000
+
+/**
+ * Non-sticky mode: any server serves any request. The storage has the session, on its primary node and on further ones;
+ * a server has it only while requests work with it.
+ */
+export class NonStickyMode implements SessionMode {
+  readonly storesFirst = true
+  readonly hasFurtherCopies = true
+  readonly route = undefined
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly misses = new EndedTokens()
+  private copies: CopyKeeper
+  private saver: NonStickySaver
+
+  constructor(parts: ManagerParts) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.copies = new CopyKeeper(parts.engine, parts.storage)
+    this.saver = new NonStickySaver(parts, this.copies)
+  }
+
+  /* A node that hangs costs one operation's time, the write on the next node another. */
+  get storeTimeout(): number {
+    const { backup, operationTimeout } = this.engine.settings
+    return Math.max(backup.timeout, 3 * operationTimeout)
+  }
+
+  get underReplicated(): number {
+    return this.copies.underReplicated
+  }
+
+  get isBusy(): boolean {
+    return this.copies.isBusy
+  }
+
+  open(id: string): Opened {
+    const { statistics, tokens, placement } = this.engine
+    const parts = parseSessionId(id)
+    if (parts === undefined || (!this.copies.known.has(parts.token) && !tokens.verify(parts.token))) {
+      statistics.count('invalidIds')
+      return undefined
+    }
+    return this.find(parts.token, placement.byName(parts.node))
+  }
+
+  async openShared(token: string): Promise<SessionState | undefined> {
+    return this.find(token, undefined)
+  }
+
+  /* New sessions for everybody, while nobody can be found again: that would be worse than to say so. */
+  checkAdmission(): void {
+    if (this.engine.settings.enabled && !this.engine.placement.anyUp) throw new StorageUnavailableError()
+  }
+
+  use(state: SessionState): SessionState {
+    const { local, ended, clock } = this.engine
+    if (state.phase !== 'live') return state
+    if (ended.has(state.token, clock.now())) {
+      state.phase = 'ended'
+      return state
+    }
+    const shared = local.get(state.token)
+    if (shared === undefined) local.add(state)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
+    return shared
+  }
+
+  touch(state: SessionState): void {
+    const { backup } = state
+    if (backup === undefined || backup.node.state === 'down') return
+    const deadline = this.parts.storage.deadline(state)
+    backup.node.touch(this.parts.storage.key(state.keyDigest), deadline).catch(() => {})
+  }
+
+  released(state: SessionState): void {
+    state.attributes.compact()
+    this.letGo(state)
+  }
+
+  /* Others may have used it since; the storage knows when it ends. */
+  expired(state: SessionState): void {
+    if (state.activeRequests === 0) this.engine.local.remove(state)
+    else this.engine.local.reschedule(state)
+  }
+
+  async destroy(state: SessionState): Promise<void> {
+    this.copies.forget(state.token)
+    await this.parts.ending.destroy(state, this.engine.placement.nodes)
+  }
+
+  async reload(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'ended') throw new SessionGoneError()
+    if (state.phase === 'new') return state
+    const current = await this.find(state.token, state.node)
+    if (current === undefined) throw new SessionGoneError()
+    const shared = this.use(current)
+    if (shared.phase === 'ended') throw new SessionGoneError()
+    shared.attributes.replace(shared.attributes.section)
+    return shared
+  }
+
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    this.misses.delete(state.token)
+    const result = await this.saver.save(state, attempt)
+    /* One that can't be stored as it is would otherwise stay for ever. */
+    if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
+    if (result === 'done') setImmediate(() => this.letGo(state))
+    return result
+  }
+
+  leave(node: WatchedNode): void {
+    this.copies.leave(node)
+  }
+
+  returned(node: WatchedNode): void {
+    this.parts.protector.hurry()
+    this.copies.returned(node)
+    for (const other of this.engine.placement.nodes) if (this.engine.placement.shouldLeave(other)) this.leave(other)
+  }
+
+  emptied(node: WatchedNode): void {
+    this.copies.emptied(node)
+  }
+
+  nodesInUse(): Set<WatchedNode> {
+    return new Set(this.sessionsByNode().keys())
+  }
+
+  sessionsByNode(): Map<WatchedNode, number> {
+    return this.copies.copiesByNode()
+  }
+
+  /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
+  enter(): void {
+    for (const state of [...this.engine.local.values()]) {
+      if (state.isSaved && state.node !== undefined) this.copies.stored(state, state.node)
+      if (state.isSaved) this.copies.isShort(state.token)
+      else if (state.version > 0) this.parts.queue.add(state)
+      this.letGo(state)
+    }
+  }
+
+  rest(): void {
+    this.copies.close()
+    this.copies = new CopyKeeper(this.engine, this.parts.storage)
+    this.saver = new NonStickySaver(this.parts, this.copies)
+  }
+
+  private find(token: string, hint: WatchedNode | undefined): Opened {
+    const { settings, statistics, ended, local, clock } = this.engine
+    const now = clock.now()
+    if (!settings.enabled) return local.get(token)
+    if (ended.has(token, now)) return undefined
+    if (this.misses.has(token, now)) {
+      statistics.count('rememberedMisses')
+      return undefined
+    }
+    return this.load(token, hint)
+  }
+
+  private async load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+    const { statistics, placement } = this.engine
+    const started = performance.now()
+    const key = this.parts.storage.key(tokenDigest(token))
+    const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
+    const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
+    const state =
+      typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
+        ? this.present(token, answer)
+        : await this.loadFromCopies(token, key, first, answer)
+    if (state !== undefined) statistics.record('load', performance.now() - started)
+    return state
+  }
+
+  private async readFirst(node: WatchedNode, token: string, key: string): Promise<FoundSession | 'absent' | 'failed'> {
+    const { clock, settings } = this.engine
+    const known = this.copies.known.get(token)
+    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
+    const absoluteDeadline = known?.absoluteDeadline ?? 0
+    const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+    try {
+      const found = await this.parts.storage.readTwice(node, key, renewTo)
+      return found?.record === undefined ? 'absent' : (found as FoundSession)
+    } catch {
+      return 'failed'
+    }
+  }
+
+  /* A node that was away may have missed that the session went on, or ended, elsewhere. */
+  private isDoubtful(token: string, { node, record }: FoundSession): boolean {
+    if (node.returnedAt === 0) return false
+    const checked = Math.max(record.accessedAt, this.copies.known.get(token)?.checkedAt ?? 0)
+    return checked <= node.returnedAt + CLOCK_SKEW
+  }
+
+  private async loadFromCopies(
+    token: string,
+    key: string,
+    first: WatchedNode | undefined,
+    answer: FoundSession | 'absent' | 'failed',
+  ): Promise<SessionState | undefined> {
+    const copies = await this.compare(token, key, first, answer)
+    if (copies.tombstone) return this.isBuried(token)
+    const newest = copies.sessions[0]
+    if (newest === undefined) return this.isNowhere(token, copies)
+    const state = this.present(token, newest)
+    this.copies.compared(token)
+    if (state === undefined) return undefined
+    return this.settle(state, first, copies)
+  }
+
+  /** All nodes that can be read, each asked once. */
+  private async compare(
+    token: string,
+    key: string,
+    first: WatchedNode | undefined,
+    answer: FoundSession | 'absent' | 'failed',
+  ): Promise<LookUp> {
+    const { placement } = this.engine
+    const others = placement.readable(token).filter((node) => node !== first)
+    const none: LookUp = { sessions: [], tombstone: false, failed: [] }
+    const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
+    if (answer === 'failed' && first !== undefined) copies.failed.push(first)
+    if (typeof answer !== 'object') return copies
+    if (answer.record.kind === 'tombstone') copies.tombstone = true
+    else copies.sessions.push(answer)
+    copies.sessions.sort(newestFirst)
+    return copies
+  }
+
+  private isBuried(token: string): undefined {
+    const { ended, clock } = this.engine
+    ended.add(token, clock.now() + REMEMBER_ENDED)
+    this.copies.forget(token)
+    const here = this.engine.local.get(token)
+    if (here !== undefined) this.parts.ending.endedElsewhere(here)
+    return undefined
+  }
+
+  /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
+  private isNowhere(token: string, copies: LookUp): undefined {
+    const { placement, statistics, clock } = this.engine
+    if (copies.failed.length > 0 || placement.failedRecently()) throw new StorageUnavailableError()
+    statistics.count('unknownIds')
+    this.misses.add(token, clock.now() + REMEMBER_MISS)
+    this.copies.forget(token)
+    return undefined
+  }
+
+  /** A session as its record says; `undefined`: it has ended. */
+  private present(token: string, found: FoundSession): SessionState | undefined {
+    const { node, record } = found
+    if (record.kind === 'tombstone') return this.isBuried(token)
+    const now = this.engine.clock.now()
+    if (record.absoluteDeadline !== 0 && record.absoluteDeadline <= now) return undefined
+    const renewed = this.copies.known.get(token)
+    const state = new SessionState(token, this.route, { ...record, accessedAt: now }, record.attributes)
+    state.phase = 'live'
+    state.sent = true
+    state.cookie = record.cookie
+    state.savedCookie = record.cookie
+    state.version = record.version
+    state.savedVersion = record.version
+    state.savedSection = record.attributes
+    state.node = node
+    state.backup = { node, token: found.token, deadline: 0, version: record.version }
+    state.verifiedAt = now
+    const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
+    if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
+      this.touch(state)
+    this.copies.seen(state, record.accessedAt)
+    return state
+  }
+
+  /** Where the session is from now on, after it was not found in its place or its place is to be left. */
+  private settle(state: SessionState, first: WatchedNode | undefined, copies: LookUp): SessionState {
+    const { placement, statistics, events } = this.engine
+    const found = state.node as WatchedNode
+    const target =
+      [first, found].find((node) => node?.state === 'up' && !placement.shouldLeave(node)) ??
+      placement.choose(state.token)
+    if (target === undefined) return state
+    const there = copies.sessions.find(({ node }) => node === target)
+    state.node = first ?? found
+    if (target === state.node) {
+      if (there === undefined) {
+        statistics.count('restores')
+        events.emitSession('restored', state, { node: target.id })
+      }
+    } else this.saver.relocate(state, target)
+    state.backup = there && { node: target, token: there.token, deadline: 0, version: there.record.version }
+    this.copies.isShort(state.token)
+    if (state.isSaved) return state
+    const shared = this.use(state)
+    this.parts.queue.add(shared)
+    return shared
+  }
+
+  private bringUpToDate(shared: SessionState, current: SessionState): void {
+    if (current.savedVersion <= shared.savedVersion) return
+    this.parts.merger.absorb(shared, {
+      version: current.savedVersion,
+      attributes: current.savedSection,
+      cookie: current.cookie,
+      createdAt: current.createdAt,
+      idleTimeout: current.idleTimeout,
+      absoluteDeadline: current.absoluteDeadline,
+    })
+    shared.node = current.node
+    shared.backup = current.backup
+    shared.accessedAt = current.accessedAt
+  }
+
+  /** The storage has the session, and nobody works with it here. */
+  private letGo(state: SessionState): void {
+    const { local, settings } = this.engine
+    if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
+    if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
+  }
+}

@@ -1,0 +1,209 @@
+import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
+import type { SessionState } from '../local/session-state.js'
+import type { VersionToken } from '../node/storage-node.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { AttributeSection } from '../record/record-format.js'
+import type { SaveResult } from '../write-behind/save-queue.js'
+import type { CopyKeeper, Standing, Written } from './copy-keeper.js'
+import type { Engine } from './engine.js'
+import { SaveFailures } from './save-failures.js'
+import type { FoundSession } from './session-look-up.js'
+import type { ManagerParts } from './session-mode.js'
+
+/** How often one save may be overtaken by other servers before it waits for its next turn. */
+const MAX_ROUNDS = 8
+/** Milliseconds that a save which was overtaken waits at most before it tries again; doubles with each time. */
+const FIRST_PAUSE = 2
+
+/** What was on its way to the storage, and what it was made from. */
+interface Attempt extends Written {
+  section: AttributeSection
+  cookie: string
+  base: { version: number; section: AttributeSection; cookie: string }
+}
+
+/**
+ * Stores the sessions of non-sticky mode: a fenced write to the primary node, then fenced writes to the nodes of the
+ * further copies. Whoever was overtaken puts its own changes on top of what the other has written, and writes again.
+ */
+export class NonStickySaver {
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly copies: CopyKeeper
+  private readonly failures: SaveFailures
+
+  constructor(parts: ManagerParts, copies: CopyKeeper) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.copies = copies
+    this.failures = new SaveFailures(parts.engine)
+  }
+
+  /** One attempt, for the queue. Never rejects. */
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
+    if (!this.settlePlace(state)) return this.failures.nowhere(state)
+    const node = state.node as WatchedNode
+    try {
+      return state.isSaved || (await this.store(node, state)) ? 'done' : 'retry'
+    } catch (error) {
+      return this.afterFailure(node, state, attempt, error as Error)
+    }
+  }
+
+  /** Moves the session to another primary node; it is stored there by its next save. */
+  relocate(state: SessionState, to: WatchedNode): void {
+    const from = state.node
+    if (from === to) return
+    state.node = to
+    state.backup = undefined
+    if (from === undefined) return
+    this.copies.leftBehind(state.token, from)
+    this.engine.statistics.count('relocations')
+    this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
+  }
+
+  /** @returns false: it is to be stored once more. */
+  private async store(node: WatchedNode, state: SessionState): Promise<boolean> {
+    const others = this.copies.othersOf(state.token, node)
+    /* Asked beside the first write, as what stands there now has to be known for the fence. */
+    const standing = others.map((other) => this.copies.standingOn(other, state))
+    const written = await this.storePrimary(node, state)
+    if (written === undefined) return true
+    const answers = await Promise.all(
+      others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
+    )
+    if (answers.includes('ended')) {
+      this.parts.ending.endedElsewhere(state)
+      return true
+    }
+    if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
+    for (const newer of answers) {
+      if (typeof newer === 'object' && (await this.meetElsewhere(node, state, written, newer))) return false
+    }
+    return true
+  }
+
+  /** @returns what was written; `undefined`: the session was ended meanwhile. */
+  private async storePrimary(node: WatchedNode, state: SessionState): Promise<Attempt | undefined> {
+    const { storage } = this.parts
+    const key = storage.key(state.keyDigest)
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const attempt = await this.prepare(state, key)
+      const expected = state.backup?.node === node ? state.backup.token : 'absent'
+      const started = performance.now()
+      state.sent = true
+      const result = await node.put(key, attempt.bytes, attempt.deadline, expected)
+      if (result.stored) {
+        this.engine.statistics.record('storageUpdate', performance.now() - started)
+        this.acknowledge(state, node, attempt, result.token)
+        return attempt
+      }
+      this.engine.statistics.count('backupsRefused')
+      if (round > 0) await pause(FIRST_PAUSE * 2 ** round * Math.random())
+      if (!(await this.meetStored(node, state, key))) return undefined
+    }
+    throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  private async prepare(state: SessionState, key: string): Promise<Attempt> {
+    const { storage } = this.parts
+    const { version, cookie } = state
+    const { section } = state.attributes
+    const deadline = storage.deadline(state)
+    /* The bytes are needed for the further copies too, when the shared memory has long been used for others. */
+    const bytes = Buffer.from(storage.encode(state, key))
+    const base = { version: state.savedVersion, section: state.savedSection, cookie: state.savedCookie }
+    return { version, section, cookie, deadline, bytes, base }
+  }
+
+  /** Another write came first, or the token does not count any more. @returns false: the session was ended. */
+  private async meetStored(node: WatchedNode, state: SessionState, key: string): Promise<boolean> {
+    const found = await this.parts.storage.read(node, key)
+    if (state.phase === 'ended') return false
+    if (found?.record?.kind === 'tombstone') {
+      this.parts.ending.endedElsewhere(state)
+      return false
+    }
+    if (found?.record !== undefined) this.absorbIfOther(state, found as FoundSession)
+    const version = found?.record?.version ?? 0
+    state.backup = found === undefined ? undefined : { node, token: found.token, deadline: 0, version }
+    return true
+  }
+
+  private absorbIfOther(state: SessionState, { record }: FoundSession): void {
+    if (record.version < state.savedVersion) return
+    if (record.version === state.savedVersion && record.attributes === state.savedSection) return
+    this.engine.statistics.count('conflicts')
+    this.parts.merger.absorb(state, record)
+    /* The next write is a version of its own, even where nothing is to be added. */
+    state.version = Math.max(state.version, record.version + 1)
+  }
+
+  private acknowledge(state: SessionState, node: WatchedNode, attempt: Attempt, token: VersionToken): void {
+    const { statistics, clock } = this.engine
+    const { version, section, cookie, deadline } = attempt
+    statistics.count('backupsStored')
+    this.copies.stored(state, node)
+    /* Something newer has been read meanwhile. */
+    if (version < state.savedVersion) return
+    state.savedVersion = version
+    state.savedSection = section
+    state.savedCookie = cookie
+    state.verifiedAt = clock.now()
+    state.retryPause = 0
+    if (state.node === node) state.backup = { node, token, deadline, version }
+  }
+
+  /**
+   * A further copy is newer than what we have just written. Usually the writer that came after us was faster there. If the primary
+   * node does not have it, others use that node as the primary, as ours was out of their reach: what we have goes on top there.
+   */
+  private async meetElsewhere(
+    node: WatchedNode,
+    state: SessionState,
+    { base }: Attempt,
+    newer: FoundSession,
+  ): Promise<boolean> {
+    const found = await this.parts.storage.read(node, this.parts.storage.key(state.keyDigest))
+    if (found?.record === undefined || found.record.version >= newer.record.version) return false
+    if (state.phase === 'ended') return false
+    this.relocate(state, newer.node)
+    state.savedVersion = base.version
+    state.savedSection = base.section
+    state.savedCookie = base.cookie
+    this.absorbIfOther(state, newer)
+    state.backup = { node: newer.node, token: newer.token, deadline: 0, version: newer.record.version }
+    return true
+  }
+
+  /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
+  private settlePlace(state: SessionState): boolean {
+    const { placement } = this.engine
+    const { node } = state
+    if (node !== undefined && !placement.shouldLeave(node)) return true
+    const target = placement.choose(state.token)
+    if (target === undefined) return false
+    this.relocate(state, target)
+    return true
+  }
+
+  private async afterFailure(
+    node: WatchedNode,
+    state: SessionState,
+    attempt: number,
+    error: Error,
+  ): Promise<SaveResult> {
+    if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
+    const { placement, settings } = this.engine
+    /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
+    if (node.state !== 'up') await node.check()
+    const limit = settings.backup.attempts * Math.max(1, placement.nodes.length)
+    if (attempt < limit && placement.anyUp) return 'retry'
+    return this.failures.givenUp(state, node, error)
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

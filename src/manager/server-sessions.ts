@@ -1,0 +1,275 @@
+import type { IncomingMessage } from 'node:http'
+import type { Mode } from '../config/settings.js'
+import { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { Attribute, AttributeRules } from '../session/attributes.js'
+import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import { NodeSet, type OpenNode } from './node-set.js'
+import { NonStickyMode } from './non-sticky-mode.js'
+import { Protector } from './protector.js'
+import { SessionContent } from './session-content.js'
+import { SessionEnding } from './session-ending.js'
+import type { CommitResult, SessionManager } from './session-manager.js'
+import { SessionMerger } from './session-merger.js'
+import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import { SessionStorage } from './session-storage.js'
+import { StickyMode } from './sticky-mode.js'
+import { within } from './within.js'
+
+const HOUSEKEEPING_INTERVAL = 1000
+
+/** What could not be stored when a flush or a shutdown ended. */
+export interface FlushReport {
+  /** Sessions whose newest content no storage node has acknowledged. */
+  unsaved: number
+  /** Their handles, at most 100. */
+  handles: string[]
+}
+
+/** The sessions of this server, in whatever mode it is at the moment. */
+export class ServerSessions implements SessionManager, ManagerParts {
+  readonly engine: Engine
+  readonly nodes: NodeSet
+  readonly storage: SessionStorage
+  readonly queue: SaveQueue
+  readonly protector: Protector
+  readonly content: SessionContent
+  readonly merger: SessionMerger
+  readonly ending: SessionEnding
+  private readonly modes: Record<Mode, SessionMode>
+  private mode: SessionMode
+  private housekeeping: NodeJS.Timeout | undefined
+  private closed = false
+
+  constructor(engine: Engine, openNode: OpenNode) {
+    this.engine = engine
+    this.storage = new SessionStorage(engine)
+    this.content = new SessionContent(engine)
+    this.merger = new SessionMerger(engine, this.content)
+    this.queue = new SaveQueue({
+      clock: engine.clock,
+      save: (state, attempt) => this.save(state, attempt),
+      concurrency: () => engine.settings.backup.concurrency,
+      maxPendingBytes: () => engine.settings.backup.maxPendingBytes,
+      delay: () => (this.mode.storesFirst ? 0 : engine.settings.backup.delay),
+      onRetry: () => engine.statistics.count('backupRetries'),
+    })
+    this.protector = new Protector(engine, this.storage, this.queue)
+    this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector)
+    this.nodes = new NodeSet(engine, openNode, {
+      leave: (node) => this.mode.leave(node),
+      returned: (node) => this.mode.returned(node),
+      emptied: (node) => this.mode.emptied(node),
+    })
+    this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
+    this.mode = this.modes[engine.settings.mode]
+  }
+
+  /** Opens the nodes and starts the background work. */
+  start(): void {
+    this.nodes.apply()
+    this.engine.local.startSweeping((state) => this.mode.expired(state))
+    this.housekeeping = setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
+    this.housekeeping.unref()
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  get rules(): AttributeRules {
+    return this.engine.rules
+  }
+
+  get storesFirst(): boolean {
+    return this.mode.storesFirst
+  }
+
+  get storeTimeout(): number {
+    return this.mode.storeTimeout
+  }
+
+  open(id: string): Opened {
+    return this.mode.open(id)
+  }
+
+  openShared(token: string): Promise<SessionState | undefined> {
+    return this.mode.openShared(token)
+  }
+
+  create(req: IncomingMessage | undefined): SessionState {
+    const { settings, tokens } = this.engine
+    const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
+    return this.createAs(tokens.issue(text))
+  }
+
+  createAs(token: string): SessionState {
+    const { settings, clock, placement } = this.engine
+    const now = clock.now()
+    const state = new SessionState(token, this.mode.route, {
+      createdAt: now,
+      accessedAt: now,
+      idleTimeout: settings.idleTimeout,
+      absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
+    })
+    if (settings.enabled) state.node = placement.choose(state.token)
+    return state
+  }
+
+  admit(state: SessionState): void {
+    if (state.phase !== 'new') return
+    this.mode.checkAdmission()
+    const { local, statistics, events, clock } = this.engine
+    state.phase = 'live'
+    state.verifiedAt = clock.now()
+    local.add(state)
+    statistics.count('sessionsCreated')
+    events.emitSession('created', state)
+  }
+
+  use(state: SessionState): SessionState {
+    return this.mode.use(state)
+  }
+
+  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
+    if (state.phase === 'ended') return 'ended'
+    const newCookie = this.content.setCookie(state, cookie)
+    if (!this.content.commit(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (state.phase === 'new') this.admit(state)
+    if (this.engine.settings.enabled) this.queue.add(state)
+    return 'changed'
+  }
+
+  touch(state: SessionState): void {
+    const { settings, clock } = this.engine
+    const now = clock.now()
+    if (state.phase === 'live' && state.expiresAt <= now) {
+      this.mode.expired(state)
+      return
+    }
+    state.accessedAt = now
+    if (state.phase === 'live' && settings.enabled) this.mode.touch(state)
+  }
+
+  setDeadline(state: SessionState, deadline: number | undefined): void {
+    const news = this.content.setDeadline(state, deadline)
+    if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
+  }
+
+  expire(state: SessionState): void {
+    if (state.phase === 'live') this.ending.expire(state)
+  }
+
+  async stored(state: SessionState): Promise<boolean> {
+    if (!this.engine.settings.enabled || state.phase === 'new') return true
+    if (!state.isSaved && !this.queue.has(state)) this.queue.add(state)
+    await this.queue.settled(state)
+    return state.isSaved
+  }
+
+  isStored(state: SessionState): boolean {
+    if (state.phase !== 'live' || state.version === 0) return true
+    return state.isSaved && !(this.mode.hasFurtherCopies && this.queue.has(state))
+  }
+
+  get hasRoom(): boolean {
+    return this.queue.hasRoom
+  }
+
+  room(): Promise<void> {
+    return this.queue.room()
+  }
+
+  release(state: SessionState): void {
+    state.activeRequests--
+    if (state.activeRequests === 0) this.mode.released(state)
+  }
+
+  destroy(state: SessionState): Promise<void> {
+    return this.mode.destroy(state)
+  }
+
+  reload(state: SessionState): Promise<SessionState> {
+    return this.mode.reload(state)
+  }
+
+  /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
+  async flush(timeout: number): Promise<FlushReport> {
+    this.protector.unparkAll()
+    await within(this.queue.idle(), timeout)
+    return this.report()
+  }
+
+  /** Stores what is pending, for at most `timeout` milliseconds, and stops everything. */
+  async close(timeout: number): Promise<FlushReport> {
+    const report = await this.flush(timeout)
+    this.closed = true
+    clearInterval(this.housekeeping)
+    this.mode.rest()
+    this.queue.close()
+    this.protector.close()
+    this.engine.local.close()
+    await this.nodes.close()
+    return report
+  }
+
+  /** To be called after the settings were replaced. */
+  settingsChanged(wasEnabled: boolean): void {
+    const { settings } = this.engine
+    const mode = this.modes[settings.mode]
+    if (mode !== this.mode) {
+      this.mode.rest()
+      this.mode = mode
+      mode.enter()
+    }
+    this.nodes.apply()
+    if (!wasEnabled && settings.enabled) this.protector.protectAll()
+  }
+
+  figures() {
+    return {
+      activeSessions: this.engine.local.size,
+      pendingBackups: this.queue.size,
+      pendingBytes: this.queue.pendingBytes,
+      oldestPendingAge: this.queue.oldestAge,
+      unprotectedSessions: this.protector.unprotected,
+      underReplicatedSessions: this.mode.underReplicated,
+      protecting: this.protector.isBusy || this.mode.isBusy,
+    }
+  }
+
+  /** Sessions whose copies are, or belong, on each node; as far as this server knows. Walks all sessions. */
+  sessionsByNode(): Map<WatchedNode, number> {
+    return this.mode.sessionsByNode()
+  }
+
+  private async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    const { statistics, settings } = this.engine
+    const started = performance.now()
+    const result = await this.mode.save(state, attempt)
+    if (result === 'done') statistics.record('backup', performance.now() - started)
+    if (result === 'parked' && state.phase !== 'ended' && settings.enabled) this.protector.park(state)
+    return result
+  }
+
+  private keepHouse(): void {
+    const draining = this.nodes.draining
+    if (draining.length === 0 || this.protector.isBusy || this.mode.isBusy) return
+    const inUse = this.mode.nodesInUse()
+    void this.nodes.retire((node) => !inUse.has(node))
+    for (const node of draining) if (inUse.has(node)) this.mode.leave(node)
+  }
+
+  private report(): FlushReport {
+    const handles: string[] = []
+    let unsaved = 0
+    if (!this.engine.settings.enabled) return { unsaved, handles }
+    for (const state of this.engine.local.values()) {
+      if (state.isSaved || state.version === 0) continue
+      unsaved++
+      if (handles.length < 100) handles.push(state.handle)
+    }
+    return { unsaved, handles }
+  }
+}

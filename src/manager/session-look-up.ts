@@ -1,0 +1,40 @@
+import { StorageUnavailableError } from '../errors.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { SessionRecord } from '../record/record-format.js'
+import type { Found, SessionStorage } from './session-storage.js'
+
+export type FoundSession = Found & { record: SessionRecord }
+
+/** What all nodes together know of a session. */
+export interface LookUp {
+  /** The newest first. */
+  sessions: FoundSession[]
+  /** It was ended for good. */
+  tombstone: boolean
+  /** Nodes that gave no answer. */
+  failed: WatchedNode[]
+}
+
+/**
+ * Asks several nodes at once for a session, as an older copy may have stayed behind on one that was away.
+ * @throws StorageUnavailableError when none of them answers.
+ */
+export async function lookUp(storage: SessionStorage, nodes: readonly WatchedNode[], key: string): Promise<LookUp> {
+  if (nodes.length === 0) throw new StorageUnavailableError()
+  const answers = await Promise.allSettled(nodes.map((node) => storage.readTwice(node, key)))
+  const result: LookUp = { sessions: [], tombstone: false, failed: [] }
+  answers.forEach((answer, i) => {
+    if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
+    else if (answer.value?.record?.kind === 'tombstone') result.tombstone = true
+    else if (answer.value?.record !== undefined) result.sessions.push(answer.value as FoundSession)
+  })
+  if (result.failed.length === nodes.length) {
+    throw new StorageUnavailableError({ cause: (answers[0] as PromiseRejectedResult).reason })
+  }
+  result.sessions.sort(newestFirst)
+  return result
+}
+
+export function newestFirst(a: FoundSession, b: FoundSession): number {
+  return b.record.version - a.record.version || b.record.accessedAt - a.record.accessedAt
+}

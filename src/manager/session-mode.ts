@@ -1,0 +1,81 @@
+import type { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import type { NodeSet } from './node-set.js'
+import type { Protector } from './protector.js'
+import type { SessionContent } from './session-content.js'
+import type { SessionEnding } from './session-ending.js'
+import type { SessionMerger } from './session-merger.js'
+import type { SessionStorage } from './session-storage.js'
+
+/** The parts of a manager that both modes work with. */
+export interface ManagerParts {
+  readonly engine: Engine
+  readonly storage: SessionStorage
+  readonly content: SessionContent
+  readonly merger: SessionMerger
+  readonly queue: SaveQueue
+  readonly protector: Protector
+  readonly ending: SessionEnding
+  readonly nodes: NodeSet
+  /** Resolves when what is pending for the session has been stored or given up. Never rejects. */
+  stored(state: SessionState): Promise<boolean>
+}
+
+export type Opened = SessionState | undefined | Promise<SessionState | undefined>
+
+/** What sticky and non-sticky mode do differently. */
+export interface SessionMode {
+  /** Whether a change has to be in the storage before the response goes. */
+  readonly storesFirst: boolean
+  /** Milliseconds that a response waits for that at most. */
+  readonly storeTimeout: number
+  /** Whether a save goes on with further copies when the first one is stored. */
+  readonly hasFurtherCopies: boolean
+
+  /** What new ids say of the server. */
+  readonly route: string | undefined
+  /**
+   * The session that an id leads to; see `SessionManager.open`.
+   * @throws StorageUnavailableError
+   */
+  open(id: string): Opened
+  /** @throws StorageUnavailableError */
+  openShared(token: string): Promise<SessionState | undefined>
+  /** Whether a new session may begin here. @throws TooManySessionsError, StorageUnavailableError */
+  checkAdmission(): void
+  /** A request uses the session for the first time. @returns the state that all requests here share. */
+  use(state: SessionState): SessionState
+  /** Counts as a use now; the session is live and has not expired. */
+  touch(state: SessionState): void
+  /** No request works with the session any more. */
+  released(state: SessionState): void
+  /** The idle or absolute timeout is over, as far as this server knows. */
+  expired(state: SessionState): void
+  destroy(state: SessionState): Promise<void>
+  /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
+  reload(state: SessionState): Promise<SessionState>
+  /** One attempt to bring a session to the storage. Never rejects. */
+  save(state: SessionState, attempt: number): Promise<SaveResult>
+
+  /** Sessions should leave the node. */
+  leave(node: WatchedNode): void
+  /** The node can be used again. */
+  returned(node: WatchedNode): void
+  /** The node runs, and has lost what it had. */
+  emptied(node: WatchedNode): void
+  /** Nodes that sessions are on, as far as this server knows: others that were taken out of the configuration can be closed. */
+  nodesInUse(): Set<WatchedNode>
+  /** Sessions whose copies are, or belong, on each node, by the node's id. Walks all sessions. */
+  sessionsByNode(): Map<WatchedNode, number>
+  /** Sessions with fewer copies than there should be. */
+  readonly underReplicated: number
+  /** Work in the background that is not done. */
+  readonly isBusy: boolean
+
+  /** Takes over from the other mode. */
+  enter(): void
+  /** Ends its background work; it may be entered again. */
+  rest(): void
+}

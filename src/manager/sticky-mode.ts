@@ -1,0 +1,287 @@
+import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../errors.js'
+import type { SessionState } from '../local/session-state.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import { parseSessionId, sameRoute, tokenOf } from '../session-id/session-id.js'
+import type { SaveResult } from '../write-behind/save-queue.js'
+import type { Engine } from './engine.js'
+import { SessionLoader } from './session-loader.js'
+import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import { SessionSaver } from './session-saver.js'
+import { within } from './within.js'
+
+/** Milliseconds before a verification that came to nothing is tried again. */
+const VERIFY_AGAIN_AFTER = 1000
+
+/**
+ * Sticky mode: the live session is in this server's memory, its backup in a storage node. Requests of a trusted
+ * session cost no storage operation; the rest of the work happens beside them.
+ */
+export class StickyMode implements SessionMode {
+  readonly hasFurtherCopies = false
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly saver: SessionSaver
+  private readonly loader: SessionLoader
+
+  constructor(parts: ManagerParts) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.saver = new SessionSaver(parts.engine, parts.storage, parts.merger, {
+      endedElsewhere: (state) => parts.ending.endedElsewhere(state),
+      ownedElsewhere: (state, owner) => parts.ending.ownedElsewhere(state, owner),
+      needsSaving: (state) => parts.queue.add(state),
+      commit: (state) => void parts.content.commit(state, []),
+    })
+    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver)
+  }
+
+  get storesFirst(): boolean {
+    return this.engine.settings.backup.mode === 'sync'
+  }
+
+  get storeTimeout(): number {
+    return this.engine.settings.backup.timeout
+  }
+
+  get route(): string | undefined {
+    return this.engine.settings.route
+  }
+
+  open(id: string): Opened {
+    const { local, clock } = this.engine
+    const state = local.get(tokenOf(id))
+    if (state === undefined) return this.openElsewhere(id)
+    const now = clock.now()
+    if (state.expiresAt <= now) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    const { settings } = this.engine
+    const { node } = state
+    state.accessedAt = now
+    if (!settings.enabled) return this.hit(state)
+    /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
+    if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
+    if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
+    const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
+    if (!trusted) return this.openAfterVerification(state, id)
+    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    return this.hit(state)
+  }
+
+  async openShared(token: string): Promise<SessionState | undefined> {
+    const { local, clock, settings } = this.engine
+    const state = local.get(token)
+    if (state === undefined) return this.openElsewhere(token)
+    const now = clock.now()
+    if (state.expiresAt <= now) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    state.accessedAt = now
+    if (!settings.enabled) return this.hit(state)
+    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    return this.openForeign(state, token)
+  }
+
+  checkAdmission(): void {
+    const { settings, local, statistics } = this.engine
+    if (settings.maxActiveSessions === 0 || local.size < settings.maxActiveSessions) return
+    statistics.count('sessionsRejected')
+    throw new TooManySessionsError(settings.maxActiveSessions)
+  }
+
+  use(state: SessionState): SessionState {
+    return state
+  }
+
+  touch(state: SessionState): void {
+    const now = this.engine.clock.now()
+    const trusted = now - state.verifiedAt < this.engine.settings.trustFor || state.savedVersion === 0
+    if (!trusted || this.needsTouch(state, now)) this.parts.queue.add(state)
+  }
+
+  released(state: SessionState): void {
+    state.attributes.compact()
+  }
+
+  expired(state: SessionState): void {
+    this.parts.ending.expire(state)
+  }
+
+  async destroy(state: SessionState): Promise<void> {
+    if (state.phase !== 'lost') return this.parts.ending.destroy(state)
+    const current = await this.findCurrent(state)
+    await this.parts.ending.destroy(current)
+    if (current !== state) this.parts.ending.forget(state)
+  }
+
+  async reload(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'ended') throw new SessionGoneError()
+    if (state.phase === 'new') return state
+    const current = await this.open(state.id)
+    if (current === undefined) {
+      if (state.phase === 'lost') this.parts.ending.endedElsewhere(state)
+      throw new SessionGoneError()
+    }
+    current.attributes.replace(current.attributes.section)
+    return current
+  }
+
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    const result = await this.saver.save(state, attempt)
+    if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
+    return result
+  }
+
+  leave(node: WatchedNode): void {
+    this.parts.protector.evacuate(node)
+  }
+
+  returned(node: WatchedNode): void {
+    const { placement } = this.engine
+    this.parts.protector.hurry()
+    this.parts.protector.cleanUp(node)
+    for (const other of placement.nodes) if (placement.shouldLeave(other)) this.leave(other)
+  }
+
+  emptied(node: WatchedNode): void {
+    this.parts.protector.refill(node)
+  }
+
+  nodesInUse(): Set<WatchedNode> {
+    return new Set(this.sessionsByNode().keys())
+  }
+
+  sessionsByNode(): Map<WatchedNode, number> {
+    const counts = new Map<WatchedNode, number>()
+    for (const { node } of this.engine.local.values()) {
+      if (node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1)
+    }
+    return counts
+  }
+
+  readonly underReplicated = 0
+  readonly isBusy = false
+
+  /* What non-sticky mode has left here may be older than what other servers have written. */
+  enter(): void {
+    for (const state of this.engine.local.values()) state.verifiedAt = 0
+  }
+
+  rest(): void {}
+
+  /* Another server has had the session since: its copy, wherever it is, is the one that counts. */
+  private async findCurrent(state: SessionState): Promise<SessionState> {
+    try {
+      return (await this.open(state.id)) ?? state
+    } catch {
+      return state
+    }
+  }
+
+  private hit(state: SessionState): SessionState {
+    this.engine.statistics.count('localHits')
+    return state
+  }
+
+  /* The stored copy outlives the idle timeout by a share of it; once that share is used up its life is renewed. */
+  private needsTouch(state: SessionState, now: number): boolean {
+    const { backup } = state
+    if (backup === undefined || backup.deadline === 0 || state.idleTimeout === 0) return false
+    if (backup.deadline === state.absoluteDeadline) return false
+    return backup.deadline - now < state.idleTimeout
+  }
+
+  /** The node of a session died, or there was none: the id follows the backup within this request. */
+  private openWithoutNode(state: SessionState): SessionState {
+    const target = this.engine.placement.choose(state.token)
+    if (target !== undefined) {
+      this.saver.relocate(state, target)
+      this.parts.queue.add(state)
+    }
+    return this.hit(state)
+  }
+
+  /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
+  private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
+    const { settings, statistics } = this.engine
+    const alreadyWaitedFor = state.verifying !== undefined && state.node?.state !== 'up'
+    state.verifying ??= this.verify(state).finally(() => {
+      state.verifying = undefined
+    })
+    const done = !alreadyWaitedFor && (await within(state.verifying, settings.backup.timeout))
+    if (!done) statistics.count('verificationTimeouts')
+    return this.openVerified(state, id)
+  }
+
+  /**
+   * The visitor comes back from another server: unless storage says otherwise, the copy here is outdated.
+   * @throws StorageUnavailableError when the newer copy may be where nobody answers at the moment.
+   */
+  private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
+    const { settings, placement } = this.engine
+    const node = parseSessionId(id)?.node
+    /* A save under way must not meet the comparison half-way. */
+    if (this.parts.queue.has(state)) await within(this.parts.queue.settled(state), settings.operationTimeout)
+    try {
+      if (state.phase === 'live') {
+        await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))
+      }
+    } catch (error) {
+      if (error instanceof StorageUnavailableError && placement.failedRecently()) throw error
+      /* Nobody can tell, and this has lasted: the session goes on from here. */
+    }
+    return this.openVerified(state, id)
+  }
+
+  private openVerified(state: SessionState, id: string): SessionState | undefined | Promise<SessionState | undefined> {
+    if (state.phase === 'ended') return undefined
+    if (state.phase !== 'live') return this.openElsewhere(id)
+    if (!state.node?.isUsable) this.openWithoutNode(state)
+    return state
+  }
+
+  /* Content that is not stored yet is compared by the fenced write that stores it. */
+  private async verify(state: SessionState): Promise<void> {
+    try {
+      if (state.isSaved) await this.saver.verify(state, true)
+      else await this.parts.stored(state)
+    } catch {
+      /* The breaker has been told; the session goes on from memory. */
+    }
+    this.restUnverified(state)
+  }
+
+  /* Where storage did not confirm the copy, not every request waits for another try. */
+  private restUnverified(state: SessionState): void {
+    const { clock, settings } = this.engine
+    const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
+    if (state.verifiedAt < soonest) state.verifiedAt = soonest
+  }
+
+  private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
+    const { statistics, tokens, ended, clock, settings, placement } = this.engine
+    const parts = parseSessionId(id)
+    if (parts === undefined || !tokens.verify(parts.token)) {
+      statistics.count('invalidIds')
+      return undefined
+    }
+    if (!settings.enabled || ended.has(parts.token, clock.now())) return undefined
+    const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
+    return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
+  }
+
+  /* Several requests may have waited for the same look-up. */
+  private takeIn(state: SessionState | undefined): SessionState | undefined {
+    if (state === undefined || state.phase !== 'live') return undefined
+    const { local, ended, clock } = this.engine
+    const existing = local.get(state.token)
+    if (existing !== undefined) return existing
+    if (ended.has(state.token, clock.now())) return undefined
+    local.add(state)
+    if (!state.isSaved) this.parts.queue.add(state)
+    this.parts.protector.cleanUpAfter(state)
+    return state
+  }
+}
