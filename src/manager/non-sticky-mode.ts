@@ -198,12 +198,19 @@ export class NonStickyMode implements SessionMode {
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
     const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
-    try {
+    const read = async () => {
       const found = await this.parts.storage.readTwice(node, key, renewTo)
       return found?.record === undefined ? 'absent' : (found as FoundSession)
-    } catch {
-      return 'failed'
     }
+    const started = performance.now()
+    try {
+      return await read()
+    } catch {
+      /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
+      if (performance.now() - started > settings.operationTimeout / 2) return 'failed'
+    }
+    await node.check()
+    return node.state === 'up' ? read().catch(() => 'failed' as const) : 'failed'
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */
