@@ -45,6 +45,8 @@ export interface SessionEvents {
   backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
   /** An attribute could not be turned into bytes, or back. The others are not affected. */
   attributeFailed: SessionEvent & { attribute: string; error: Error }
+  /** A request waited for the session's lock in vain, or was turned away because too many wait. */
+  lockTimeout: SessionEvent
   nodeDown: NodeEvent
   nodeUp: NodeEvent
 }
