@@ -10,6 +10,8 @@ export {
   type ConfigProblem,
   HoldfastError,
   type HoldfastErrorCode,
+  LockLostError,
+  LockTimeoutError,
   SessionGoneError,
   StorageUnavailableError,
   TooManySessionsError,
