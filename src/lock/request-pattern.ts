@@ -3,6 +3,7 @@ const mostSegments = 16
 const longestWord = 32
 const placeholder = ':'
 
+const plainWord = /^[a-z_-]*$/i
 /** Four digits in all: numbers, dates, UUIDs and most tokens; not `v2`, `oauth2`, `http404`. */
 const manyDigits = /(?:\d\D*){4}/
 const numeric = /^\d+$/
@@ -32,6 +33,8 @@ function generalised(segment: string): string {
 }
 
 function looksLikeIdentifier(segment: string): boolean {
-  if (segment.length > longestWord || notWord.test(segment)) return true
+  if (segment.length > longestWord) return true
+  if (plainWord.test(segment)) return false
+  if (notWord.test(segment)) return true
   return numeric.test(segment) || manyDigits.test(segment) || hexadecimal.test(segment) || token.test(segment)
 }
