@@ -41,6 +41,10 @@ export interface SessionManagerStats extends StatisticsSnapshot {
   unprotectedSessions: number
   /** Sessions with fewer copies than there should be, or on the wrong nodes, as far as this server knows (non-sticky). */
   underReplicatedSessions: number
+  /** Requests that wait for a session's lock. */
+  lockWaiters: number
+  /** Locks of sessions that requests of this server hold. */
+  locksHeld: number
   /** Whether sessions are being moved or stored again in the background. */
   protecting: boolean
   nodes: (NodeStatus & { sessions: number })[]

@@ -10,6 +10,8 @@ export type HoldfastErrorCode =
   | 'HOLDFAST_TOO_MANY_SESSIONS'
   | 'HOLDFAST_SESSION_GONE'
   | 'HOLDFAST_CONFLICT'
+  | 'HOLDFAST_LOCK_TIMEOUT'
+  | 'HOLDFAST_LOCK_LOST'
   | 'HOLDFAST_CLOSED'
   | 'HOLDFAST_PROTOCOL'
 
@@ -146,6 +148,20 @@ export class SessionGoneError extends HoldfastError {
 export class ConflictError extends HoldfastError {
   constructor(message: string) {
     super('HOLDFAST_CONFLICT', message)
+  }
+}
+
+/** The session's lock could not be had in time: other requests of the session hold it or wait for it (503). */
+export class LockTimeoutError extends HttpStatusError {
+  constructor(reason: string) {
+    super('HOLDFAST_LOCK_TIMEOUT', 503, `the session is locked: ${reason}`, 1)
+  }
+}
+
+/** A lock that was held is held no more: it could not be renewed in time, or was removed. */
+export class LockLostError extends HoldfastError {
+  constructor(key: string) {
+    super('HOLDFAST_LOCK_LOST', `the lock ${key} was lost`)
   }
 }
 

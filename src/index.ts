@@ -10,6 +10,8 @@ export {
   type ConfigProblem,
   HoldfastError,
   type HoldfastErrorCode,
+  LockLostError,
+  LockTimeoutError,
   SessionGoneError,
   StorageUnavailableError,
   TooManySessionsError,
@@ -26,6 +28,6 @@ export type {
   SessionListener,
 } from './manager/session-events.js'
 export type { AttributeCodec } from './record/attribute-codec.js'
-export type { RegenerateOptions, Session, SessionData, SessionWith } from './session/session.js'
+export type { RegenerateOptions, Session, SessionData, SessionLock, SessionWith } from './session/session.js'
 export type { StorePayload } from './store/payload.js'
 export type { SessionStore } from './store/session-store.js'

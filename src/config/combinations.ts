@@ -1,19 +1,23 @@
 import type { ConfigProblem } from '../errors.js'
+import type { LockSettings } from '../lock/lock-settings.js'
 import { problemAt } from './problems.js'
 import type { CookieSettings, Settings } from './settings.js'
 
 /** What was read of a configuration: keys that are missing or wrong are absent. */
-type Readable = Partial<Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie }>
+type Readable = Partial<Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie; locking: Locking }>
 
 type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
 
+type Locking = Pick<LockSettings, 'mode'> & { pattern?: RegExp | undefined }
+
 /** Finds settings that are sound each by itself and can't work together. */
 export function impossibleCombinations(settings: Readable): ConfigProblem[] {
-  const { nodes, failoverNodes, cookie, name } = settings
+  const { nodes, failoverNodes, cookie, name, locking } = settings
   return [
     ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
     ...(cookie === undefined ? [] : insecureCookie(cookie)),
     ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
+    ...(locking === undefined ? [] : lockingProblems(locking)),
   ]
 }
 
@@ -55,4 +59,9 @@ function prefixProblems(name: string, cookie: Cookie): ConfigProblem[] {
   if (cookie.path !== '/') problems.push(problemAt(['cookie', 'path'], cookie.path, `"/" ${because}`))
   if (cookie.domain !== undefined) problems.push(problemAt(['cookie', 'domain'], cookie.domain, `no domain ${because}`))
   return problems
+}
+
+function lockingProblems({ mode, pattern }: Locking): ConfigProblem[] {
+  if (mode !== 'uri' || pattern !== undefined) return []
+  return [problemAt(['locking', 'pattern'], undefined, 'a pattern of the URLs that lock, with the mode "uri"')]
 }

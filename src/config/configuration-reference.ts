@@ -4,16 +4,18 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, ...keys } = optionsSchema.shape
+  const { cookie, backup, locking, ...keys } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup }, ''),
+    keyTable({ ...keys, cookie, backup, locking }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
     keyTable(backup.unwrap().shape, 'backup.'),
+    '### locking',
+    keyTable(locking.unwrap().shape, 'locking.'),
     combinations,
     examples,
   ]
@@ -120,7 +122,8 @@ These are refused at start:
 * several nodes of which one has no id, or two with the same id;
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
 * a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
-  another \`cookie.path\` than \`/\`.
+  another \`cookie.path\` than \`/\`;
+* \`locking.mode: uri\` without a \`locking.pattern\`.
 
 What a function in \`cookie\` gives, or an application assigns to \`session.cookie\`, is checked when the cookie is about to be sent: one that
 browsers would drop for these reasons, or for having more than 4096 bytes, is not sent, and a warning says why, at most once a minute.

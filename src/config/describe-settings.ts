@@ -9,7 +9,7 @@ export type DescribedSettings = Record<string, string>
 
 /** The effective settings for printing, without secrets. */
 export function describeSettings(settings: Settings): DescribedSettings {
-  const { cookie, backup } = settings
+  const { cookie, backup, locking } = settings
   const secrets = settings.secret.length
   return {
     secret: `${redacted} (${secrets === 1 ? 'one' : secrets})`,
@@ -47,6 +47,12 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'backup.touchAfter': String(backup.touchAfter),
     'backup.attempts': String(backup.attempts),
     'backup.protectRate': String(backup.protectRate),
+    'locking.mode': locking.mode,
+    'locking.pattern': locking.pattern === undefined ? 'none' : String(locking.pattern),
+    'locking.expiry': formatDuration(locking.expiry),
+    'locking.timeout': formatDuration(locking.timeout),
+    'locking.onTimeout': locking.onTimeout,
+    'locking.maxWaiters': String(locking.maxWaiters),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     codec: settings.codec.id,

@@ -56,6 +56,25 @@ export interface BackupOptions {
   protectRate?: number | undefined
 }
 
+/** Whether overlapping requests of one session wait for each other. */
+export interface LockingOptions {
+  /**
+   * `'none'` (default), `'all'`, `'auto'`: all that are not known to read only, `'uri'`: those whose URL matches `pattern`,
+   * `'app'`: where the application asks.
+   */
+  mode?: 'none' | 'all' | 'auto' | 'uri' | 'app' | undefined
+  /** URLs (path and query) that lock; needed for `'uri'`. */
+  pattern?: Pattern | undefined
+  /** How long a lock outlives a holder that died. Default `'5s'`. */
+  expiry?: Duration | undefined
+  /** Longest time that a request waits for the lock. Default `'1s'`. */
+  timeout?: Duration | undefined
+  /** `'fail'` (default): a request that waited in vain is answered with 503; `'proceed'`: it goes on without the lock. */
+  onTimeout?: 'fail' | 'proceed' | undefined
+  /** Requests of one session that wait on this server at most. Default 100. */
+  maxWaiters?: number | undefined
+}
+
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
@@ -101,6 +120,7 @@ export interface HoldfastOptions {
   /** Sessions that this server holds at most; `0` or `'none'` (default): no limit. */
   maxActiveSessions?: number | 'none' | undefined
   backup?: BackupOptions | undefined
+  locking?: LockingOptions | undefined
   /** URLs (path and query) that need no session. */
   ignore?: Pattern | undefined
   /** Names of the attributes that are backed up. Default: all. */

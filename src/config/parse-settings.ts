@@ -30,8 +30,8 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
 }
 
 /**
- * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie` and
- * `backup` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
+ * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie`,
+ * `backup` and `locking` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
  *
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
  * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
@@ -64,6 +64,7 @@ function merge(current: HoldfastOptions, change: Partial<HoldfastOptions>): Hold
   const merged = { ...current, ...change }
   if (isObject(current.cookie) && isObject(change.cookie)) merged.cookie = { ...current.cookie, ...change.cookie }
   if (isObject(current.backup) && isObject(change.backup)) merged.backup = { ...current.backup, ...change.backup }
+  if (isObject(current.locking) && isObject(change.locking)) merged.locking = { ...current.locking, ...change.locking }
   return merged
 }
 
@@ -123,6 +124,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     cookie: Object.freeze(cookieSettings(keys.cookie)),
     cookieFor: cookieFunction && checkedCookieFunction(cookieFunction),
     backup: Object.freeze(keys.backup),
+    locking: Object.freeze({ ...keys.locking, pattern: keys.locking.pattern }),
   })
 }
 

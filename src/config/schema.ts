@@ -6,6 +6,7 @@ import { jsonCodec } from '../record/codecs/json.js'
 import { backupSchema } from './backup-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
+import { lockingSchema } from './locking-keys.js'
 import { nodeKeys } from './node-keys.js'
 import type { HoldfastOptions } from './options.js'
 import type { MergeFunction } from './settings.js'
@@ -153,6 +154,11 @@ const shape = {
     type: 'object',
     default: 'see below',
     meaning: 'How sessions are stored in the storage nodes.',
+  }),
+  locking: lockingSchema.prefault({}).register(keyNotes, {
+    type: 'object',
+    default: 'see below',
+    meaning: 'Whether overlapping requests of one session wait for each other.',
   }),
   ignore: pattern().optional().register(keyNotes, {
     type: 'pattern',

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { LockSettings } from '../lock/lock-settings.js'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
@@ -65,6 +66,7 @@ export interface Settings {
   /** 0: no limit. */
   maxActiveSessions: number
   backup: BackupSettings
+  locking: LockSettings
   /** Tested against the request's URL (path and query). */
   ignore: RegExp | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */

@@ -35,6 +35,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private finished = false
   private closed = false
   private changed = false
+  /** It has ended or replaced the session. */
+  private wrote = false
   private defaults: CookieAttributes | undefined
   /** Cookie settings, as JSON, of a session that this request has ended. */
   private endedCookie: string | undefined
@@ -63,7 +65,9 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.req.session = handle.session
     const { state } = handle
     provideSessionId(this.req)
-    const { rolling, saveUninitialized, unset, clearCookie } = this.manager.engine.settings
+    const { rolling, saveUninitialized, unset, clearCookie, locking } = this.manager.engine.settings
+    if (handle.locked !== undefined) this.watchEnd()
+    else if (locking.mode === 'auto' && state !== undefined) this.watchClose()
     /* Who takes the session off the request does not use it. */
     if (state !== undefined && unset === 'destroy') clearCookie ? this.hook() : this.watchEnd()
     if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
@@ -85,11 +89,17 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.hook()
   }
 
+  locked(): void {
+    this.watchEnd()
+  }
+
   replaced(handle: SessionHandle | undefined): void {
+    this.wrote = true
     if (handle === undefined && this.handle !== undefined) ownSessionId(this.req, this.handle.id)
     if (handle !== this.handle) {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
+      void this.handle?.locked?.release()
     }
     this.handle = handle
     this.req.session = handle?.session
@@ -115,6 +125,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
    * @returns what its end has to wait for, if anything.
    */
   finish(): Promise<unknown> | undefined {
+    const wait = this.finishSession()
+    const locked = this.handle?.locked
+    /* The next request may begin when what this one has changed can be read. */
+    if (locked !== undefined) void Promise.resolve(wait).then(() => locked.release())
+    return wait
+  }
+
+  private finishSession(): Promise<unknown> | undefined {
     if (this.closed) this.finishLate()
     if (this.finished) return undefined
     this.finished = true
@@ -138,6 +156,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     void this.finish()
     this.closed = true
     this.handle?.release()
+    const { req, manager } = this
+    if (manager.engine.settings.locking.mode === 'auto' && this.sentId !== undefined) {
+      manager.learn(req.method, req.originalUrl ?? req.url ?? '/', this.changed || this.wrote)
+    }
     /* The visitor has gone, and the application may not have noticed yet. */
     if (this.res.writableEnded === false) this.watchEnd()
   }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
+import type { LockHold } from '../lock/session-locks.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
@@ -28,10 +29,9 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     const ids = readCookies(req.headers.cookie, settings.name)
     const id = ids[0]
     if (id === undefined) return attach(manager, req, res, next, cookie, undefined, undefined)
-    if (ids.length > 1) {
-      statistics.count('duplicateCookies')
-      return openFirst(manager, ids, req, res, next, cookie)
-    }
+    if (ids.length > 1) statistics.count('duplicateCookies')
+    const locks = manager.needsLock(req.method, url)
+    if (locks || ids.length > 1) return openFirst(manager, ids, locks, req, res, next, cookie)
     let opened: ReturnType<SessionManager['open']>
     try {
       opened = manager.open(id)
@@ -47,23 +47,28 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
 async function openFirst(
   manager: SessionManager,
   ids: string[],
+  locks: boolean,
   req: SessionRequest,
   res: ServerResponse,
   next: Next,
   cookie: CookieAttributes,
 ): Promise<void> {
   let state: SessionState | undefined
+  let hold: LockHold | undefined
   let used = ids[0] as string
   try {
     for (const id of ids) {
       used = id
+      hold = locks ? await manager.lock(id) : undefined
       state = await manager.open(id)
       if (state !== undefined) break
+      await hold?.release()
     }
   } catch (error) {
+    void hold?.release()
     return next(error)
   }
-  attach(manager, req, res, next, cookie, used, state)
+  attach(manager, req, res, next, cookie, used, state, hold)
 }
 
 function attach(
@@ -74,11 +79,13 @@ function attach(
   cookie: CookieAttributes,
   id: string | undefined,
   state: SessionState | undefined,
+  hold?: LockHold,
 ): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
   const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie)
   const handle = new SessionHandle(manager, state, scope)
+  if (hold !== undefined && state !== undefined) handle.keepLock(hold)
   scope.begin(handle)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
   next(refusal)

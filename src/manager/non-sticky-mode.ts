@@ -119,6 +119,21 @@ export class NonStickyMode implements SessionMode {
     return shared
   }
 
+  async refresh(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'new') return state
+    const current = state.phase === 'ended' ? undefined : await this.find(state.token, state.node)
+    if (current === undefined) throw new SessionGoneError()
+    const shared = this.engine.local.get(state.token) ?? state
+    this.bringUpToDate(shared, current)
+    return shared
+  }
+
+  lockNode(token: string, named: string | undefined): WatchedNode | undefined {
+    const { placement } = this.engine
+    const node = placement.byName(named)
+    return node?.isUsable ? node : placement.choose(token)
+  }
+
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     this.misses.delete(state.token)
     const result = await this.saver.save(state, attempt)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Mode } from '../config/settings.js'
 import { SessionState } from '../local/session-state.js'
+import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { Attribute, AttributeRules } from '../session/attributes.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
@@ -8,6 +9,7 @@ import type { Engine } from './engine.js'
 import { NodeSet, type OpenNode } from './node-set.js'
 import { NonStickyMode } from './non-sticky-mode.js'
 import { Protector } from './protector.js'
+import { RequestLocks } from './request-locks.js'
 import { SessionContent } from './session-content.js'
 import { SessionEnding } from './session-ending.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
@@ -37,6 +39,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly content: SessionContent
   readonly merger: SessionMerger
   readonly ending: SessionEnding
+  readonly locks: RequestLocks
   private readonly modes: Record<Mode, SessionMode>
   private mode: SessionMode
   private housekeeping: NodeJS.Timeout | undefined
@@ -64,6 +67,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     })
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[engine.settings.mode]
+    this.locks = new RequestLocks(engine, (token, named) => this.mode.lockNode(token, named))
   }
 
   /** Opens the nodes and starts the background work. */
@@ -194,6 +198,22 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.reload(state)
   }
 
+  needsLock(method: string | undefined, url: string): boolean {
+    return this.engine.settings.locking.mode !== 'none' && this.locks.policy.needsLock(method, url)
+  }
+
+  lock(id: string): Promise<LockHold | undefined> {
+    return this.locks.take(id)
+  }
+
+  learn(method: string | undefined, url: string, wrote: boolean): void {
+    this.locks.policy.learn(method, url, wrote)
+  }
+
+  refresh(state: SessionState): Promise<SessionState> {
+    return this.mode.refresh(state)
+  }
+
   /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
   async flush(timeout: number): Promise<FlushReport> {
     this.protector.unparkAll()
@@ -206,6 +226,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const report = await this.flush(timeout)
     this.closed = true
     clearInterval(this.housekeeping)
+    this.locks.close()
     this.mode.rest()
     this.queue.close()
     this.protector.close()
@@ -234,6 +255,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
       pendingBytes: this.queue.pendingBytes,
       oldestPendingAge: this.queue.oldestAge,
       unprotectedSessions: this.protector.unprotected,
+      lockWaiters: this.locks.waiting,
+      locksHeld: this.locks.held,
       underReplicatedSessions: this.mode.underReplicated,
       protecting: this.protector.isBusy || this.mode.isBusy,
     }

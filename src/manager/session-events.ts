@@ -10,7 +10,7 @@ export class SessionEvent {
   readonly handle: string
   private readonly idText: string
 
-  constructor(state: SessionState, details?: object) {
+  constructor(state: NamedSession, details?: object) {
     this.handle = state.handle
     this.idText = state.id
     Object.defineProperty(this, 'idText', { enumerable: false })
@@ -21,6 +21,9 @@ export class SessionEvent {
     return this.idText
   }
 }
+
+/** What an event needs to know of its session. */
+export type NamedSession = Pick<SessionState, 'handle' | 'id'>
 
 export interface NodeEvent {
   /** Id of the storage node; undefined for the anonymous one. */
@@ -45,6 +48,8 @@ export interface SessionEvents {
   backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
   /** An attribute could not be turned into bytes, or back. The others are not affected. */
   attributeFailed: SessionEvent & { attribute: string; error: Error }
+  /** A request waited for the session's lock in vain, or was turned away because too many wait. */
+  lockTimeout: SessionEvent
   nodeDown: NodeEvent
   nodeUp: NodeEvent
 }
@@ -81,7 +86,7 @@ export class SessionEventBus {
   /** Builds the event only when somebody listens. */
   emitSession<N extends Exclude<SessionEventName, 'nodeDown' | 'nodeUp'>>(
     name: N,
-    state: SessionState,
+    state: NamedSession,
     details?: Omit<SessionEvents[N], keyof SessionEvent>,
   ): void {
     if (this.emitter.listenerCount(name) > 0) this.deliver(name, new SessionEvent(state, details))

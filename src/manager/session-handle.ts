@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
+import type { LockHold } from '../lock/session-locks.js'
 import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
 import { createSession, type RegenerateOptions, type Session, type SessionHost } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
@@ -17,11 +18,15 @@ export interface HandleScope {
   mayChange(): void
   /** The session's cookie settings were looked at, and may be changed. */
   cookieUsed(): void
+  /** The session is locked, and has to be unlocked when the response ends. */
+  locked(): void
   /** The request has another session now, or none. */
   replaced(handle: SessionHandle | undefined): void
 }
 
 const none: Attribute[] = []
+/* `locking.onTimeout: proceed`: what is changed is merged, as without locks. */
+const withoutLock: LockHold = { signal: new AbortController().signal, release: () => Promise.resolve() }
 
 /** One request's (or one job's) grip on a session: knows what it was given, and commits that. */
 export class SessionHandle implements SessionHost {
@@ -38,6 +43,10 @@ export class SessionHandle implements SessionHost {
   private counted = false
   private cookieSettingsChanged = false
   private over: boolean
+  /** The session's lock, while this request or job has it. */
+  locked: LockHold | undefined
+  /** How many of the application's calls want it. */
+  private lockUses = 0
 
   constructor(manager: SessionManager, state: SessionState | undefined, scope: HandleScope | undefined) {
     this.manager = manager
@@ -158,6 +167,23 @@ export class SessionHandle implements SessionHost {
     if (options.keep === true) await next.save()
   }
 
+  async lock(): Promise<LockHold> {
+    this.lockUses++
+    try {
+      if (this.locked === undefined) await this.takeLock()
+    } catch (error) {
+      this.lockUses--
+      throw error
+    }
+    return this.lockUse()
+  }
+
+  /** The request has the lock from its beginning to its end. */
+  keepLock(hold: LockHold): void {
+    this.locked = hold
+    this.lockUses++
+  }
+
   touch(): void {
     if (this.state !== undefined) this.manager.touch(this.state)
     this.cookie.resetMaxAge()
@@ -176,6 +202,37 @@ export class SessionHandle implements SessionHost {
   release(): void {
     this.uncount()
     this.over = true
+  }
+
+  private async takeLock(): Promise<void> {
+    const state = this.ensureState()
+    const hold = await this.manager.lock(state.id)
+    this.locked = hold ?? withoutLock
+    this.scope?.locked()
+    try {
+      const current = await this.manager.refresh(state)
+      if (current !== this.state) this.follow(current)
+    } catch (error) {
+      this.locked = undefined
+      await hold?.release()
+      throw error
+    }
+  }
+
+  /* What was changed under the lock is stored before others get it. */
+  private lockUse(): LockHold {
+    const hold = this.locked as LockHold
+    let released = false
+    const release = async () => {
+      if (released) return
+      released = true
+      this.lockUses--
+      if (this.lockUses > 0 || this.locked !== hold) return
+      if (this.state?.phase === 'live') await this.save()
+      this.locked = undefined
+      await hold.release()
+    }
+    return { signal: hold.signal, release }
   }
 
   private use(): void {

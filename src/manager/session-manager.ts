@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
+import type { LockHold } from '../lock/session-locks.js'
 import type { Attribute, AttributeRules } from '../session/attributes.js'
 import type { Engine } from './engine.js'
 
@@ -65,6 +66,17 @@ export interface SessionManager {
   room(): Promise<void>
   /** A request that used the session is over. */
   release(state: SessionState): void
+  /** Whether a request of that method and URL (path and query) has to hold its session's lock. */
+  needsLock(method: string | undefined, url: string): boolean
+  /**
+   * Waits for the lock of the session that an id names. `undefined`: there is none to be had, and the request may go on.
+   * @throws LockTimeoutError
+   */
+  lock(id: string): Promise<LockHold | undefined>
+  /** What a request turned out to do, for locking that learns. */
+  learn(method: string | undefined, url: string, wrote: boolean): void
+  /** The session as the storage has it now, under what was changed here and is not stored. @throws SessionGoneError */
+  refresh(state: SessionState): Promise<SessionState>
   /** Ends a session everywhere; resolves when the storage has answered. */
   destroy(state: SessionState): Promise<void>
   /** Drops what was not committed and fetches what the storage has, if that is newer. @throws SessionGoneError */

@@ -56,6 +56,10 @@ export interface SessionMode {
   destroy(state: SessionState): Promise<void>
   /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
   reload(state: SessionState): Promise<SessionState>
+  /** See `SessionManager.refresh`. */
+  refresh(state: SessionState): Promise<SessionState>
+  /** Where the lock of a session stands; `undefined`: in this process alone. */
+  lockNode(token: string, named: string | undefined): WatchedNode | undefined
   /** One attempt to bring a session to the storage. Never rejects. */
   save(state: SessionState, attempt: number): Promise<SaveResult>
 

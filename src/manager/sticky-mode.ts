@@ -128,6 +128,15 @@ export class StickyMode implements SessionMode {
     return current
   }
 
+  refresh(state: SessionState): Promise<SessionState> {
+    return Promise.resolve(state)
+  }
+
+  /* All requests of a session are on this server. */
+  lockNode(): undefined {
+    return undefined
+  }
+
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const result = await this.saver.save(state, attempt)
     if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)

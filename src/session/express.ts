@@ -6,7 +6,7 @@
 // biome-ignore lint/suspicious/noTsIgnore: the package is optional, and the comment has to survive in the declarations
 /** @ts-ignore */
 import type * as expressSession from 'express-session'
-import type { RegenerateOptions, Session, SessionData } from './session.js'
+import type { RegenerateOptions, Session, SessionData, SessionLock } from './session.js'
 
 /** An import that leads nowhere has every key there can be. */
 type IsMissing = symbol extends keyof expressSession.SessionData ? true : false
@@ -44,7 +44,16 @@ declare module 'express-session' {
     destroy(): Promise<void>
     regenerate(options?: RegenerateOptions): Promise<void>
     regenerate(options: RegenerateOptions, done: (error?: unknown) => void): this
+    lock(): Promise<SessionLock>
+    lock<T>(work: () => T | Promise<T>): Promise<T>
   }
 }
 
-export { type RegenerateOptions, type Session, type SessionData, type SessionWith, sessionOf } from './session.js'
+export {
+  type RegenerateOptions,
+  type Session,
+  type SessionData,
+  type SessionLock,
+  type SessionWith,
+  sessionOf,
+} from './session.js'

@@ -30,6 +30,16 @@ export interface SessionHost {
   destroy(): Promise<void>
   regenerate(options: RegenerateOptions): Promise<void>
   touch(): void
+  /** @throws LockTimeoutError, SessionGoneError */
+  lock(): Promise<SessionLock>
+}
+
+/** A session's lock in the application's hands. */
+export interface SessionLock {
+  /** Aborted when the lock was lost, because it could not be renewed in time. */
+  readonly signal: AbortSignal
+  /** Stores what was changed, then lets the next one in. Idempotent. */
+  release(): Promise<void>
 }
 
 export interface RegenerateOptions {
@@ -110,6 +120,24 @@ export class Session {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
     return settle(this, this[HOST].regenerate(options), done)
+  }
+
+  /**
+   * Waits until no other request has the session's lock (`locking` configures for how long), then reads what others have stored
+   * meanwhile. With `work` the lock is held as long as that takes, and what it changed is stored before the lock goes; without, until
+   * `release()`, at the latest until the end of the response.
+   * @throws LockTimeoutError (503), SessionGoneError
+   */
+  lock(): Promise<SessionLock>
+  lock<T>(work: () => T | Promise<T>): Promise<T>
+  async lock<T>(work?: () => T | Promise<T>): Promise<T | SessionLock> {
+    const hold = await this[HOST].lock()
+    if (work === undefined) return hold
+    try {
+      return await work()
+    } finally {
+      await hold.release()
+    }
   }
 
   /** Counts as a use of the session now. */

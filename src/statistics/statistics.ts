@@ -40,6 +40,10 @@ export const counterMeanings = {
   underReplicated: 'writes that a node of a further copy did not acknowledge',
   rememberedMisses: 'ids of ours that were found nowhere a moment ago, answered without another look',
   knownSessionsDropped: 'sessions whose places were forgotten for want of room',
+  locksAcquired: 'locks that requests were given',
+  lockWaits: 'requests that had to wait for a lock, with success or without',
+  lockTimeouts: 'requests that waited for a lock in vain, or were turned away because too many wait',
+  locksLost: 'locks that could not be renewed in time, or were removed, while a request held them',
   tombstonesPending: 'ended sessions whose tombstone could not be written at once',
   duplicateCookies: 'requests with more than one cookie of our name',
   nodeFailures: 'times that a storage node went down',
@@ -57,6 +61,7 @@ export const histogramMeanings = {
   storageUpdate: 'time of one write to a storage node (MemcachedUpdate)',
   load: 'time to load a session that is not in memory (SessionsLoadedFromMemcached)',
   delete: 'time to end a session in the storage (SessionsDeletedFromMemcached)',
+  lockWait: 'time that a request waited for a lock, with success or without',
   recordSize: 'bytes of a stored record (CachedDataSize)',
 } as const
 

@@ -34,6 +34,13 @@ describe('a change of the configuration', () => {
     expect(settings.backup).toMatchObject({ mode: 'sync', timeout: 2000 })
   })
 
+  it('changes locking key by key, from one mode to another', () => {
+    const locked = changeSettings(current, { locking: { mode: 'uri', pattern: '^/cart', timeout: '2s' } })
+    const { settings } = changeSettings(locked.options, { locking: { mode: 'auto' } })
+    expect(settings.locking).toMatchObject({ mode: 'auto', pattern: /^\/cart/, timeout: 2000 })
+    expect(problemsOf({ locking: { mode: 'uri' } }).map(({ path }) => path)).toEqual(['locking.pattern'])
+  })
+
   it('goes back to the default with undefined', () => {
     expect(changeSettings(current, { backup: undefined }).settings.backup.mode).toBe('async')
     expect(changeSettings(current, { cookie: { sameSite: undefined } }).settings.cookie).toMatchObject({

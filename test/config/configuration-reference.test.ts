@@ -29,6 +29,7 @@ describe('docs/configuration.md', () => {
     const nested = [
       ...Object.keys(shape.cookie.unwrap().shape).map((k) => `cookie.${k}`),
       ...Object.keys(shape.backup.unwrap().shape).map((k) => `backup.${k}`),
+      ...Object.keys(shape.locking.unwrap().shape).map((k) => `locking.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())
     for (const key of Object.keys(describeSettings(parseSettings({ secret })))) expect(rows).toContain(key)

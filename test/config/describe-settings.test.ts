@@ -14,6 +14,7 @@ describe('settings for printing', () => {
         embed: '[::1]:1',
         ignore: '/x/i',
         cookie: { maxAge: '1d' },
+        locking: { mode: 'uri', pattern: '^/cart' },
       }),
     )
     expect(described).toMatchObject({
@@ -25,6 +26,9 @@ describe('settings for printing', () => {
       ignore: '/x/i',
       'cookie.maxAge': '1d',
       'backup.maxPendingBytes': '64MB',
+      'locking.mode': 'uri',
+      'locking.pattern': '/^\\/cart/',
+      'locking.expiry': '5s',
     })
   })
 

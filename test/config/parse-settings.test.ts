@@ -70,6 +70,17 @@ describe('the defaults', () => {
     })
   })
 
+  it('lock nothing', () => {
+    expect(parse({}).locking).toEqual({
+      mode: 'none',
+      pattern: undefined,
+      expiry: 5000,
+      timeout: 1000,
+      onTimeout: 'fail',
+      maxWaiters: 100,
+    })
+  })
+
   it('back up after the response', () => {
     expect(parse({}).backup).toEqual({
       mode: 'async',
@@ -249,6 +260,14 @@ describe('refusals', () => {
     [{ backup: { touchAfter: 0 } }, 'backup.touchAfter', '0', /above 0 and up to 0.5/],
     [{ backup: { touchAfter: 0.6 } }, 'backup.touchAfter', '0.6', /above 0 and up to 0.5/],
     [{ backup: { attempts: 99 } }, 'backup.attempts', '99', /from 1 to 20/],
+    [{ locking: 'all' }, 'locking', '"all"', /object of locking options/],
+    [{ locking: { mode: 'some' } }, 'locking.mode', '"some"', /"none" or "all" or "auto" or "uri" or "app"/],
+    [{ locking: { pattern: '(' } }, 'locking.pattern', '"("', /regular expression/],
+    [{ locking: { expiry: '1s' } }, 'locking.expiry', '"1s"', /from 2s to 10m/],
+    [{ locking: { timeout: '11m' } }, 'locking.timeout', '"11m"', /from 0ms to 10m/],
+    [{ locking: { onTimeout: 'wait' } }, 'locking.onTimeout', '"wait"', /"fail" or "proceed"/],
+    [{ locking: { maxWaiters: -1 } }, 'locking.maxWaiters', '-1', /from 0 to 100000/],
+    [{ locking: { mode: 'uri' } }, 'locking.pattern', '', /pattern of the URLs that lock/],
     [{ backup: { protectRate: 0 } }, 'backup.protectRate', '0', /from 1 to 1000000/],
   ])('%j', (options, path, value, expected) => {
     expect(problemsOf({ secret, ...options })).toEqual([{ path, value, expected: expect.stringMatching(expected) }])
@@ -361,6 +380,7 @@ describe('the result', () => {
       settings,
       settings.cookie,
       settings.backup,
+      settings.locking,
       settings.nodes,
       settings.nodes[0],
       settings.secret,
@@ -437,6 +457,7 @@ describe('any JSON', () => {
     'route',
     'cookie',
     'backup',
+    'locking',
     'embed',
     'idleTimeout',
     'failoverNodes',

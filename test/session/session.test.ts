@@ -71,6 +71,12 @@ class NotingHost implements SessionHost {
     return this.note({ regenerate: options })
   }
 
+  lock() {
+    this.calls.push('lock')
+    const release = async () => void this.calls.push('release')
+    return Promise.resolve({ signal: new AbortController().signal, release })
+  }
+
   touch(): void {
     this.calls.push('touch')
   }

@@ -1,5 +1,6 @@
 // An Express server of the built package in a process of its own.
-// GET /  the attributes · POST /  sets the attributes in the body · POST /later  the same, when POST /internal/go was called
+// GET /  the attributes · POST /  sets the attributes in the body · POST /later  the same, when POST /internal/go was called ·
+// POST /hold-lock  holds the session's lock until then
 import express from 'express'
 import { createSessionManager } from '../../dist/index.js'
 
@@ -45,6 +46,12 @@ app.post('/', (req, res) => {
 app.post('/later', async (req, res) => {
   Object.assign(req.session, req.body)
   await told
+  res.json({ id: req.sessionID })
+})
+app.post('/hold-lock', async (req, res) => {
+  const lock = await req.session.lock()
+  await told
+  await lock.release()
   res.json({ id: req.sessionID })
 })
 

@@ -1,0 +1,81 @@
+import type { StorageNode } from '../node/storage-node.js'
+import type { NodeLock } from './node-lock.js'
+
+/** What a request gets from the one before it in the line. */
+export interface Turn {
+  /** The node's lock, when it is handed on. */
+  lock: NodeLock | undefined
+  /** How often the lock was handed on since it was taken. */
+  handovers: number
+  /** Milliseconds that other processes are given to take the lock first. */
+  pause: number
+}
+
+interface Waiting {
+  resolve(turn: Turn | undefined): void
+  reject(error: Error): void
+}
+
+/** A request that wants a lock: its time limit, and what it waits for at the moment. */
+export class Waiter {
+  readonly node: StorageNode | undefined
+  /** Whether the lock was not to be had at once. */
+  hasWaited = false
+  /** Why it has to give up; set once. */
+  error: Error | undefined
+  private readonly since = performance.now()
+  private readonly timeout: number
+  private timer: NodeJS.Timeout | undefined
+  private waiting: Waiting | undefined
+
+  /** @param timeout milliseconds */
+  constructor(node: StorageNode | undefined, timeout: number) {
+    this.node = node
+    this.timeout = timeout
+  }
+
+  /** `false`: nothing can wake it; its time has passed, or it gives up. */
+  get isWaiting(): boolean {
+    return this.waiting !== undefined
+  }
+
+  get elapsed(): number {
+    return performance.now() - this.since
+  }
+
+  /** Milliseconds; negative when the time is up. */
+  get left(): number {
+    return this.timeout - this.elapsed
+  }
+
+  /**
+   * Waits for its turn, for at most that many milliseconds and within its time limit.
+   *
+   * @returns `undefined`: the time has passed
+   * @throws the error that it is made to give up with
+   */
+  wait(ms: number): Promise<Turn | undefined> {
+    this.hasWaited = true
+    if (this.error !== undefined) return Promise.reject(this.error)
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject }
+      this.timer = setTimeout(() => this.stop()?.resolve(undefined), Math.max(0, Math.min(ms, this.left)))
+    })
+  }
+
+  wake(turn: Turn): void {
+    this.stop()?.resolve(turn)
+  }
+
+  giveUp(error: Error): void {
+    this.error = error
+    this.stop()?.reject(error)
+  }
+
+  private stop(): Waiting | undefined {
+    const { waiting } = this
+    clearTimeout(this.timer)
+    this.waiting = undefined
+    return waiting
+  }
+}
