@@ -14,7 +14,7 @@ export interface SentinelOptions {
   sentinels?: number
   /** Default: 2. */
   replicas?: number
-  /** Milliseconds of silence until a Sentinel takes a server for dead. Default: 500. */
+  /** Milliseconds of silence until a Sentinel takes a server for dead, at least 500. Default: 500. */
   downAfter?: number
   /** Milliseconds that a failover may take before another is tried. Default: 3000. */
   failoverTimeout?: number
@@ -77,7 +77,7 @@ async function startServers(
 }
 
 /** A Sentinel keeps what it knows in its configuration file, from where it has it again after a restart. */
-async function startSentinel(folder: string, { brisk }: Settings): Promise<TestRedis> {
+async function startSentinel(folder: string, settings: Settings): Promise<TestRedis> {
   await mkdir(folder)
   const file = join(folder, 'sentinel.conf')
   await writeFile(file, '')
@@ -88,18 +88,25 @@ async function startSentinel(folder: string, { brisk }: Settings): Promise<TestR
   })
   const sentinel = toTestRedis(server)
   const restart = sentinel.restart
-  if (brisk) await hurry(sentinel)
+  await setPace(sentinel, settings)
   return Object.assign(sentinel, {
     async restart() {
       await restart()
-      if (brisk) await hurry(sentinel)
+      await setPace(sentinel, settings)
     },
   })
 }
 
-/** A Sentinel doesn't keep this when it is restarted. */
-async function hurry(sentinel: TestRedis): Promise<void> {
-  await sentinel.command('SENTINEL', 'DEBUG', 'PUBLISH-PERIOD', 500, 'INFO-PERIOD', 500)
+/**
+ * How often a Sentinel asks and announces, which it doesn't keep when it is restarted. By itself it pings once in
+ * `downAfter` where that is below a second, and the first ping to a new master comes when its time is over already.
+ * Not below 250 ms: replicas that haven't told about themselves within five pings are not promoted, and they are asked
+ * once a second.
+ */
+async function setPace(sentinel: TestRedis, { downAfter, brisk }: Settings): Promise<void> {
+  const pings = ['PING-PERIOD', Math.min(1000, Math.max(250, Math.ceil(downAfter / 2)))]
+  const others = brisk ? ['PUBLISH-PERIOD', 500, 'INFO-PERIOD', 500] : []
+  await sentinel.command('SENTINEL', 'DEBUG', ...pings, ...others)
 }
 
 async function watchMaster(sentinel: TestRedis, master: TestRedis, settings: Settings): Promise<void> {
