@@ -48,11 +48,15 @@ export class SentinelGroup {
     return chosen
   }
 
-  /** Has the Sentinels promote a replica while the master is well, and waits until everything follows it. */
-  async failover(): Promise<TestRedis> {
+  /**
+   * Has the Sentinels promote a replica while the master is well, and waits until everything follows it. A Sentinel that
+   * hasn't seen the end of the last failover would undo the next one: so all have to know the roles first.
+   */
+  async failover(timeout = 30_000): Promise<TestRedis> {
     const before = await this.currentMaster()
-    await waitFor(() => this.#orderFailover(), { message: 'a Sentinel to begin a failover', timeout: 10_000 })
-    return this.waitForFailover(before)
+    const rules = { timeout, interval: 50 }
+    await waitFor(() => this.#rolesAreKnown(), { ...rules, message: 'the Sentinels to know the roles' })
+    return waitFor(() => this.#failOverFrom(before), { ...rules, message: 'a failover on demand' })
   }
 
   /**
@@ -74,13 +78,21 @@ export class SentinelGroup {
     return this.#close()
   }
 
-  async #orderFailover(): Promise<boolean> {
-    const orders = this.sentinels.map((sentinel) => () => sentinel.command('SENTINEL', 'FAILOVER', this.name))
-    for (const order of orders) {
-      const answer = await order().catch(() => undefined)
-      if (answer === 'OK') return true
+  /** Orders it again where it was given up. */
+  async #failOverFrom(master: TestRedis): Promise<TestRedis | undefined> {
+    for (const sentinel of this.sentinels) {
+      const named = await this.#namedBy(sentinel).catch(() => undefined)
+      if (named === undefined) continue
+      // Refused while one is under way.
+      if (named === master.port) await sentinel.command('SENTINEL', 'FAILOVER', this.name).catch(() => {})
+      break
     }
-    return false
+    return this.#newMaster(master)
+  }
+
+  async #rolesAreKnown(): Promise<boolean> {
+    const views = await Promise.all(this.sentinels.map((sentinel) => knowsRoles(sentinel, this.name).catch(() => true)))
+    return views.every(Boolean)
   }
 
   async #newMaster(before: TestRedis | undefined): Promise<TestRedis | undefined> {
@@ -118,6 +130,13 @@ export async function sentinelSees(
   if (replicas.length !== expected.replicas) return false
   if (!replicas.every((replica) => replica.flags === 'slave' && replica['master-link-status'] === 'ok')) return false
   return String(await sentinel.command('SENTINEL', 'CKQUORUM', name)).startsWith('OK')
+}
+
+/** Whether every replica that lives told a Sentinel that it is one. */
+async function knowsRoles(sentinel: TestRedis, name: string): Promise<boolean> {
+  const replicas = ((await sentinel.command('SENTINEL', 'REPLICAS', name)) as string[][]).map(toRecord)
+  const living = replicas.filter(({ flags = '' }) => !flags.includes('down'))
+  return living.every((replica) => replica['role-reported'] === 'slave')
 }
 
 function toRecord(answer: unknown): Record<string, string> {

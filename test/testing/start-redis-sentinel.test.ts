@@ -12,7 +12,7 @@ describe('a Sentinel group under test', { timeout: 90_000 }, () => {
   beforeEach(async () => {
     group = await startRedisSentinel()
     const sentinels = group.sentinels.map(({ host, port }) => ({ host, port }))
-    client = new Redis({ sentinels, name: group.name, failoverDetector: true, maxRetriesPerRequest: null })
+    client = new Redis({ sentinels, name: group.name, maxRetriesPerRequest: null })
     client.on('error', () => {})
   })
 
