@@ -7,10 +7,14 @@ export type CheckKind = 'redis-master' | 'connect'
  * https://docs.haproxy.org/dev/configuration.html#4-option%20tcp-check. A server that fails its check loses its
  * connections too: otherwise clients would stay on a demoted master.
  */
-export function haproxyConfiguration(listen: { host: string; port: number }, options: HaproxyOptions): string {
+export function haproxyConfiguration(
+  listen: { host: string; port: number; socket: string },
+  options: HaproxyOptions,
+): string {
   const { backends, check = 'connect', checkInterval = 100, password } = options
   return `global
   maxconn 1000
+  stats socket ${listen.socket} level user
 
 defaults
   mode tcp

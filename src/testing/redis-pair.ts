@@ -1,4 +1,4 @@
-import { follows, isMaster, redisInfo } from './redis-command.js'
+import { follows } from './redis-command.js'
 import type { TestHaproxy } from './start-haproxy.js'
 import type { TestRedis } from './start-redis.js'
 import { waitFor } from './wait-for.js'
@@ -59,9 +59,7 @@ export class RedisPair {
   }
 
   async #sendsToMaster(): Promise<boolean> {
-    const { host, port } = this.proxy
-    const through = { host, port, password: this.#master.password }
-    const { tcp_port: reached } = await redisInfo(through, 'server')
-    return reached === `${this.#master.port}` && isMaster(through)
+    const receivers = await this.proxy.receivers()
+    return receivers.length === 1 && receivers[0] === this.#master.port
   }
 }

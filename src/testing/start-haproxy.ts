@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type CheckKind, haproxyConfiguration } from './haproxy-configuration.js'
+import { type HaproxyServer, haproxyServers } from './haproxy-servers.js'
 import { type Opened, openAll } from './opened.js'
 import { haproxyProgram } from './server-binaries.js'
 import { startServer, type TestServer } from './start-server.js'
@@ -20,37 +20,35 @@ export interface HaproxyOptions {
 export interface TestHaproxy extends TestServer {
   /** The configuration that it runs with. */
   readonly configuration: string
+  /** The ports of the servers that passed their last check and get new connections. */
+  receivers(): Promise<number[]>
 }
 
-/** Starts a real HAProxy that passes TCP on to the servers that pass its check, and waits until it takes connections. */
+/** Starts a real HAProxy that passes TCP on to the servers that pass its check, and waits until it has checked all. */
 export function startHaproxy(options: HaproxyOptions): Promise<TestHaproxy> {
   return openAll((opened) => start(options, opened))
 }
 
 async function start(options: HaproxyOptions, opened: Opened): Promise<TestHaproxy> {
-  const file = join(await opened.folder(), 'haproxy.cfg')
+  const folder = await opened.folder()
+  const file = join(folder, 'haproxy.cfg')
+  const socket = join(folder, 'haproxy.sock')
+  const ask = (): Promise<HaproxyServer[]> => haproxyServers(socket)
   let configuration = ''
   const server = await startServer({
     program: haproxyProgram,
     async args(host, port) {
-      configuration = haproxyConfiguration({ host, port }, options)
+      configuration = haproxyConfiguration({ host, port, socket }, options)
       await writeFile(file, configuration)
       return ['-db', '-f', file]
     },
-    answers: takesConnections,
+    answers: async () => (await ask()).every(({ checked }) => checked),
   })
   const end = server.close
   await opened.add(Promise.resolve({ close: end }))
-  return Object.assign(server, { configuration, close: () => opened.close() })
-}
-
-function takesConnections({ host, port }: { host: string; port: number }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, host)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
+  const receivers = async (): Promise<number[]> => {
+    const servers = await ask()
+    return options.backends.filter((_backend, index) => servers[index]?.up).map(({ port }) => port)
+  }
+  return Object.assign(server, { configuration, receivers, close: () => opened.close() })
 }
