@@ -8,15 +8,15 @@ import type { ServerProgram } from './server-binaries.js'
 export type FoundServer = { kind: 'program'; path: string } | { kind: 'image'; image: string }
 
 /**
- * Finds a server program: on the PATH, else as an image where a container engine answers, else by installing it with
- * apt (Debian, as root). Looks afresh until something was found.
+ * Finds a server program: on the PATH, else as an image where it has one and a container engine answers, else by
+ * installing it with apt (Debian, as root). Looks afresh until something was found.
  *
  * @throws Error that says what to install: a test on a real server is never skipped silently
  */
 export async function findServer(server: ServerProgram): Promise<FoundServer> {
   const path = await findOnPath(server.name)
   if (path !== undefined) return { kind: 'program', path }
-  if (await hasContainerEngine()) return { kind: 'image', image: server.image }
+  if (server.image !== undefined && (await hasContainerEngine())) return { kind: 'image', image: server.image }
   return { kind: 'program', path: await install(server) }
 }
 
@@ -32,9 +32,10 @@ async function install(server: ServerProgram): Promise<string> {
     }
   }
   const reason = cause instanceof Error ? ` (installing it with apt failed: ${cause.message})` : ''
+  const container = server.image === undefined ? '' : ', or start Docker'
   throw new Error(
     `${server.name} is needed: install it so that it is on the PATH (Debian, Ubuntu: apt-get install ` +
-      `${server.debianPackage}; macOS: brew install ${server.name.replace('-server', '')}), or start Docker${reason}`,
+      `${server.debianPackage}; macOS: brew install ${server.name.replace('-server', '')})${container}${reason}`,
     { cause },
   )
 }

@@ -1,8 +1,11 @@
 /** The server programs that tests need, and where each comes from. */
 export interface ServerProgram {
-  name: 'memcached' | 'redis-server'
-  /** Container image with a pinned version. */
-  image: string
+  name: 'memcached' | 'redis-server' | 'haproxy'
+  /**
+   * Container image with a pinned version. None: only a program of this machine will do, because it has to reach other
+   * servers of this machine under the addresses that tests know.
+   */
+  image: string | undefined
   debianPackage: string
 }
 
@@ -17,3 +20,8 @@ export const redisProgram: ServerProgram = {
   image: 'redis:7.4.1-bookworm',
   debianPackage: 'redis-server',
 }
+
+/** For servers that talk with each other: replicas, Sentinels, the nodes of a cluster. */
+export const localRedisProgram: ServerProgram = { ...redisProgram, image: undefined }
+
+export const haproxyProgram: ServerProgram = { name: 'haproxy', image: undefined, debianPackage: 'haproxy' }

@@ -11,7 +11,7 @@ export interface ServerPlan {
   /** Default: a free one. */
   port?: number | undefined
   /** Command line for a server that listens on that address. */
-  args(host: string, port: number): string[]
+  args(host: string, port: number): string[] | Promise<string[]>
   /** Throws or gives `false` as long as the server doesn't answer. */
   answers(address: { host: string; port: number }): Promise<boolean>
 }
@@ -51,9 +51,9 @@ export async function startServer(plan: ServerPlan): Promise<TestServer> {
 async function launch(plan: ServerPlan, port: number): Promise<{ host: string; process: ServerProcess }> {
   const found = await findServer(plan.program)
   if (found.kind === 'program') {
-    return { host: '127.0.0.1', process: await startProcess(found.path, plan.args('127.0.0.1', port)) }
+    return { host: '127.0.0.1', process: await startProcess(found.path, await plan.args('127.0.0.1', port)) }
   }
-  const command = [plan.program.name, ...plan.args('0.0.0.0', port)]
+  const command = [plan.program.name, ...(await plan.args('0.0.0.0', port))]
   const container = await startContainer(found.image, command, port)
   return { host: container.host, process: container }
 }

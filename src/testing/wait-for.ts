@@ -12,7 +12,10 @@ export interface WaitForOptions {
  *
  * @throws Error after the time-out, with the last error of the condition as its cause
  */
-export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitForOptions = {}): Promise<T> {
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  options: WaitForOptions = {},
+): Promise<NonNullable<T>> {
   const { timeout = 5000, interval = 10, message = 'the condition' } = options
   const end = performance.now() + timeout
   let cause: unknown

@@ -43,6 +43,13 @@ describe('finding a server program', () => {
     expect(await findServer(server)).toEqual({ kind: 'image', image: 'memcached:pinned' })
   })
 
+  it('takes no container where the program has no image', async () => {
+    vi.mocked(hasContainerEngine).mockResolvedValue(true)
+    const error = await findServer({ ...server, image: undefined }).catch((error: Error) => error)
+    expect(String(error)).toMatch(/memcached is needed: .*apt-get install memcached-package/)
+    expect(String(error)).not.toMatch(/Docker/)
+  })
+
   it('installs the package where it may', async () => {
     vi.mocked(canInstallWithApt).mockResolvedValue(true)
     vi.mocked(installWithApt).mockImplementation(writeProgram)
