@@ -13,6 +13,8 @@ export {
   SessionGoneError,
   StorageUnavailableError,
   TooManySessionsError,
+  type UnreadableReason,
+  UnreadableRecordError,
   UnserializableError,
 } from './errors.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
@@ -23,6 +25,7 @@ export type {
   SessionEventName,
   SessionEvents,
   SessionListener,
+  UnreadableEvent,
 } from './manager/session-events.js'
 export type { FlushReport } from './manager/sticky-session-manager.js'
 export type { AttributeCodec } from './record/attribute-codec.js'

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
+import type { CompressionSettings, EncryptionSettings } from '../record/transforms/stored-form.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 
 /** How the session cookie is sent. */
@@ -63,6 +64,10 @@ export interface Settings {
   /** Names of the attributes that are backed up; `undefined`: all. */
   attributes: RegExp | undefined
   codec: AttributeCodec
+  /** How whole records are compressed. */
+  compression: CompressionSettings
+  /** How whole records are encrypted. */
+  encryption: EncryptionSettings
   keyPrefix: string
   /** Milliseconds that one operation on a storage node may take. */
   operationTimeout: number

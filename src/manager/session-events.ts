@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { UnreadableReason } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Logger } from '../logger.js'
 
@@ -28,6 +29,14 @@ export interface NodeEvent {
   address: string
 }
 
+/** A stored record that can't be read: it counts as no session, and is left where it is. */
+export interface UnreadableEvent extends NodeEvent {
+  /** The session's name in logs. */
+  handle: string
+  reason: UnreadableReason
+  error: Error
+}
+
 /** Every event with what it carries. */
 export interface SessionEvents {
   created: SessionEvent
@@ -45,6 +54,8 @@ export interface SessionEvents {
   backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
   /** An attribute could not be turned into bytes, or back. The others are not affected. */
   attributeFailed: SessionEvent & { attribute: string; error: Error }
+  /** Stored bytes are no record, or one that this server has no means to read; once for each time they are met. */
+  unreadable: UnreadableEvent
   nodeDown: NodeEvent
   nodeUp: NodeEvent
 }
@@ -78,8 +89,12 @@ export class SessionEventBus {
     this.deliver(name, event)
   }
 
+  emitUnreadable(event: UnreadableEvent): void {
+    this.deliver('unreadable', event)
+  }
+
   /** Builds the event only when somebody listens. */
-  emitSession<N extends Exclude<SessionEventName, 'nodeDown' | 'nodeUp'>>(
+  emitSession<N extends Exclude<SessionEventName, 'unreadable' | 'nodeDown' | 'nodeUp'>>(
     name: N,
     state: SessionState,
     details?: Omit<SessionEvents[N], keyof SessionEvent>,

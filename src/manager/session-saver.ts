@@ -3,7 +3,7 @@ import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { type AttributeSection, decodeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import { type AttributeSection, decodeSection, type SessionRecord } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -130,7 +130,12 @@ export class SessionSaver {
       const { section } = state.attributes
       const attempt: PutAttempt = { node, version, section, deadline, started: performance.now() }
       state.sent = true
-      const result = await node.put(key, this.storage.encode(state, key), deadline, expected)
+      let bytes = this.storage.encode(state, key)
+      if (bytes instanceof Promise) {
+        bytes = await bytes
+        if (state.phase === 'ended') return false
+      }
+      const result = await node.put(key, bytes, deadline, expected)
       if (result.stored) {
         this.acknowledge(state, attempt, result.token)
         return true
@@ -280,7 +285,8 @@ export class SessionSaver {
       const writer = randomBytes(6).toString('base64url')
       const handed = { ...record, version: record.version + 1, writer, attributes: merged.section }
       const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
-      const result = await node.put(key, encodeRecord(handed), deadline, token)
+      const packed = this.storage.pack(handed)
+      const result = await node.put(key, packed instanceof Promise ? await packed : packed, deadline, token)
       if (result.stored) {
         statistics.count('handovers')
         statistics.count('mergedAttributes', merged.applied.length)
