@@ -213,6 +213,8 @@ export class SessionSaver {
     if (state.node !== found.node) return
     const version = found.record?.version ?? 0
     state.backup = { node: found.node, token: found.token, deadline, version }
+    /* A version of its own, so that it is written again: sessions that nobody changes must not hold on to an old key. */
+    if (found.outdated) state.version++
     if (version !== state.version) this.callbacks.needsSaving(state)
     state.verifiedAt = this.engine.clock.now()
   }

@@ -1,6 +1,6 @@
 import { UnreadableRecordError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
-import type { VersionToken } from '../node/storage-node.js'
+import type { StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { decodeRecord, emptySection, encodeRecord, type SessionRecord, scratchMemory } from '../record/record-format.js'
 import type { Engine } from './engine.js'
@@ -10,6 +10,8 @@ export interface Found {
   node: WatchedNode
   token: VersionToken
   record: SessionRecord | undefined
+  /** It is encrypted under another key than records are now: written again, it no longer needs that. */
+  outdated: boolean
 }
 
 /** As in `SessionState.handle`. */
@@ -40,7 +42,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key, node)
     const record = decoded instanceof Promise ? await decoded : decoded
-    return { node, token: value.token, record }
+    return this.found(node, value, record)
   }
 
   /**
@@ -52,7 +54,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
-    return record === undefined ? this.read(node, key) : { node, token: value.token, record }
+    return record === undefined ? this.read(node, key) : this.found(node, value, record)
   }
 
   /**
@@ -124,6 +126,11 @@ export class SessionStorage {
   tombstoneDeadline(idleTimeout: number): number {
     const life = idleTimeout === 0 ? LONG_TOMBSTONE_LIFE : Math.max(idleTimeout * 1.5, MIN_TOMBSTONE_LIFE)
     return Math.ceil(this.engine.clock.now() + life)
+  }
+
+  private found(node: WatchedNode, { bytes, token }: StoredValue, record: SessionRecord | undefined): Found {
+    const outdated = record !== undefined && this.engine.storedForm.isOutdated(bytes)
+    return { node, token, record, outdated }
   }
 
   private measure(bytes: Buffer): Buffer {

@@ -36,14 +36,15 @@ const WORTHWHILE = 7 / 8
 export class StoredForm {
   private readonly compression: CompressionSettings
   private readonly ring: KeyRing | undefined
-  private readonly encrypts: boolean
+  /** Id of the key that encrypts; `undefined`: records are written unencrypted. */
+  private readonly writesUnder: string | undefined
   private readonly required: boolean
 
   constructor({ compression, encryption }: StoredFormSettings) {
     const { keys, write, required } = encryption
     this.compression = compression
     this.ring = keys.length === 0 ? undefined : new KeyRing(keys)
-    this.encrypts = keys.length > 0 && write
+    this.writesUnder = write ? keys[0]?.id : undefined
     this.required = required
   }
 
@@ -75,6 +76,15 @@ export class StoredForm {
     return inflate(wrapped.compression, body, wrapped.plainLength)
   }
 
+  /**
+   * Whether a record that could be read would be written under another key today, or under none: written again, it no
+   * longer needs the one that is to go.
+   */
+  isOutdated(stored: Buffer): boolean {
+    if (!isWrapped(stored)) return this.writesUnder !== undefined
+    return parseWrapped(stored).encryption?.keyId !== this.writesUnder
+  }
+
   private async wrapLarge(algorithm: CompressionAlgorithm, record: Buffer, key: string): Promise<Buffer> {
     return this.finish(record, key, algorithm, await deflateInThread(algorithm, record, this.compression.level))
   }
@@ -84,7 +94,8 @@ export class StoredForm {
     const body = helps ? deflated : record
     const compression = helps && algorithm !== undefined ? codeOf(algorithm) : 0
     const plainLength = record.length
-    if (this.ring !== undefined && this.encrypts) return this.ring.encrypt(body, { compression, plainLength }, key)
+    if (this.ring !== undefined && this.writesUnder !== undefined)
+      return this.ring.encrypt(body, { compression, plainLength }, key)
     if (compression === 0) return record
     const out = layOut({ compression, plainLength, encryption: undefined }, body.length)
     body.copy(out.body)

@@ -212,6 +212,19 @@ describe('what can be read', () => {
     expect(() => after.unwrap(old, key)).toThrow('"k1", which is not configured')
   })
 
+  it('is outdated when it would be written under another key today, or under none', () => {
+    const turned = form({ algorithm: 'gzip' }, { keys: [k2, k1], required: false })
+    const off = form({}, { keys: [k1, k2], write: false, required: false })
+    const stored = [plain, form({ algorithm: 'gzip' }), encrypted, turned].map((writer) =>
+      atOnce(writer.wrap(record, key)),
+    )
+    const outdated = (reader: StoredForm) => stored.map((bytes) => reader.isOutdated(bytes))
+    expect(outdated(lenient)).toEqual([true, true, false, true])
+    expect(outdated(turned)).toEqual([true, true, true, false])
+    expect(outdated(off)).toEqual([false, false, true, true])
+    expect(outdated(plain)).toEqual([false, false, true, true])
+  })
+
   it('is not what another key of the same id has encrypted', () => {
     const other = form({}, { keys: [newKey('k1')] })
     expect(reasonOf(() => encrypted.unwrap(atOnce(other.wrap(record, key)), key))).toBe('encryption')
