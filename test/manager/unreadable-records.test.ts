@@ -40,7 +40,7 @@ function stored(visitor: Visitor): Promise<Buffer | undefined> {
 /** A server that finds a session of another server in its storage node. */
 async function finder(options: Options): Promise<AppServer> {
   const logger = { ...silentLogger, warn: (message: string) => warnings.push(message) }
-  const server = await cluster.server('b', { trustFor: 0, logger, ...options })
+  const server = await cluster.server('b', { trustFor: 0, operationTimeout: '10s', logger, ...options })
   warnings = []
   return server
 }
