@@ -14,6 +14,10 @@ function installPackages() {
   }
 }
 
+// These measure parts of Holdfast alone, and need no packages.
+const parts = { transforms: './src/transforms.js' }
+const part = parts[process.argv[2]]
+
 // npm writes this file last, so that a broken installation is not taken for a good one.
-if (!existsSync(`${here}node_modules/.package-lock.json`)) installPackages()
-await import('./src/main.js')
+if (part === undefined && !existsSync(`${here}node_modules/.package-lock.json`)) installPackages()
+await import(part ?? './src/main.js')

@@ -54,13 +54,14 @@ export interface SessionManagerStats extends StatisticsSnapshot {
 export class Sessions {
   private readonly engine: Engine
   private readonly manager: ServerSessions
-  private options: HoldfastOptions
+  /* Truly private: it holds secrets as they were given, and must not show when the manager is printed. */
+  #options: HoldfastOptions
   private readonly starting: Promise<void>
   private embedded: MemcachedServer | undefined
   private closing: Promise<FlushReport> | undefined
 
   constructor(options: HoldfastOptions, settings: Settings) {
-    this.options = options
+    this.#options = options
     this.engine = new Engine(settings, systemClock)
     this.manager = new ServerSessions(this.engine, (address) =>
       openNode(address, { operationTimeout: () => this.engine.settings.operationTimeout }),
@@ -105,9 +106,9 @@ export class Sessions {
    * @throws ConfigError when the change, or what results from it, can't be used: then nothing changes.
    */
   reconfigure(change: Partial<HoldfastOptions>): void {
-    const { options, settings } = changeSettings(this.options, change)
+    const { options, settings } = changeSettings(this.#options, change)
     const wasEnabled = this.engine.settings.enabled
-    this.options = options
+    this.#options = options
     this.engine.settings = settings
     this.manager.settingsChanged(wasEnabled)
   }

@@ -78,7 +78,17 @@ export class UnreadableRecordError extends HoldfastError {
   }
 }
 
-export type UnreadableReason = 'truncated' | 'magic' | 'format' | 'checksum' | 'key' | 'layout' | 'codec' | 'value'
+export type UnreadableReason =
+  | 'truncated'
+  | 'magic'
+  | 'format'
+  | 'checksum'
+  | 'key'
+  | 'layout'
+  | 'codec'
+  | 'value'
+  | 'compression'
+  | 'encryption'
 
 /** An attribute's value can't be turned into bytes by its codec. */
 export class UnserializableError extends HoldfastError {

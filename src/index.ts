@@ -15,6 +15,8 @@ export {
   SessionGoneError,
   StorageUnavailableError,
   TooManySessionsError,
+  type UnreadableReason,
+  UnreadableRecordError,
   UnserializableError,
 } from './errors.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
@@ -26,6 +28,7 @@ export type {
   SessionEventName,
   SessionEvents,
   SessionListener,
+  UnreadableEvent,
 } from './manager/session-events.js'
 export type { AttributeCodec } from './record/attribute-codec.js'
 export type { RegenerateOptions, Session, SessionData, SessionLock, SessionWith } from './session/session.js'

@@ -4,18 +4,22 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, locking, ...keys } = optionsSchema.shape
+  const { cookie, backup, locking, compression, encryption, ...keys } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup, locking }, ''),
+    keyTable({ ...keys, cookie, backup, locking, compression, encryption }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
     keyTable(backup.unwrap().shape, 'backup.'),
     '### locking',
     keyTable(locking.unwrap().shape, 'locking.'),
+    '### compression',
+    keyTable(compression.unwrap().shape, 'compression.'),
+    '### encryption',
+    keyTable(encryption.unwrap().shape, 'encryption.'),
     combinations,
     examples,
   ]
@@ -123,7 +127,9 @@ These are refused at start:
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
 * a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
   another \`cookie.path\` than \`/\`;
-* \`locking.mode: uri\` without a \`locking.pattern\`.
+* \`locking.mode: uri\` without a \`locking.pattern\`;
+* \`compression.algorithm: zstd\` where Node has none, and a \`compression.level\` that the algorithm doesn't know;
+* \`encryption.required\` without keys, or with \`encryption.write: false\`: the server would refuse its own records.
 
 What a function in \`cookie\` gives, or an application assigns to \`session.cookie\`, is checked when the cookie is about to be sent: one that
 browsers would drop for these reasons, or for having more than 4096 bytes, is not sent, and a warning says why, at most once a minute.

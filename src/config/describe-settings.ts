@@ -9,7 +9,7 @@ export type DescribedSettings = Record<string, string>
 
 /** The effective settings for printing, without secrets. */
 export function describeSettings(settings: Settings): DescribedSettings {
-  const { cookie, backup, locking } = settings
+  const { cookie, backup, locking, compression, encryption } = settings
   const secrets = settings.secret.length
   return {
     secret: `${redacted} (${secrets === 1 ? 'one' : secrets})`,
@@ -56,6 +56,13 @@ export function describeSettings(settings: Settings): DescribedSettings {
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     codec: settings.codec.id,
+    'compression.algorithm': compression.algorithm,
+    'compression.threshold': formatSize(compression.threshold),
+    'compression.level': compression.algorithm === 'off' ? 'none' : String(compression.level),
+    'compression.maxInflatedBytes': formatSize(compression.maxInflatedBytes),
+    'encryption.keys': encryption.keys.map(({ id }) => id).join(' ') || 'none',
+    'encryption.write': String(encryption.write),
+    'encryption.required': String(encryption.required),
     keyPrefix: settings.keyPrefix,
     operationTimeout: formatDuration(settings.operationTimeout),
     probeInterval: formatDuration(settings.probeInterval),

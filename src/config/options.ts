@@ -75,6 +75,31 @@ export interface LockingOptions {
   maxWaiters?: number | undefined
 }
 
+/** Whether and how stored records are compressed. */
+export interface CompressionOptions {
+  /** Default `'off'`. `'zstd'` needs Node 22.15 or later. Compressed records are read whatever stands here. */
+  algorithm?: 'off' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | undefined
+  /** Records below this size stay as they are. Default `'1KB'`. */
+  threshold?: Size | undefined
+  /** 1 to 9 (gzip, deflate; default 6), 0 to 11 (brotli; default 4), 1 to 22 (zstd; default 3). */
+  level?: number | undefined
+  /** Stored records that would inflate to more are refused; larger ones are not compressed. Default `'8MB'`. */
+  maxInflatedBytes?: Size | undefined
+}
+
+/** Whether stored records are encrypted, and with which keys. */
+export interface EncryptionOptions {
+  /**
+   * The first encrypts, all decrypt. `key`: 32 random bytes as base64 or hex; `file`: a file with that text, read at start
+   * and at each `reconfigure`. Default: none, no encryption.
+   */
+  keys?: readonly ({ id: string; key: string } | { id: string; file: string })[] | undefined
+  /** `false`: the keys only read, records are written unencrypted. Default `true`. */
+  write?: boolean | undefined
+  /** Whether records that are not encrypted are refused. Default: `true` when records are encrypted. */
+  required?: boolean | undefined
+}
+
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
@@ -132,6 +157,10 @@ export interface HoldfastOptions {
   merge?: ((name: string, base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
   /** Turns attribute values into bytes and back: `'json'` (default) or an object of your own. */
   codec?: 'json' | AttributeCodec | undefined
+  /** Whether and how stored records are compressed. */
+  compression?: CompressionOptions | undefined
+  /** Whether stored records are encrypted, and with which keys. */
+  encryption?: EncryptionOptions | undefined
   /** Start of every key in the storage. Default `'holdfast:'`. */
   keyPrefix?: string | undefined
   /** Longest time that one operation on a storage node may take. Default `'1s'`. */

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, type ConfigProblem } from '../errors.js'
 import type { NodeAddress } from '../node/node-address.js'
 import { impossibleCombinations } from './combinations.js'
+import { compressionSettings } from './compression-keys.js'
+import { encryptionSettings } from './encryption-keys.js'
 import type { HoldfastOptions } from './options.js'
 import { problemAt, problemsOf } from './problems.js'
 import { hideFromPrinting, redacted } from './redaction.js'
@@ -30,8 +32,8 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
 }
 
 /**
- * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie`,
- * `backup` and `locking` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
+ * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie`, `backup`,
+ * `locking`, `compression` and `encryption` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
  *
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
  * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
@@ -65,6 +67,12 @@ function merge(current: HoldfastOptions, change: Partial<HoldfastOptions>): Hold
   if (isObject(current.cookie) && isObject(change.cookie)) merged.cookie = { ...current.cookie, ...change.cookie }
   if (isObject(current.backup) && isObject(change.backup)) merged.backup = { ...current.backup, ...change.backup }
   if (isObject(current.locking) && isObject(change.locking)) merged.locking = { ...current.locking, ...change.locking }
+  if (isObject(current.compression) && isObject(change.compression)) {
+    merged.compression = { ...current.compression, ...change.compression }
+  }
+  if (isObject(current.encryption) && isObject(change.encryption)) {
+    merged.encryption = { ...current.encryption, ...change.encryption }
+  }
   return merged
 }
 
@@ -125,6 +133,8 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     cookieFor: cookieFunction && checkedCookieFunction(cookieFunction),
     backup: Object.freeze(keys.backup),
     locking: Object.freeze({ ...keys.locking, pattern: keys.locking.pattern }),
+    compression: Object.freeze(compressionSettings(keys.compression)),
+    encryption: encryptionSettings(keys.encryption),
   })
 }
 

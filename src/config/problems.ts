@@ -48,7 +48,7 @@ function carriedForPrinting({ path, value, expected }: ConfigProblem, raw: unkno
 /** The value of an unknown key is not shown: it may be a secret under a mistyped name. */
 function unknownKey(parent: readonly PropertyKey[], key: string): ConfigProblem {
   const path = [...parent, key]
-  if (isSecretPath(parent)) return problemAt(path, undefined, 'no such key')
+  if (isSecretPath(path)) return problemAt(path, undefined, 'no such key')
   const close = (parent.length === 0 ? otherNames.get(key) : undefined) ?? suggestion(key, knownKeys(parent))
   const hint = close === undefined ? '' : `; did you mean "${close}"?`
   return problemAt(path, undefined, `no key of this name${hint}`)
@@ -58,6 +58,8 @@ function knownKeys(parent: readonly PropertyKey[]): string[] {
   const { shape } = optionsSchema
   if (parent.length === 0) return Object.keys(shape)
   if (parent[0] === 'cookie') return Object.keys(shape.cookie.unwrap().shape)
+  if (parent[0] === 'compression') return Object.keys(shape.compression.unwrap().shape)
+  if (parent[0] === 'encryption') return Object.keys(shape.encryption.unwrap().shape)
   return parent[0] === 'backup' ? Object.keys(shape.backup.unwrap().shape) : []
 }
 

@@ -7,9 +7,9 @@ const maxLength = 80
 /** `scheme://user:password` whose `@host` was forgotten: what follows the colon is no port. */
 const passwordWithoutHost = /(:\/\/[^:/\s,]*):(?!\d{1,5}(?:[/,\s?]|$)).*$/s
 
-/** Keys whose values are never printed. */
+/** Keys whose values are never printed: also where a key's material may have been put by mistake. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  return path[0] === 'secret'
+  return path[0] === 'secret' || (path[0] === 'encryption' && (path.length === 1 || path[1] === 'keys'))
 }
 
 /**

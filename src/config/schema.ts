@@ -4,7 +4,9 @@ import { consoleLogger, type Logger } from '../logger.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import { jsonCodec } from '../record/codecs/json.js'
 import { backupSchema } from './backup-keys.js'
+import { compressionSchema } from './compression-keys.js'
 import { cookieSchema } from './cookie-keys.js'
+import { encryptionSchema } from './encryption-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
 import { nodeKeys } from './node-keys.js'
@@ -184,6 +186,16 @@ const shape = {
       default: '`json`',
       meaning: 'Turns the values of attributes into bytes and back. An own codec can be given in JavaScript only.',
     }),
+  compression: compressionSchema.prefault({}).register(keyNotes, {
+    type: 'object',
+    default: 'see below',
+    meaning: 'Whether stored records are compressed, see [Encryption and compression](encryption-and-compression.md).',
+  }),
+  encryption: encryptionSchema.prefault({}).register(keyNotes, {
+    type: 'object',
+    default: 'see below',
+    meaning: 'Whether stored records are encrypted, see [Encryption and compression](encryption-and-compression.md).',
+  }),
   keyPrefix: text('printable ASCII without spaces, at most 100 characters', /^[\x21-\x7e]{0,100}$/)
     .prefault('holdfast:')
     .register(keyNotes, {

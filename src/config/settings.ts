@@ -3,6 +3,7 @@ import type { LockSettings } from '../lock/lock-settings.js'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
+import type { CompressionSettings, EncryptionSettings } from '../record/transforms/stored-form.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 
 /** How the session cookie is sent. */
@@ -74,6 +75,10 @@ export interface Settings {
   /** `undefined`: the last writer wins. */
   merge: MergeFunction | undefined
   codec: AttributeCodec
+  /** How whole records are compressed. */
+  compression: CompressionSettings
+  /** How whole records are encrypted. */
+  encryption: EncryptionSettings
   keyPrefix: string
   /** Milliseconds that one operation on a storage node may take. */
   operationTimeout: number

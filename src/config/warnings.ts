@@ -20,6 +20,11 @@ export function configurationWarnings(options: HoldfastOptions, settings: Settin
   if (settings.embed !== undefined && !loopback.test(settings.embed.host)) {
     warnings.push('embed: whoever reaches that address can read and change sessions: keep it in a private network')
   }
+  if (settings.encryption.keys.length > 0 && !settings.encryption.required) {
+    warnings.push(
+      'encryption.required is off: records that are not encrypted, by whomever, are believed; for a migration only',
+    )
+  }
   if (options.store !== undefined) warnings.push('store is ignored: sessions are stored in nodes')
   return warnings
 }

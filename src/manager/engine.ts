@@ -6,6 +6,7 @@ import { LocalSessions } from '../local/local-sessions.js'
 import { Placement } from '../placement/placement.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import { jsonCodec } from '../record/codecs/json.js'
+import { StoredForm } from '../record/transforms/stored-form.js'
 import type { AttributeRules } from '../session/attributes.js'
 import { SessionTokens } from '../session-id/session-id.js'
 import { Statistics } from '../statistics/statistics.js'
@@ -26,12 +27,14 @@ export class Engine {
   private current: Settings
   private derivedTokens: SessionTokens
   private derivedRules: AttributeRules
+  private derivedForm: StoredForm
 
   constructor(settings: Settings, clock: Clock) {
     this.clock = clock
     this.current = settings
     this.derivedTokens = new SessionTokens(settings.secret)
     this.derivedRules = rulesOf(settings)
+    this.derivedForm = new StoredForm(settings)
     this.statistics = new Statistics(settings.statistics)
     this.events = new SessionEventBus(() => this.current.logger)
     this.local = new LocalSessions(clock)
@@ -47,6 +50,7 @@ export class Engine {
     this.current = settings
     this.derivedTokens = new SessionTokens(settings.secret)
     this.derivedRules = rulesOf(settings)
+    this.derivedForm = new StoredForm(settings)
     this.statistics.enabled = settings.statistics
   }
 
@@ -56,6 +60,11 @@ export class Engine {
 
   get rules(): AttributeRules {
     return this.derivedRules
+  }
+
+  /** How records are compressed and encrypted. */
+  get storedForm(): StoredForm {
+    return this.derivedForm
   }
 
   /** Who owns the sessions of this server, in stored records. */

@@ -203,8 +203,17 @@ export class NonStickyMode implements SessionMode {
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
         : await this.loadFromCopies(token, key, first, answer)
-    if (state !== undefined) statistics.record('load', performance.now() - started)
-    return state
+    if (state === undefined) return undefined
+    statistics.record('load', performance.now() - started)
+    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : state
+  }
+
+  /* Written under a key that is on its way out. */
+  private renewForm(state: SessionState): SessionState {
+    const shared = this.use(state)
+    if (shared === state) state.version++
+    this.parts.queue.add(shared)
+    return shared
   }
 
   private async readFirst(node: WatchedNode, token: string, key: string): Promise<FoundSession | 'absent' | 'failed'> {

@@ -90,6 +90,7 @@ export class NonStickySaver {
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const attempt = await this.prepare(state, key)
+      if (state.phase === 'ended') return undefined
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
       state.sent = true
@@ -112,8 +113,9 @@ export class NonStickySaver {
     const { section } = state.attributes
     const deadline = storage.deadline(state)
     /* The bytes are needed for the further copies too, when the shared memory has long been used for others. */
-    const bytes = Buffer.from(storage.encode(state, key))
     const base = { version: state.savedVersion, section: state.savedSection, cookie: state.savedCookie }
+    const encoded = storage.encode(state, key)
+    const bytes = encoded instanceof Promise ? await encoded : Buffer.from(encoded)
     return { version, section, cookie, deadline, bytes, base }
   }
 

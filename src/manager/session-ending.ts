@@ -70,7 +70,8 @@ export class SessionEnding {
     this.leaveMemory(state)
     this.engine.statistics.count('sessionsExpired')
     this.engine.events.emitSession('expired', state)
-    if (backup === undefined || backup.node.state === 'down') return
+    /* Version 0: what stands there could not be read, and may be another server's newer copy. */
+    if (backup === undefined || backup.version === 0 || backup.node.state === 'down') return
     backup.node.delete(this.storage.key(state.keyDigest), backup.token).catch(() => {})
   }
 

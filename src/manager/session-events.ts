@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { UnreadableReason } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Logger } from '../logger.js'
 
@@ -31,6 +32,14 @@ export interface NodeEvent {
   address: string
 }
 
+/** A stored record that can't be read: it counts as no session, and is left where it is. */
+export interface UnreadableEvent extends NodeEvent {
+  /** The session's name in logs. */
+  handle: string
+  reason: UnreadableReason
+  error: Error
+}
+
 /** Every event with what it carries. */
 export interface SessionEvents {
   created: SessionEvent
@@ -50,6 +59,8 @@ export interface SessionEvents {
   attributeFailed: SessionEvent & { attribute: string; error: Error }
   /** A request waited for the session's lock in vain, or was turned away because too many wait. */
   lockTimeout: SessionEvent
+  /** Stored bytes are no record, or one that this server has no means to read; once for each time they are met. */
+  unreadable: UnreadableEvent
   nodeDown: NodeEvent
   nodeUp: NodeEvent
 }
@@ -83,8 +94,12 @@ export class SessionEventBus {
     this.deliver(name, event)
   }
 
+  emitUnreadable(event: UnreadableEvent): void {
+    this.deliver('unreadable', event)
+  }
+
   /** Builds the event only when somebody listens. */
-  emitSession<N extends Exclude<SessionEventName, 'nodeDown' | 'nodeUp'>>(
+  emitSession<N extends Exclude<SessionEventName, 'unreadable' | 'nodeDown' | 'nodeUp'>>(
     name: N,
     state: NamedSession,
     details?: Omit<SessionEvents[N], keyof SessionEvent>,

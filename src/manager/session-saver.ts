@@ -3,7 +3,7 @@ import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { type AttributeSection, encodeRecord, type SessionRecord } from '../record/record-format.js'
+import type { AttributeSection, SessionRecord } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -137,7 +137,12 @@ export class SessionSaver {
       const { section } = state.attributes
       const attempt: PutAttempt = { node, version, section, cookie, deadline, started: performance.now() }
       state.sent = true
-      const result = await node.put(key, this.storage.encode(state, key), deadline, expected)
+      let bytes = this.storage.encode(state, key)
+      if (bytes instanceof Promise) {
+        bytes = await bytes
+        if (state.phase === 'ended') return false
+      }
+      const result = await node.put(key, bytes, deadline, expected)
       if (result.stored) {
         this.acknowledge(state, attempt, result.token)
         return true
@@ -206,6 +211,8 @@ export class SessionSaver {
     if (state.node !== found.node) return
     const version = found.record?.version ?? 0
     state.backup = { node: found.node, token: found.token, deadline, version }
+    /* A version of its own, so that it is written again: sessions that nobody changes must not hold on to an old key. */
+    if (found.outdated) state.version++
     if (version !== state.version) this.callbacks.needsSaving(state)
     state.verifiedAt = this.engine.clock.now()
   }
@@ -278,7 +285,8 @@ export class SessionSaver {
       const writer = randomBytes(6).toString('base64url')
       const handed = { ...record, version: record.version + 1, writer, attributes: merged.section }
       const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
-      const result = await node.put(key, encodeRecord(handed), deadline, token)
+      const packed = this.storage.pack(handed)
+      const result = await node.put(key, packed instanceof Promise ? await packed : packed, deadline, token)
       if (result.stored) {
         statistics.count('handovers')
         statistics.count('mergedAttributes', merged.applied.length)

@@ -1,6 +1,6 @@
 import { UnreadableRecordError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
-import type { VersionToken } from '../node/storage-node.js'
+import type { StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { decodeRecord, emptySection, encodeRecord, type SessionRecord, scratchMemory } from '../record/record-format.js'
 import type { Engine } from './engine.js'
@@ -10,8 +10,12 @@ export interface Found {
   node: WatchedNode
   token: VersionToken
   record: SessionRecord | undefined
+  /** It is encrypted under another key than records are now: written again, it no longer needs that. */
+  outdated: boolean
 }
 
+/** As in `SessionState.handle`. */
+const HANDLE_LENGTH = 12
 /** Shortest life of a tombstone: longer than any request. */
 const MIN_TOMBSTONE_LIFE = 5 * 60_000
 /** Life of a tombstone of a session that never expires. */
@@ -36,7 +40,9 @@ export class SessionStorage {
   async read(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
     const value = await node.get(key, renewTo)
     if (value === undefined) return undefined
-    return { node, token: value.token, record: this.decode(value.bytes, key, true) }
+    const decoded = this.decode(value.bytes, key, node)
+    const record = decoded instanceof Promise ? await decoded : decoded
+    return this.found(node, value, record)
   }
 
   /**
@@ -46,14 +52,17 @@ export class SessionStorage {
   async readTwice(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
     const value = await node.get(key, renewTo)
     if (value === undefined) return undefined
-    const record = this.decode(value.bytes, key, false)
-    return record === undefined ? this.read(node, key, renewTo) : { node, token: value.token, record }
+    const decoded = this.decode(value.bytes, key)
+    const record = decoded instanceof Promise ? await decoded : decoded
+    return record === undefined ? this.read(node, key, renewTo) : this.found(node, value, record)
   }
 
-  /** The session as it is now; the bytes are good until the next call. */
-  encode(state: SessionState, key: string): Buffer {
-    const { statistics } = this.engine
-    const record: SessionRecord = {
+  /**
+   * The session as it is at the call; the bytes are good until the next call. A promise only for a large session that is to be
+   * compressed: while it is under way, the session may change, or end.
+   */
+  encode(state: SessionState, key: string): Buffer | Promise<Buffer> {
+    const bytes = this.pack({
       kind: 'session',
       key,
       version: state.version,
@@ -65,10 +74,13 @@ export class SessionStorage {
       writer: this.engine.writer,
       cookie: state.cookie,
       attributes: state.attributes.section,
-    }
-    const bytes = encodeRecord(record, scratchMemory)
-    statistics.record('recordSize', bytes.length)
-    return bytes
+    })
+    return bytes instanceof Promise ? bytes.then((packed) => this.measure(packed)) : this.measure(bytes)
+  }
+
+  /** Any record in its stored form: see `encode`. */
+  pack(record: SessionRecord): Buffer | Promise<Buffer> {
+    return this.engine.storedForm.wrap(encodeRecord(record, scratchMemory), record.key)
   }
 
   /**
@@ -81,7 +93,7 @@ export class SessionStorage {
   ): Promise<void> {
     const { key, version, deadline } = tombstone
     const now = this.engine.clock.now()
-    const record: SessionRecord = {
+    const packed = this.pack({
       kind: 'tombstone',
       key,
       version,
@@ -93,8 +105,8 @@ export class SessionStorage {
       writer: this.engine.writer,
       cookie: '',
       attributes: emptySection,
-    }
-    await node.put(key, encodeRecord(record, scratchMemory), deadline, 'any')
+    })
+    await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any')
   }
 
   /**
@@ -116,23 +128,54 @@ export class SessionStorage {
     return Math.ceil(this.engine.clock.now() + life)
   }
 
-  private decode(bytes: Buffer, key: string, report: boolean): SessionRecord | undefined {
-    const { statistics } = this.engine
+  private found(node: WatchedNode, { bytes, token }: StoredValue, record: SessionRecord | undefined): Found {
+    const outdated = record !== undefined && this.engine.storedForm.isOutdated(bytes)
+    return { node, token, record, outdated }
+  }
+
+  private measure(bytes: Buffer): Buffer {
+    this.engine.statistics.record('recordSize', bytes.length)
+    return bytes
+  }
+
+  /** @param node whom to name in the report; without, nothing is reported. */
+  private decode(bytes: Buffer, key: string, node?: WatchedNode) {
     const started = performance.now()
     try {
-      const record = decodeRecord(bytes, key)
-      statistics.record('deserialization', performance.now() - started)
-      return record
+      const plain = this.engine.storedForm.unwrap(bytes, key)
+      return plain instanceof Promise
+        ? this.decodeLater(plain, key, started, node)
+        : this.decodePlain(plain, key, started)
     } catch (error) {
-      if (!(error instanceof UnreadableRecordError)) throw error
-      if (report) this.report(error)
-      return undefined
+      return this.noRecord(error, key, node)
     }
   }
 
-  private report({ reason, message }: UnreadableRecordError): void {
-    const { statistics, log, settings } = this.engine
+  private async decodeLater(plain: Promise<Buffer>, key: string, started: number, node: WatchedNode | undefined) {
+    try {
+      return this.decodePlain(await plain, key, started)
+    } catch (error) {
+      return this.noRecord(error, key, node)
+    }
+  }
+
+  private decodePlain(plain: Buffer, key: string, started: number): SessionRecord {
+    const record = decodeRecord(plain, key)
+    this.engine.statistics.record('deserialization', performance.now() - started)
+    return record
+  }
+
+  private noRecord(error: unknown, key: string, node: WatchedNode | undefined): undefined {
+    if (!(error instanceof UnreadableRecordError)) throw error
+    if (node !== undefined) this.report(error, key, node)
+  }
+
+  private report(error: UnreadableRecordError, key: string, node: WatchedNode): void {
+    const { statistics, log, settings, events } = this.engine
+    const { reason, message } = error
+    const handle = key.slice(settings.keyPrefix.length, settings.keyPrefix.length + HANDLE_LENGTH)
     statistics.count('unreadableRecords')
-    log.write(`unreadable ${reason}`, `${message}; treated as no session`, (m) => settings.logger.warn(m))
+    events.emitUnreadable({ handle, reason, error, node: node.id, address: node.address })
+    log.write('unreadable', `session ${handle}: ${message}; treated as no session`, (m) => settings.logger.warn(m))
   }
 }

@@ -30,6 +30,8 @@ describe('docs/configuration.md', () => {
       ...Object.keys(shape.cookie.unwrap().shape).map((k) => `cookie.${k}`),
       ...Object.keys(shape.backup.unwrap().shape).map((k) => `backup.${k}`),
       ...Object.keys(shape.locking.unwrap().shape).map((k) => `locking.${k}`),
+      ...Object.keys(shape.compression.unwrap().shape).map((k) => `compression.${k}`),
+      ...Object.keys(shape.encryption.unwrap().shape).map((k) => `encryption.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())
     for (const key of Object.keys(describeSettings(parseSettings({ secret })))) expect(rows).toContain(key)
