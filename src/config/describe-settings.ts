@@ -49,7 +49,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'backup.protectRate': String(backup.protectRate),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
-    codec: settings.codec.id,
+    codec: settings.codec.description,
     keyPrefix: settings.keyPrefix,
     operationTimeout: formatDuration(settings.operationTimeout),
     probeInterval: formatDuration(settings.probeInterval),

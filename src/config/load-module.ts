@@ -13,13 +13,22 @@ const load = createRequire(import.meta.url)
  * @param path absolute
  */
 export function loadModule(path: string, source: string): unknown {
+  return loadExport(path, source, 'config', 'an options object')
+}
+
+/**
+ * The same for another thing than options: the default export, the export named `name`, or `module.exports`.
+ *
+ * @param what is expected, for the error.
+ */
+export function loadExport(path: string, source: string, name: string, what: string): unknown {
   const exported = evaluate(path, source)
   if (typeof exported === 'object' && exported !== null) {
     if ('default' in exported) return exported.default
-    if ('config' in exported) return exported.config
+    if (name in exported) return (exported as Record<string, unknown>)[name]
     if (!('__esModule' in exported)) return exported
   }
-  throw moduleError(source, 'a default export, or an export named "config", that is an options object')
+  throw moduleError(source, `a default export, or an export named "${name}", that is ${what}`)
 }
 
 function evaluate(path: string, source: string): unknown {

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger } from '../logger.js'
-import type { AttributeCodec } from '../record/attribute-codec.js'
-import { jsonCodec } from '../record/codecs/json.js'
 import { backupSchema } from './backup-keys.js'
+import { codecKey } from './codec-key.js'
 import { cookieSchema } from './cookie-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
 import { nodeKeys } from './node-keys.js'
@@ -26,13 +25,6 @@ function isObjectWith(value: unknown, ...methods: string[]): value is Record<str
 
 function readLogger(value: unknown): Logger | undefined {
   return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? (value as unknown as Logger) : undefined
-}
-
-function readCodec(value: unknown): AttributeCodec | undefined {
-  if (value === 'json' || value === jsonCodec) return jsonCodec
-  if (!isObjectWith(value, 'encode', 'decode')) return undefined
-  const fits = typeof value.id === 'string' && /^[a-z0-9_.-]{1,32}$/.test(value.id) && value.id !== jsonCodec.id
-  return fits ? (value as unknown as AttributeCodec) : undefined
 }
 
 function readLimit(value: unknown): number | undefined {
@@ -160,13 +152,11 @@ const shape = {
     meaning:
       "Names of the attributes that are backed up. The others stay in this server's memory and are lost with it.",
   }),
-  codec: key('"json", or { id, encode, decode } with an id of its own: 1 to 32 of a-z 0-9 _ . -', readCodec)
-    .prefault('json')
-    .register(keyNotes, {
-      type: '`json`, or an object `{ id, encode, decode }`',
-      default: '`json`',
-      meaning: 'Turns the values of attributes into bytes and back. An own codec can be given in JavaScript only.',
-    }),
+  codec: codecKey.prefault('json').register(keyNotes, {
+    type: '`json`, `msgpack`, an object with a `type`, the path of a module, an object `{ id, encode, decode }`, or several: see [Codecs](#codecs)',
+    default: '`json`',
+    meaning: 'Turns the values of attributes into bytes and back.',
+  }),
   keyPrefix: text('printable ASCII without spaces, at most 100 characters', /^[\x21-\x7e]{0,100}$/)
     .prefault('holdfast:')
     .register(keyNotes, {

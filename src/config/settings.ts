@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
-import type { AttributeCodec } from '../record/attribute-codec.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import type { CodecSettings } from './codec-settings.js'
 
 /** How the session cookie is sent. */
 export type CookieSettings = CookieAttributes
@@ -62,7 +62,7 @@ export interface Settings {
   ignore: RegExp | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */
   attributes: RegExp | undefined
-  codec: AttributeCodec
+  codec: CodecSettings
   keyPrefix: string
   /** Milliseconds that one operation on a storage node may take. */
   operationTimeout: number

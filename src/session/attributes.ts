@@ -2,6 +2,7 @@ import { UnreadableRecordError, UnserializableError } from '../errors.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import {
   type AttributeSection,
+  type ByteString,
   decodeSection,
   type EncodedAttribute,
   emptySection,
@@ -36,12 +37,19 @@ export interface Attribute {
 
 /** How attributes become bytes and come back, and which of them do. */
 export interface AttributeRules {
-  /** Writes new values. */
+  /** Writes new values of attributes without a codec of their own. */
   readonly codec: AttributeCodec
+  /** The codec of an attribute's own; `undefined`: `codec` it is. */
+  readonly codecFor?: ((name: string) => AttributeCodec | undefined) | undefined
   /** Reads stored values, by the id that the record names. */
   readonly codecs: ReadonlyMap<string, AttributeCodec>
   /** Names of the attributes that are stored; `undefined`: all. */
   readonly filter: RegExp | undefined
+}
+
+/** What writes new values of an attribute. */
+export function writerOf(rules: AttributeRules, name: string): AttributeCodec {
+  return rules.codecFor?.(name) ?? rules.codec
 }
 
 /** Told of each attribute that can't be serialised; the others are not affected. */
@@ -256,14 +264,17 @@ function append(list: Attribute[] | undefined, attribute: Attribute): Attribute[
 /** The value of an attribute, decoded at the first call. @throws whatever the codec throws, or when there is none by that id. */
 export function decodedValue(attribute: Attribute, rules: AttributeRules): unknown {
   if (attribute.decoded) return attribute.value
-  const encoded = attribute.encoded as EncodedAttribute
-  const codec = rules.codecs.get(encoded.codec)
-  if (codec === undefined) {
-    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(attribute.name)} needs codec ${encoded.codec}`)
-  }
-  attribute.value = codec.decode(fromByteString(encoded.bytes))
+  attribute.value = decode(attribute.encoded as EncodedAttribute, rules)
   attribute.decoded = true
   return attribute.value
+}
+
+function decode({ name, codec, bytes }: EncodedAttribute, rules: AttributeRules): unknown {
+  const reader = rules.codecs.get(codec)
+  if (reader === undefined) {
+    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(name)} needs codec ${codec}`)
+  }
+  return reader.decode(fromByteString(bytes), name)
 }
 
 const none: Attribute[] = []
@@ -286,9 +297,10 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
     attribute.encoded = undefined
     return before !== undefined
   }
-  let bytes: Uint8Array | undefined
+  const codec = writerOf(rules, attribute.name)
+  let bytes: ByteString | undefined
   try {
-    bytes = encodeValue(attribute, rules.codec)
+    bytes = encodeValue(attribute, codec)
   } catch (cause) {
     onUnserializable(new UnserializableError(attribute.name, { cause }))
     return false
@@ -298,13 +310,37 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
     return before !== undefined
   }
   attribute.memoryOnly = false
-  const packed = toByteString(bytes)
-  if (before !== undefined && before.codec === rules.codec.id && before.bytes === packed) return false
-  attribute.encoded = { name: attribute.name, codec: rules.codec.id, bytes: packed }
+  if (before !== undefined && saysTheSame(before, bytes, codec, rules)) return false
+  attribute.encoded = { name: attribute.name, codec: codec.id, bytes }
   return true
 }
 
-function encodeValue(attribute: Attribute, codec: AttributeCodec): Uint8Array | undefined {
+function encodeValue(attribute: Attribute, codec: AttributeCodec): ByteString | undefined {
   if (!isStorableName(attribute.name)) throw new RangeError('its name is too long, or not text')
-  return codec.encode(attribute.value)
+  const bytes = codec.encode(attribute.value, attribute.name)
+  return bytes === undefined ? undefined : toByteString(bytes)
+}
+
+/*
+ * Of another codec, or an older schema, the bytes differ although the value may not: then what is stored is read and encoded as the
+ * value was. So a new codec takes over with the first change, and requests that only read write nothing.
+ */
+function saysTheSame(
+  before: EncodedAttribute,
+  bytes: ByteString,
+  codec: AttributeCodec,
+  rules: AttributeRules,
+): boolean {
+  const { name } = before
+  if (before.codec === codec.id) {
+    if (before.bytes === bytes) return true
+    if (codec.isCurrent?.(fromByteString(before.bytes), name) ?? true) return false
+  }
+  try {
+    const again = codec.encode(decode(before, rules), name)
+    return again !== undefined && toByteString(again) === bytes
+  } catch {
+    /* What can't be read any more is replaced. */
+    return false
+  }
 }
