@@ -52,6 +52,7 @@ const primitives: Record<string, Walk> = {
   boolean: (cursor) => cursor.skip(1),
   int: (cursor) => void cursor.long(),
   long: (cursor) => void cursor.long(),
+  'abstract:long': (cursor) => void cursor.long(),
   float: (cursor) => cursor.skip(4),
   double: (cursor) => cursor.skip(8),
   bytes: (cursor) => cursor.skip(cursor.long()),

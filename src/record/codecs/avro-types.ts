@@ -24,27 +24,67 @@ export type AvroResolver = object
 
 interface Avsc {
   Type: { forSchema(schema: unknown, options: object): AvroType }
-  types: { LogicalType: new (schema: unknown, options: unknown) => object }
+  types: {
+    LogicalType: new (schema: unknown, options: unknown) => object
+    LongType: { __with(methods: object): AvroType }
+  }
 }
 
-let loaded: { avsc: Avsc; options: object } | undefined
+/** Whether a schema is that of today, or of a writer of the past. */
+export type SchemaRole = 'reader' | 'writer'
+
+const TIMESTAMP = 'timestamp-millis'
+/** avsc's own `long` changes negative numbers beyond this. */
+const MAX_EXACT_LONG = 2 ** 52
+
+let loaded: { avsc: Avsc; options: Record<SchemaRole, object> } | undefined
 
 /**
  * Reads a schema, as an object or the name of a primitive type.
  * @throws Error when it is none, has a field `__proto__`, or avsc is not installed.
  */
-export function parseAvroSchema(schema: unknown): AvroType {
+export function parseAvroSchema(schema: unknown, role: SchemaRole): AvroType {
   loaded ??= load()
   /* avsc remembers named types in the options that it gets. */
-  const type = loaded.avsc.Type.forSchema(schema, { ...loaded.options })
+  const type = loaded.avsc.Type.forSchema(schema, { ...loaded.options[role] })
   visit(type, makePlain)
   return type
 }
 
+/* avsc promotes its own `long` only to other numbers, so that a writer has that, and the exact one is the reader's. */
 function load() {
   const avsc = loadPackage<Avsc>('avro', 'avsc')
-  const logicalTypes = { 'timestamp-millis': timestampMillis(avsc) }
-  return { avsc, options: { logicalTypes, omitRecordMethods: true } }
+  const writer = { logicalTypes: { [TIMESTAMP]: timestampMillis(avsc) }, omitRecordMethods: true }
+  const long = exactLong(avsc)
+  const typeHook = (schema: unknown): AvroType | undefined => (isPlainLong(schema) ? long : undefined)
+  return { avsc, options: { writer, reader: { ...writer, typeHook } } }
+}
+
+function isPlainLong(schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return schema === 'long'
+  const { type, logicalType } = schema as { type?: unknown; logicalType?: unknown }
+  return type === 'long' && logicalType !== TIMESTAMP
+}
+
+/** A `long` that keeps every safe integer, and takes no other number. */
+function exactLong({ types: { LongType } }: Avsc): AvroType {
+  return LongType.__with({
+    fromBuffer: (bytes: Buffer) => safe(Number(bytes.readBigInt64LE())),
+    toBuffer(value: number) {
+      const bytes = Buffer.alloc(8)
+      bytes.writeBigInt64LE(BigInt(value))
+      return bytes
+    },
+    fromJSON: safe,
+    toJSON: (value: number) => value,
+    isValid: (value: unknown) => Number.isSafeInteger(value),
+    compare: (a: number, b: number) => Math.sign(a - b),
+  })
+}
+
+function safe(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no safe integer`)
+  return value
 }
 
 /** Dates as `long`, by the logical type of the Avro specification. */
@@ -55,12 +95,12 @@ function timestampMillis({ types: { LogicalType } }: Avsc) {
     }
 
     _toValue(value: unknown): number | undefined {
-      return types.isDate(value) ? value.getTime() : undefined
+      return types.isDate(value) && Math.abs(value.getTime()) <= MAX_EXACT_LONG ? value.getTime() : undefined
     }
 
     _resolve(writer: AvroType): ((value: unknown) => unknown) | undefined {
       if (writer.typeName === 'long' || writer.typeName === 'int') return (value) => this._fromValue(value as number)
-      return writer.typeName === 'logical:timestamp-millis' ? (value) => value : undefined
+      return writer.typeName === `logical:${TIMESTAMP}` ? (value) => value : undefined
     }
   }
 }

@@ -70,7 +70,7 @@ class AttributeType {
   private readonly writers = new Map<string, Writer>()
 
   constructor(name: string, { current, previous }: AttributeSchemas) {
-    this.type = attempt(name, undefined, () => parseAvroSchema(current))
+    this.type = attempt(name, undefined, () => parseAvroSchema(current, 'reader'))
     const fingerprint = fingerprintOf(this.type)
     this.header = Buffer.concat([MARKER, fingerprint])
     this.writers.set(fingerprint.toString('hex'), { check: boundsCheck(this.type), resolver: undefined })
@@ -102,7 +102,7 @@ class AttributeType {
   }
 
   private addWriter(schema: unknown): void {
-    const writer = parseAvroSchema(schema)
+    const writer = parseAvroSchema(schema, 'writer')
     const fingerprint = fingerprintOf(writer).toString('hex')
     if (this.writers.has(fingerprint)) return
     this.writers.set(fingerprint, { check: boundsCheck(writer), resolver: this.type.createResolver(writer) })

@@ -28,7 +28,7 @@ const key = fc.string().filter((text) => text !== '__proto__')
 const text = fc.string({ unit: 'grapheme' })
 
 const leaf = {
-  id: fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
+  id: fc.maxSafeInteger(),
   nothing: fc.constant(null),
   flag: fc.boolean(),
   count: fc.integer(),
@@ -38,7 +38,7 @@ const leaf = {
   raw: fc.uint8Array().map((bytes) => Buffer.from(bytes)),
   key: fc.uint8Array({ minLength: 4, maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
   colour: fc.constantFrom('RED', 'GREEN'),
-  at: fc.date({ noInvalidDate: true }),
+  at: fc.date({ noInvalidDate: true, min: new Date(-(2 ** 52)), max: new Date(2 ** 52) }),
   note: fc.option(text),
   numbers: fc.array(fc.integer()),
   labels: fc.dictionary(key, fc.oneof(fc.constant(null), text, fc.array(fc.constant(null)))).map((map) => ({ ...map })),
