@@ -1,6 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
-import { ConfigError } from '../errors.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import { jsonCodec } from '../record/codecs/json.js'
 import { jsonDatesCodec } from '../record/codecs/json-dates.js'
@@ -10,7 +9,7 @@ import { readAvro } from './avro-key.js'
 import { CodecProblem, objectWith, refuseOtherKeys } from './codec-problem.js'
 import { type CodecChoice, CodecSettings, oneCodec, reservedIds } from './codec-settings.js'
 import { readFlag } from './key.js'
-import { loadExport } from './load-module.js'
+import { ModuleError, moduleExport } from './module-export.js'
 import { parsePattern } from './pattern.js'
 
 type Path = readonly PropertyKey[]
@@ -156,10 +155,10 @@ function atStart<T>(path: Path, work: () => T): T {
 
 function loadOwn(file: string, path: Path): unknown {
   try {
-    return loadExport(resolve(file), file, 'codec', 'a codec { id, encode, decode }')
+    return moduleExport(resolve(file), 'codec', 'a codec { id, encode, decode }')
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    throw new CodecProblem(path, error.problems.map(({ expected }) => expected).join('; '))
+    if (!(error instanceof ModuleError)) throw error
+    throw new CodecProblem(path, error.message)
   }
 }
 
