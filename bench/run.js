@@ -1,4 +1,4 @@
-// Built-in modules only up to the last line: the packages may not be installed yet.
+// Built-in modules only before the last lines: the packages may not be installed yet.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,12 @@ function installPackages() {
   }
 }
 
-// npm writes this file last, so that a broken installation is not taken for a good one.
-if (!existsSync(`${here}node_modules/.package-lock.json`)) installPackages()
-await import('./src/main.js')
+async function runServers() {
+  // npm writes this file last, so that a broken installation is not taken for a good one.
+  if (!existsSync(`${here}node_modules/.package-lock.json`)) installPackages()
+  await import('./src/main.js')
+}
+
+// The codecs need no packages but Holdfast's own.
+if (process.argv[2] === 'codecs') await import('./src/codecs/main.js')
+else await runServers()

@@ -36,6 +36,7 @@ export type SchemaRole = 'reader' | 'writer'
 const TIMESTAMP = 'timestamp-millis'
 /** avsc's own `long` changes negative numbers beyond this. */
 const MAX_EXACT_LONG = 2 ** 52
+const TWO_TO_32 = 2 ** 32
 
 let loaded: { avsc: Avsc; options: Record<SchemaRole, object> } | undefined
 
@@ -68,11 +69,13 @@ function isPlainLong(schema: unknown): boolean {
 
 /** A `long` that keeps every safe integer, and takes no other number. */
 function exactLong({ types: { LongType } }: Avsc): AvroType {
+  /* avsc copies it at once. */
+  const bytes = Buffer.alloc(8)
   return LongType.__with({
-    fromBuffer: (bytes: Buffer) => safe(Number(bytes.readBigInt64LE())),
+    fromBuffer: (read: Buffer) => safe(read.readInt32LE(4) * TWO_TO_32 + read.readUInt32LE(0)),
     toBuffer(value: number) {
-      const bytes = Buffer.alloc(8)
-      bytes.writeBigInt64LE(BigInt(value))
+      bytes.writeUInt32LE(value >>> 0, 0)
+      bytes.writeInt32LE(Math.floor(value / TWO_TO_32), 4)
       return bytes
     },
     fromJSON: safe,

@@ -15,6 +15,8 @@ import { PROTOTYPE_KEY } from './prototype-key.js'
 const MARKER = Buffer.from([0xc3, 0x01])
 const HEADER = 10
 
+const strict = { noUndeclaredFields: true }
+
 /** The schemas of one attribute. */
 export interface AttributeSchemas {
   /** Writes, and says what readers want to see. */
@@ -78,7 +80,8 @@ class AttributeType {
   }
 
   encode(value: unknown): Buffer {
-    this.type.isValid(value, { noUndeclaredFields: true, errorHook: refuse })
+    /* Once more with a hook, which is slow, to tell what is wrong. */
+    if (!this.type.isValid(value, strict)) this.type.isValid(value, { ...strict, errorHook: refuse })
     return Buffer.concat([this.header, this.type.toBuffer(value)])
   }
 
