@@ -117,7 +117,7 @@ const codecs = `
 
 What each codec keeps and costs, and how to change one while the site runs: [codecs.md](codecs.md).
 
-| \`codec\` | what it is |
+| value | what it is |
 |---|---|
 | \`json\` or \`{ type: json }\` | JSON |
 | \`{ type: json, dates: true }\` | JSON, and Dates stay Dates |

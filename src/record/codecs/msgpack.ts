@@ -1,3 +1,4 @@
+import { UnreadableRecordError } from '../../errors.js'
 import type { AttributeCodec } from '../attribute-codec.js'
 import { loadPackage } from './load-package.js'
 import { MapEntries, mapFrom, storableValue } from './msgpack-values.js'
@@ -59,7 +60,12 @@ export const msgpackCodec = {
   },
 
   decode(bytes: Buffer): unknown {
-    /* msgpackr leaves a property on what it gets. */
-    return loadMsgpack().unpack(bytes.subarray())
+    try {
+      /* msgpackr leaves a property on what it gets. */
+      return loadMsgpack().unpack(bytes.subarray())
+    } catch (cause) {
+      /* Its message may quote what was read, which belongs into no log. */
+      throw new UnreadableRecordError('value', 'the bytes are no MessagePack value', { cause })
+    }
   },
 } satisfies AttributeCodec
