@@ -54,6 +54,9 @@ export interface BackupOptions {
   protectRate?: number | undefined
 }
 
+/** A path that begins with `./` or `../`, or an absolute one. */
+export type ModulePath = string & Record<never, never>
+
 /** An Avro schema: an object, the name of a type, or the path of an `.avsc` file (`./…`, from the working directory). */
 export type AvroSchemaOption = string | object
 
@@ -64,9 +67,7 @@ export type AvroSchemaOption = string | object
 export type CodecOption =
   | 'json'
   | 'msgpack'
-  | `./${string}`
-  | `../${string}`
-  | `/${string}`
+  | ModulePath
   | { type: 'json' /** Dates stay Dates. Default `false`. */; dates?: boolean | undefined }
   | { type: 'msgpack' }
   | { type: 'v8' /** Says that nobody else can write to the storage. */; trusted: true }

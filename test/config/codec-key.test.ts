@@ -176,7 +176,7 @@ attributes:
   it('can be repeated by a change at run time, but not changed, and its files are not read again', () => {
     const file = join(folder, 'moved.mjs')
     writeFileSync(file, 'export default { id: "moved", encode: () => Buffer.from("m"), decode: () => "m" }')
-    const options = { secret, codec: file as `/${string}` }
+    const options = { secret, codec: file }
     const inForce = parseSettings(options)
     rmSync(file)
     const { settings } = changeSettings(options, { idleTimeout: '1h', codec: options.codec }, inForce)

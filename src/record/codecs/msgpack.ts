@@ -60,9 +60,10 @@ export const msgpackCodec = {
   },
 
   decode(bytes: Buffer): unknown {
+    const msgpack = loadMsgpack()
     try {
       /* msgpackr leaves a property on what it gets. */
-      return loadMsgpack().unpack(bytes.subarray())
+      return msgpack.unpack(bytes.subarray())
     } catch (cause) {
       /* Its message may quote what was read, which belongs into no log. */
       throw new UnreadableRecordError('value', 'the bytes are no MessagePack value', { cause })

@@ -15,8 +15,9 @@ export const v8Codec = {
   id: 'v8',
 
   /*
-   * V8 writes values as they lie in memory: the text that was cut out of a longer one, or the number that was computed, may have
-   * other bytes than its equal. Once read back, equal values lie equal.
+   * V8 writes values as they lie in memory: a computed 1 may have other bytes than a literal one. Once read back numbers lie the same way
+   * each time, so that a value that was only read gives the bytes that it came from. A text that was cut out of one with other characters
+   * still differs from its equal: at worst, assigning it writes once more than needed.
    */
   encode(value: unknown): Buffer | undefined {
     return value === undefined ? undefined : v8.serialize(v8.deserialize(v8.serialize(value)))
