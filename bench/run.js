@@ -1,4 +1,4 @@
-// Built-in modules only up to the last line: the packages may not be installed yet.
+// Built-in modules only before the last lines: the packages may not be installed yet.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ function installPackages() {
 }
 
 // These measure parts of Holdfast alone, and need no packages.
-const parts = { transforms: './src/transforms.js' }
+const parts = { transforms: './src/transforms.js', codecs: './src/codecs/main.js' }
 const part = parts[process.argv[2]]
 
 // npm writes this file last, so that a broken installation is not taken for a good one.

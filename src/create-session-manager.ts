@@ -106,7 +106,7 @@ export class Sessions {
    * @throws ConfigError when the change, or what results from it, can't be used: then nothing changes.
    */
   reconfigure(change: Partial<HoldfastOptions>): void {
-    const { options, settings } = changeSettings(this.#options, change)
+    const { options, settings } = changeSettings(this.#options, change, this.engine.settings)
     const wasEnabled = this.engine.settings.enabled
     this.#options = options
     this.engine.settings = settings

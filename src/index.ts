@@ -1,3 +1,4 @@
+export type { AvroOption, AvroSchemaOption, CodecOption, CodecsOption, ModulePath } from './config/options.js'
 export type { HoldfastOptions } from './config/parse-settings.js'
 export {
   createSessionManager,

@@ -16,6 +16,7 @@ import { BASE, subjects } from './subjects.js'
  */
 
 export const usage = `npm run bench -- [options]
+npm run bench -- codecs [options]   (see there)
 
   --rounds N        rounds of each scenario (default 9)
   --requests N      requests in one measured window (default 4000)

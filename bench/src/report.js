@@ -85,7 +85,7 @@ function whole(value) {
 }
 
 /** A Markdown table, with its columns aligned for the terminal. @param {string[]} headings @param {string[][]} rows */
-function table(headings, rows) {
+export function table(headings, rows) {
   const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column].length)))
   const line = (cells) => `| ${cells.map((cell, column) => pad(cell, widths[column], column)).join(' | ')} |`
   const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))

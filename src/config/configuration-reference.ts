@@ -20,6 +20,7 @@ export function configurationReference(): string {
     keyTable(compression.unwrap().shape, 'compression.'),
     '### encryption',
     keyTable(encryption.unwrap().shape, 'encryption.'),
+    codecs,
     combinations,
     examples,
   ]
@@ -115,6 +116,39 @@ nodes: n1:memcached://10.0.0.1:11211, n2:memcached://10.0.0.2:11211
 nodes: n1:10.0.0.1:11211 n2:10.0.0.2:11211
 failoverNodes: n2
 \`\`\`
+`
+
+const codecs = `
+## Codecs
+
+What each codec keeps and costs, and how to change one while the site runs: [codecs.md](codecs.md).
+
+| value | what it is |
+|---|---|
+| \`json\` or \`{ type: json }\` | JSON |
+| \`{ type: json, dates: true }\` | JSON, and Dates stay Dates |
+| \`msgpack\` or \`{ type: msgpack }\` | MessagePack |
+| \`{ type: v8, trusted: true }\` | Node's structured clone; \`trusted\` says that nobody else can write to the storage |
+| \`{ type: avro, schemas, previous, fallback }\` | Avro, with a schema for each attribute |
+| \`./my-codec.js\` | a module that exports a codec as default or as \`codec\`; it begins with \`./\`, \`../\` or \`/\` |
+| \`{ id, encode, decode }\` | an object of your own; only in JavaScript |
+| \`{ default, attributes, alsoRead }\` | several at once |
+
+Files are found from the working directory. In \`attributes\` the first pattern that matches an attribute's name counts. \`alsoRead\` lists
+codecs that only read what was stored before a change; \`json\`, with and without dates, and \`msgpack\` are always read.
+
+\`\`\`yaml
+codec:
+  default: json
+  attributes:
+    - pattern: ^(cart|wishlist)$
+      codec: msgpack
+    - pattern: ^user
+      codec: { type: json, dates: true }
+\`\`\`
+
+For \`avro\`, \`schemas\` has a schema for each attribute: an object, the name of a type, or a file whose name begins as above or ends in \`.avsc\`.
+\`previous\` has earlier ones, as a list or a folder of \`.avsc\` files. Attributes without a schema are written by \`fallback\`, by default \`json\`.
 `
 
 const combinations = `

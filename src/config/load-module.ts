@@ -1,50 +1,18 @@
-import { createRequire } from 'node:module'
 import { ConfigError } from '../errors.js'
+import { ModuleError, moduleExport } from './module-export.js'
 import { problemAt } from './problems.js'
-import { redactCredentials } from './redaction.js'
-
-const load = createRequire(import.meta.url)
 
 /**
  * Loads a JavaScript or TypeScript module and gives its options: the default export, the export named `config`, or
- * `module.exports`. Nothing of it is kept on disk, as it may hold secrets, nor in memory, so that a changed file is
- * read anew.
+ * `module.exports`.
  *
  * @param path absolute
  */
 export function loadModule(path: string, source: string): unknown {
-  const exported = evaluate(path, source)
-  if (typeof exported === 'object' && exported !== null) {
-    if ('default' in exported) return exported.default
-    if ('config' in exported) return exported.config
-    if (!('__esModule' in exported)) return exported
-  }
-  throw moduleError(source, 'a default export, or an export named "config", that is an options object')
-}
-
-function evaluate(path: string, source: string): unknown {
-  const { createJiti } = load('jiti') as typeof import('jiti')
-  const jiti = createJiti(import.meta.url, { fsCache: false, moduleCache: false, interopDefault: false })
   try {
-    return jiti(path)
+    return moduleExport(path, 'config', 'an options object')
   } catch (error) {
-    throw moduleError(source, `a module that loads; it failed with ${describe(error)}`)
+    if (!(error instanceof ModuleError)) throw error
+    throw new ConfigError(source, [problemAt(['file'], undefined, error.message)])
   }
-}
-
-/** A compiler's message quotes the source, which may hold secrets: only its place is told. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return 'something that is no Error'
-  if (!isSyntaxError(error)) return redactCredentials(`${error.name}: ${error.message.split('\n')[0]}`)
-  const place = /\((\d+):(\d+)\)/.exec(error.message) ?? /:(\d+):(\d+)/.exec(error.message)
-  if (/\bawait\b/.test(error.message)) return "a syntax error: a top-level await can't be used here"
-  return place === null ? 'a syntax error' : `a syntax error in line ${place[1]}, column ${Number(place[2]) + 1}`
-}
-
-function isSyntaxError(error: Error): boolean {
-  return error instanceof SyntaxError || /SyntaxError|ParseError/.test(`${error.name} ${error.message}`)
-}
-
-function moduleError(source: string, expected: string): ConfigError {
-  return new ConfigError(source, [problemAt(['file'], undefined, expected)])
 }

@@ -100,6 +100,47 @@ export interface EncryptionOptions {
   required?: boolean | undefined
 }
 
+/** A path that begins with `./` or `../`, or an absolute one. */
+export type ModulePath = string & Record<never, never>
+
+/** An Avro schema: an object, the name of a type, or the path of an `.avsc` file (`./…`, from the working directory). */
+export type AvroSchemaOption = string | object
+
+/**
+ * One codec: by name, with options, an object of your own, or the path of a module (`./…`, from the working directory) that exports one
+ * as default or as `codec`.
+ */
+export type CodecOption =
+  | 'json'
+  | 'msgpack'
+  | ModulePath
+  | { type: 'json' /** Dates stay Dates. Default `false`. */; dates?: boolean | undefined }
+  | { type: 'msgpack' }
+  | { type: 'v8' /** Says that nobody else can write to the storage. */; trusted: true }
+  | AvroOption
+  | AttributeCodec
+
+/** Avro, with a schema for each attribute. */
+export interface AvroOption {
+  type: 'avro'
+  /** The schemas by attribute name. */
+  schemas: Record<string, AvroSchemaOption>
+  /** Earlier schemas by attribute name, whose values may still be stored: a list, or a folder of `.avsc` files. */
+  previous?: Record<string, string | readonly AvroSchemaOption[]> | undefined
+  /** For attributes without a schema. Default `'json'`. */
+  fallback?: CodecOption | undefined
+}
+
+/** Several codecs at once. */
+export interface CodecsOption {
+  /** For attributes that none of `attributes` matches. Default `'json'`. */
+  default?: CodecOption | undefined
+  /** Codecs by attribute name: the first whose pattern matches counts. */
+  attributes?: readonly { pattern: Pattern; codec: CodecOption }[] | undefined
+  /** Codecs that only read, for what was stored before a change. */
+  alsoRead?: readonly CodecOption[] | undefined
+}
+
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
@@ -155,12 +196,12 @@ export interface HoldfastOptions {
    * attribute that is not there. Default: the last writer wins.
    */
   merge?: ((name: string, base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
-  /** Turns attribute values into bytes and back: `'json'` (default) or an object of your own. */
-  codec?: 'json' | AttributeCodec | undefined
   /** Whether and how stored records are compressed. */
   compression?: CompressionOptions | undefined
   /** Whether stored records are encrypted, and with which keys. */
   encryption?: EncryptionOptions | undefined
+  /** Turns attribute values into bytes and back: one codec for all (default `'json'`), or several. */
+  codec?: CodecOption | CodecsOption | undefined
   /** Start of every key in the storage. Default `'holdfast:'`. */
   keyPrefix?: string | undefined
   /** Longest time that one operation on a storage node may take. Default `'1s'`. */

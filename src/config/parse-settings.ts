@@ -35,19 +35,21 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
  * Applies a change to options while they are in use. Keys of the change replace the current ones, objects in `cookie`, `backup`,
  * `locking`, `compression` and `encryption` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
  *
+ * @param inForce the settings that result from the current options: codecs are taken from there, not read from their files again.
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
  * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
  */
 export function changeSettings(
   current: HoldfastOptions,
   change: Partial<HoldfastOptions>,
+  inForce?: Settings,
 ): { options: HoldfastOptions; settings: Settings } {
   const source = 'the change of the configuration'
   if (!isObject(change)) throw new ConfigError(source, [problemAt([], change, 'an object of options')])
   const refused = fixedKeys.filter((key) => Object.hasOwn(change, key) && !sameSetting(key, current[key], change[key]))
   const allowed = Object.fromEntries(Object.entries(change).filter(([key]) => !refused.some((fixed) => fixed === key)))
   const options = merge(current, allowed)
-  const checked = checkOptions(options)
+  const checked = checkOptions(inForce === undefined ? options : { ...options, codec: inForce.codec })
   const problems = [
     ...refused.map((key) => problemAt([key], change[key], "no change: it can't be changed while running")),
     ...checked.problems,
@@ -57,6 +59,7 @@ export function changeSettings(
 }
 
 function sameSetting(key: (typeof fixedKeys)[number], before: unknown, after: unknown): boolean {
+  if (isDeepStrictEqual(before, after)) return true
   const schema = optionsSchema.shape[key]
   const [old, changed] = [schema.safeParse(before), schema.safeParse(after)]
   return old.success && changed.success && isDeepStrictEqual(old.data, changed.data)

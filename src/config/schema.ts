@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger } from '../logger.js'
-import type { AttributeCodec } from '../record/attribute-codec.js'
-import { jsonCodec } from '../record/codecs/json.js'
 import { backupSchema } from './backup-keys.js'
+import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { encryptionSchema } from './encryption-keys.js'
@@ -30,13 +29,6 @@ function isObjectWith(value: unknown, ...methods: string[]): value is Record<str
 
 function readLogger(value: unknown): Logger | undefined {
   return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? (value as unknown as Logger) : undefined
-}
-
-function readCodec(value: unknown): AttributeCodec | undefined {
-  if (value === 'json' || value === jsonCodec) return jsonCodec
-  if (!isObjectWith(value, 'encode', 'decode')) return undefined
-  const fits = typeof value.id === 'string' && /^[a-z0-9_.-]{1,32}$/.test(value.id) && value.id !== jsonCodec.id
-  return fits ? (value as unknown as AttributeCodec) : undefined
 }
 
 function readLimit(value: unknown): number | undefined {
@@ -179,13 +171,6 @@ const shape = {
     meaning:
       'Decides on an attribute that two requests on different servers have changed at the same time: `base` is the value that both began with, `theirs` is stored already. `undefined` stands for an attribute that is not there. Only in JavaScript.',
   }),
-  codec: key('"json", or { id, encode, decode } with an id of its own: 1 to 32 of a-z 0-9 _ . -', readCodec)
-    .prefault('json')
-    .register(keyNotes, {
-      type: '`json`, or an object `{ id, encode, decode }`',
-      default: '`json`',
-      meaning: 'Turns the values of attributes into bytes and back. An own codec can be given in JavaScript only.',
-    }),
   compression: compressionSchema.prefault({}).register(keyNotes, {
     type: 'object',
     default: 'see below',
@@ -195,6 +180,11 @@ const shape = {
     type: 'object',
     default: 'see below',
     meaning: 'Whether stored records are encrypted, see [Encryption and compression](encryption-and-compression.md).',
+  }),
+  codec: codecKey.prefault('json').register(keyNotes, {
+    type: '`json`, `msgpack`, an object with a `type`, the path of a module, an object `{ id, encode, decode }`, or several: see [Codecs](#codecs)',
+    default: '`json`',
+    meaning: 'Turns the values of attributes into bytes and back.',
   }),
   keyPrefix: text('printable ASCII without spaces, at most 100 characters', /^[\x21-\x7e]{0,100}$/)
     .prefault('holdfast:')

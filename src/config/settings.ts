@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { LockSettings } from '../lock/lock-settings.js'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
-import type { AttributeCodec } from '../record/attribute-codec.js'
 import type { CompressionSettings, EncryptionSettings } from '../record/transforms/stored-form.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import type { CodecSettings } from './codec-settings.js'
 
 /** How the session cookie is sent. */
 export type CookieSettings = CookieAttributes
@@ -74,11 +74,11 @@ export interface Settings {
   attributes: RegExp | undefined
   /** `undefined`: the last writer wins. */
   merge: MergeFunction | undefined
-  codec: AttributeCodec
   /** How whole records are compressed. */
   compression: CompressionSettings
   /** How whole records are encrypted. */
   encryption: EncryptionSettings
+  codec: CodecSettings
   keyPrefix: string
   /** Milliseconds that one operation on a storage node may take. */
   operationTimeout: number

@@ -4,8 +4,6 @@ import type { Settings } from '../config/settings.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import { LocalSessions } from '../local/local-sessions.js'
 import { Placement } from '../placement/placement.js'
-import type { AttributeCodec } from '../record/attribute-codec.js'
-import { jsonCodec } from '../record/codecs/json.js'
 import { StoredForm } from '../record/transforms/stored-form.js'
 import type { AttributeRules } from '../session/attributes.js'
 import { SessionTokens } from '../session-id/session-id.js'
@@ -73,8 +71,6 @@ export class Engine {
   }
 }
 
-function rulesOf(settings: Settings): AttributeRules {
-  const codecs = new Map<string, AttributeCodec>([[jsonCodec.id, jsonCodec]])
-  codecs.set(settings.codec.id, settings.codec)
-  return { codec: settings.codec, codecs, filter: settings.attributes }
+function rulesOf({ codec, attributes }: Settings): AttributeRules {
+  return { codec: codec.writer, codecFor: codec.writerFor, codecs: codec.readers, filter: attributes }
 }

@@ -2,6 +2,7 @@ import { UnreadableRecordError, UnserializableError } from '../errors.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import {
   type AttributeSection,
+  type ByteString,
   decodeSection,
   type EncodedAttribute,
   emptySection,
@@ -36,12 +37,19 @@ export interface Attribute {
 
 /** How attributes become bytes and come back, and which of them do. */
 export interface AttributeRules {
-  /** Writes new values. */
+  /** Writes new values of attributes without a codec of their own. */
   readonly codec: AttributeCodec
+  /** The codec of an attribute's own; `undefined`: `codec` it is. */
+  readonly codecFor?: ((name: string) => AttributeCodec | undefined) | undefined
   /** Reads stored values, by the id that the record names. */
   readonly codecs: ReadonlyMap<string, AttributeCodec>
   /** Names of the attributes that are stored; `undefined`: all. */
   readonly filter: RegExp | undefined
+}
+
+/** What writes new values of an attribute. */
+export function writerOf(rules: AttributeRules, name: string): AttributeCodec {
+  return rules.codecFor?.(name) ?? rules.codec
 }
 
 /** Told of each attribute that can't be serialised; the others are not affected. */
@@ -262,18 +270,18 @@ export function decodedValue(attribute: Attribute, rules: AttributeRules): unkno
 }
 
 /** The value of a stored attribute. @throws whatever the codec throws, or when there is none by that id. */
-export function decodeAttribute(encoded: EncodedAttribute, rules: AttributeRules): unknown {
-  const codec = rules.codecs.get(encoded.codec)
-  if (codec === undefined) {
-    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(encoded.name)} needs codec ${encoded.codec}`)
+export function decodeAttribute({ name, codec, bytes }: EncodedAttribute, rules: AttributeRules): unknown {
+  const reader = rules.codecs.get(codec)
+  if (reader === undefined) {
+    throw new UnreadableRecordError('codec', `attribute ${JSON.stringify(name)} needs codec ${codec}`)
   }
-  return codec.decode(fromByteString(encoded.bytes))
+  return reader.decode(fromByteString(bytes), name)
 }
 
 /** The stored form of a value; `undefined`: it has none. @throws whatever the codec throws. */
 export function encodeAttribute(name: string, value: unknown, rules: AttributeRules): EncodedAttribute | undefined {
-  const { codec } = rules
-  const bytes = codec.encode(value)
+  const codec = writerOf(rules, name)
+  const bytes = codec.encode(value, name)
   return bytes === undefined ? undefined : { name, codec: codec.id, bytes: toByteString(bytes) }
 }
 
@@ -297,9 +305,10 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
     attribute.encoded = undefined
     return before !== undefined
   }
-  let bytes: Uint8Array | undefined
+  const codec = writerOf(rules, attribute.name)
+  let bytes: ByteString | undefined
   try {
-    bytes = encodeValue(attribute, rules.codec)
+    bytes = encodeValue(attribute, codec)
   } catch (cause) {
     onUnserializable(new UnserializableError(attribute.name, { cause }))
     return false
@@ -309,13 +318,37 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
     return before !== undefined
   }
   attribute.memoryOnly = false
-  const packed = toByteString(bytes)
-  if (before !== undefined && before.codec === rules.codec.id && before.bytes === packed) return false
-  attribute.encoded = { name: attribute.name, codec: rules.codec.id, bytes: packed }
+  if (before !== undefined && saysTheSame(before, bytes, codec, rules)) return false
+  attribute.encoded = { name: attribute.name, codec: codec.id, bytes }
   return true
 }
 
-function encodeValue(attribute: Attribute, codec: AttributeCodec): Uint8Array | undefined {
+function encodeValue(attribute: Attribute, codec: AttributeCodec): ByteString | undefined {
   if (!isStorableName(attribute.name)) throw new RangeError('its name is too long, or not text')
-  return codec.encode(attribute.value)
+  const bytes = codec.encode(attribute.value, attribute.name)
+  return bytes === undefined ? undefined : toByteString(bytes)
+}
+
+/*
+ * Of another codec, or an older schema, the bytes differ although the value may not: then what is stored is read and encoded as the
+ * value was. So a new codec takes over with the first change, and requests that only read write nothing.
+ */
+function saysTheSame(
+  before: EncodedAttribute,
+  bytes: ByteString,
+  codec: AttributeCodec,
+  rules: AttributeRules,
+): boolean {
+  const { name } = before
+  if (before.codec === codec.id) {
+    if (before.bytes === bytes) return true
+    if (codec.isCurrent?.(fromByteString(before.bytes), name) ?? true) return false
+  }
+  try {
+    const again = codec.encode(decodeAttribute(before, rules), name)
+    return again !== undefined && toByteString(again) === bytes
+  } catch {
+    /* What can't be read any more is replaced. */
+    return false
+  }
 }

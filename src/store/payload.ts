@@ -1,6 +1,6 @@
 import type { SessionState } from '../local/session-state.js'
 import { fromByteString, toByteString } from '../record/record-format.js'
-import { type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
+import { type AttributeRules, type Attributes, decodedValue, writerOf } from '../session/attributes.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 
 /** A session as libraries hand it to a store, and get it: attributes, and the description of its cookie. */
@@ -31,7 +31,7 @@ export function snapshotOf(attributes: Attributes, rules: AttributeRules): Snaps
 export function payloadOf(state: SessionState, snapshot: Snapshot, rules: AttributeRules, ours: CookieAttributes) {
   const payload: StorePayload = {}
   for (const [name, bytes] of snapshot) {
-    if (bytes !== undefined && name !== '__proto__') payload[name] = copyOf(bytes, rules)
+    if (bytes !== undefined && name !== '__proto__') payload[name] = copyOf(bytes, name, rules)
   }
   const { cookie } = payload
   payload.cookie = isObject(cookie) ? withCurrentEnd(cookie, state) : ownCookie(state, ours)
@@ -55,7 +55,7 @@ export function replaceAttributes(
   const before = base ?? current
   for (const [name, bytes] of wanted) {
     if (bytes === undefined) attributes.set(name, payload[name])
-    else if (bytes !== before.get(name) && bytes !== current.get(name)) attributes.set(name, copyOf(bytes, rules))
+    else if (bytes !== before.get(name) && bytes !== current.get(name)) attributes.set(name, copyOf(bytes, name, rules))
   }
   for (const name of before.keys()) if (!wanted.has(name)) attributes.delete(name)
   return wanted
@@ -109,7 +109,7 @@ function encodedAttribute(attributes: Attributes, name: string, rules: Attribute
   const attribute = attributes.get(name)
   if (attribute === undefined) return undefined
   try {
-    return encoded(decodedValue(attribute, rules), rules)
+    return encoded(decodedValue(attribute, rules), name, rules)
   } catch {
     /* One value that can't be read or written does not stand in the way of the others. */
     return undefined
@@ -121,7 +121,7 @@ function snapshotOfPayload(payload: StorePayload, keepCookie: boolean, rules: At
   for (const [name, value] of Object.entries(payload)) {
     if (name === '__proto__' || (name === COOKIE && !(keepCookie && isObject(value)))) continue
     try {
-      const bytes = encoded(value, rules)
+      const bytes = encoded(value, name, rules)
       if (bytes !== undefined) snapshot.set(name, bytes)
     } catch {
       snapshot.set(name, undefined)
@@ -130,13 +130,13 @@ function snapshotOfPayload(payload: StorePayload, keepCookie: boolean, rules: At
   return snapshot
 }
 
-function encoded(value: unknown, rules: AttributeRules): string | undefined {
-  const bytes = rules.codec.encode(value)
+function encoded(value: unknown, name: string, rules: AttributeRules): string | undefined {
+  const bytes = writerOf(rules, name).encode(value, name)
   return bytes === undefined ? undefined : toByteString(bytes)
 }
 
-function copyOf(bytes: string, rules: AttributeRules): unknown {
-  return rules.codec.decode(fromByteString(bytes))
+function copyOf(bytes: string, name: string, rules: AttributeRules): unknown {
+  return writerOf(rules, name).decode(fromByteString(bytes), name)
 }
 
 /* A touch moves a session's end without rewriting its cookie. */

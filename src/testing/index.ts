@@ -1,5 +1,8 @@
 /** What holdfast's own tests stand on, for the tests of nodes and applications outside. */
 
+export type { CodecUnderTest } from './conformance/codec.js'
+export { codecConformance } from './conformance/codec.js'
+export type { Kind as CodecKind } from './conformance/codec-values.js'
 export type { NodeUnderTest, OpenedNode, TestRunner } from './conformance/storage-node.js'
 export { storageNodeConformance } from './conformance/storage-node.js'
 export type { Fault } from './faults.js'

@@ -53,7 +53,7 @@ describe('the defaults', () => {
       enabled: true,
       statistics: true,
     })
-    expect(settings.codec).toBe(jsonCodec)
+    expect(settings.codec.writer).toBe(jsonCodec)
     expect(settings.logger).toBe(consoleLogger)
   })
 
@@ -138,7 +138,7 @@ describe('values that are read', () => {
     ],
     [
       { codec: own, logger: silentLogger },
-      { codec: own, logger: silentLogger },
+      { codec: { writer: own }, logger: silentLogger },
     ],
     [
       { backup: { mode: 'sync', maxPendingBytes: '1MiB', touchAfter: 0.5 } },

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { UnserializableError } from '../../src/errors.js'
 import type { AttributeCodec } from '../../src/record/attribute-codec.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
+import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
 import {
   type AttributeSection,
   decodeSection,
@@ -352,6 +353,48 @@ describe('a change', () => {
     expect(Object.fromEntries(codecOf)).toEqual({ count: 'marked', cart: 'marked', name: 'json' })
     attributes.compact()
     expect([holder.get('count'), holder.get('cart'), holder.get('name')]).toEqual([5, [{ item: 'tea' }, 1], 'x'])
+  })
+
+  it('is none when a new codec would write the same value in other bytes', () => {
+    const codecs = new Map<string, AttributeCodec>([jsonCodec, msgpackCodec].map((codec) => [codec.id, codec]))
+    const holder = new Holder(attributes, { codec: msgpackCodec, codecs, filter: undefined })
+    const before = attributes.section
+    holder.get('cart').push(1)
+    holder.get('cart').pop()
+    holder.set('name', 'x')
+    expect(holder.commit()).toBe(false)
+    expect(attributes.section).toBe(before)
+  })
+
+  it('is one when an older codec could not tell the values apart', () => {
+    const codecs = new Map<string, AttributeCodec>([jsonCodec, msgpackCodec].map((codec) => [codec.id, codec]))
+    const older = new Attributes(encodeSection([{ name: 'when', codec: 'json', bytes: '"1970-01-01T00:00:00.000Z"' }]))
+    const holder = new Holder(older, { codec: msgpackCodec, codecs, filter: undefined })
+    holder.set('when', new Date(0))
+    expect(holder.commit()).toBe(true)
+    older.compact()
+    expect(holder.get('when')).toEqual(new Date(0))
+  })
+
+  it('replaces what can not be read any more', () => {
+    const broken = new Attributes(encodeSection([{ name: 'a', codec: 'gone', bytes: 'x' }]))
+    const holder = new Holder(broken, rules)
+    holder.set('a', 1)
+    expect(holder.commit()).toBe(true)
+    expect(stored(broken.section).a).toBe(1)
+  })
+
+  it('is written by the codec of the attribute’s own', () => {
+    const codecs = new Map<string, AttributeCodec>([jsonCodec, msgpackCodec].map((codec) => [codec.id, codec]))
+    const codecFor = (name: string) => (name === 'cart' ? msgpackCodec : undefined)
+    const holder = new Holder(attributes, { codec: jsonCodec, codecFor, codecs, filter: undefined })
+    holder.get('cart').push(1)
+    holder.set('count', 5)
+    expect(holder.commit()).toBe(true)
+    const codecOf = decodeSection(attributes.section).map(({ name, codec }) => [name, codec])
+    expect(Object.fromEntries(codecOf)).toEqual({ count: 'json', cart: 'msgpack', name: 'json' })
+    attributes.compact()
+    expect(holder.get('cart')).toEqual([{ item: 'tea' }, 1])
   })
 
   it('is the last value when an attribute was assigned, removed and assigned anew', () => {

@@ -1,0 +1,116 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { UnreadableRecordError } from '../../src/errors.js'
+import { createAvroCodec } from '../../src/record/codecs/avro.js'
+import { jsonCodec } from '../../src/record/codecs/json.js'
+import { jsonDatesCodec } from '../../src/record/codecs/json-dates.js'
+import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
+import { v8Codec } from '../../src/record/codecs/v8.js'
+import {
+  decodeRecord,
+  decodeSection,
+  encodeRecord,
+  encodeSection,
+  toByteString,
+} from '../../src/record/record-format.js'
+import { mutateBytes, randomNumbers } from '../../src/testing/mutate-bytes.js'
+import { guardPrototypes, isPolluted } from '../../src/testing/prototype-guard.js'
+import { everyType, everyTypeSchema } from './codecs/avro-values.js'
+
+/** Changed bytes for each format: 100,000 in all. */
+const CASES = 15_000
+const RECORD_CASES = 25_000
+
+const session = {
+  user: { id: 7, name: 'Grüße 鍵', roles: ['customer', 'reviewer'] },
+  cart: { items: [{ sku: 'x-1', price: 9.5, quantity: 2 }], currency: 'EUR' },
+  flags: [true, false, null, -1, 2 ** 40, 1.5],
+  note: '__proto__',
+}
+const rich = { ...session, when: new Date(5), map: new Map([['a', new Set([1n])]]), bytes: Buffer.from('bytes') }
+
+const avro = createAvroCodec(new Map([['x', { current: everyTypeSchema, previous: [] }]]))
+const avroValues = fc.sample(everyType, { numRuns: 40, seed: 5 })
+
+const subjects = [
+  { codec: jsonCodec, values: [session] },
+  { codec: jsonDatesCodec, values: [{ ...session, when: new Date(5), text: '\0d5' }] },
+  { codec: msgpackCodec, values: [session, rich] },
+  { codec: v8Codec, values: [session, rich] },
+  { codec: avro, values: avroValues },
+]
+
+describe('changed bytes', () => {
+  it.each(subjects)(
+    'never get more out of $codec.id than a value or an error',
+    { timeout: 60_000 },
+    ({ codec, values }) => {
+      const unchanged = guardPrototypes()
+      const random = randomNumbers(1)
+      const originals = values.map((value) => Buffer.from(codec.encode(value, 'x') as Uint8Array))
+      for (let left = CASES; left > 0; left--) {
+        const value = valueOrError(() =>
+          codec.decode(mutateBytes(originals[left % originals.length] as Buffer, random), 'x'),
+        )
+        if (isPolluted(value)) expect.fail('what was read is polluted')
+      }
+      unchanged()
+    },
+  )
+
+  it('never get more out of a record than a session or an UnreadableRecordError', { timeout: 60_000 }, () => {
+    const unchanged = guardPrototypes()
+    const random = randomNumbers(2)
+    const original = encodeRecord(record())
+    expect(decodeRecord(original, 'app:key')).toEqual(record())
+    for (let left = RECORD_CASES; left > 0; left--) {
+      expectRecordOrError(() => decodeRecord(mutateBytes(original, random), 'app:key'))
+      const section = toByteString(mutateBytes(Buffer.from(record().attributes, 'latin1'), random))
+      expectRecordOrError(() => decodeSection(section))
+      /* The same with a right checksum and length, so that what lies behind those is reached too. */
+      left--
+      expectRecordOrError(() => decodeRecord(encodeRecord({ ...record(), attributes: section }), 'app:key'))
+    }
+    unchanged()
+  })
+})
+
+function record() {
+  const attributes = encodeSection(
+    Object.entries(session).map(([name, value]) => ({
+      name,
+      codec: name === 'cart' ? 'msgpack' : 'json',
+      bytes: toByteString((name === 'cart' ? msgpackCodec : jsonCodec).encode(value) as Buffer),
+    })),
+  )
+  return {
+    kind: 'session' as const,
+    key: 'app:key',
+    version: 3,
+    createdAt: 1_760_000_000_000,
+    accessedAt: 1_760_000_000_001,
+    idleTimeout: 1_800_000,
+    absoluteDeadline: 0,
+    owner: 'a',
+    writer: 'abcdefgh',
+    cookie: '{"maxAge":5}',
+    attributes,
+  }
+}
+
+function valueOrError(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof Error)) throw new Error('what was thrown is no Error')
+    return undefined
+  }
+}
+
+function expectRecordOrError(work: () => unknown): void {
+  try {
+    work()
+  } catch (error) {
+    if (!(error instanceof UnreadableRecordError)) throw error
+  }
+}
