@@ -64,7 +64,10 @@ export class Sessions {
     this.#options = options
     this.engine = new Engine(settings, systemClock)
     this.manager = new ServerSessions(this.engine, (address) =>
-      openNode(address, { operationTimeout: () => this.engine.settings.operationTimeout }),
+      openNode(address, {
+        operationTimeout: () => this.engine.settings.operationTimeout,
+        wait: () => this.engine.settings.wait,
+      }),
     )
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
     this.starting = this.start()

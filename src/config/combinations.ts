@@ -4,7 +4,12 @@ import { problemAt } from './problems.js'
 import type { CookieSettings, Settings } from './settings.js'
 
 /** What was read of a configuration: keys that are missing or wrong are absent. */
-type Readable = Partial<Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie; locking: Locking }>
+type Readable = Partial<
+  Pick<Settings, 'nodes' | 'failoverNodes' | 'name' | 'wait' | 'operationTimeout'> & {
+    cookie: Cookie
+    locking: Locking
+  }
+>
 
 type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
 
@@ -12,9 +17,10 @@ type Locking = Pick<LockSettings, 'mode'> & { pattern?: RegExp | undefined }
 
 /** Finds settings that are sound each by itself and can't work together. */
 export function impossibleCombinations(settings: Readable): ConfigProblem[] {
-  const { nodes, failoverNodes, cookie, name, locking } = settings
+  const { nodes, failoverNodes, cookie, name, locking, wait, operationTimeout } = settings
   return [
     ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
+    ...(wait === undefined || operationTimeout === undefined ? [] : waitProblems(wait, operationTimeout)),
     ...(cookie === undefined ? [] : insecureCookie(cookie)),
     ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
     ...(locking === undefined ? [] : lockingProblems(locking)),
@@ -32,6 +38,13 @@ function failoverProblems(nodes: Settings['nodes'], failoverNodes: readonly stri
   if (regular.length > 0) return []
   const expected = nodes.length === 1 ? 'none, as there is one node only' : 'at least one node that is no failover node'
   return [problemAt(['failoverNodes'], failoverNodes.join(' '), expected)]
+}
+
+/** A write can have to let another one's waiting pass before its own. */
+function waitProblems({ timeout }: NonNullable<Settings['wait']>, operationTimeout: number): ConfigProblem[] {
+  if (timeout * 2 <= operationTimeout) return []
+  const expected = `at most half of operationTimeout (${operationTimeout} ms)`
+  return [problemAt(['wait', 'timeout'], `${timeout}ms`, expected)]
 }
 
 function insecureCookie(cookie: Cookie): ConfigProblem[] {

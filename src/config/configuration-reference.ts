@@ -4,12 +4,12 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, locking, compression, encryption, ...keys } = optionsSchema.shape
+  const { cookie, backup, wait, locking, compression, encryption, ...keys } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup, locking, compression, encryption }, ''),
+    keyTable({ ...keys, cookie, backup, wait, locking, compression, encryption }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
@@ -20,6 +20,8 @@ export function configurationReference(): string {
     keyTable(compression.unwrap().shape, 'compression.'),
     '### encryption',
     keyTable(encryption.unwrap().shape, 'encryption.'),
+    '### wait',
+    keyTable(wait.unwrap().shape, 'wait.'),
     codecs,
     combinations,
     examples,
@@ -93,6 +95,10 @@ Numbers and true or false may come from the environment: \`rolling: \${ROLLING:-
 |---|---|
 | \`memcached://host:port\` | memcached; the port may be left out (11211) |
 | \`memcached://user:password@host:port\` | memcached with SASL; escape special characters in the password as in URLs |
+| \`redis://[user:password@]host[:port][/database]\` | Redis or Valkey, 6.2 or later; port 6379, database 0; also with a password only: \`redis://:password@host\` |
+| \`redis+sentinel://host[:port],host[:port]/name[/database]\` | the master of the group \`name\`, as these Sentinels (port 26379) tell; it is followed when it changes. Parameters: \`sentinelUsername\`, \`sentinelPassword\` |
+| \`redis+cluster://host[:port],host[:port]\` | a Redis cluster, found through these servers: one storage node |
+| \`rediss://\`, \`rediss+sentinel://\`, \`rediss+cluster://\` | the same over TLS, see below |
 | \`embedded://host:port\` | a storage node that a server carries with \`embed\` |
 | \`memory://\` | this process: for tests and for a single server that may forget its sessions |
 
@@ -116,6 +122,19 @@ nodes: n1:memcached://10.0.0.1:11211, n2:memcached://10.0.0.2:11211
 nodes: n1:10.0.0.1:11211 n2:10.0.0.2:11211
 failoverNodes: n2
 \`\`\`
+
+\`\`\`yaml
+# Kinds may be mixed
+nodes: n1:redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/sessions n2:memcached://10.0.0.4
+\`\`\`
+
+In one text, a comma inside a Sentinel or cluster address is followed by a further host of it, unless an id (\`n2:\`) or a scheme
+follows. Hosts may be separated by \`;\` instead, and spaces always end an address.
+
+Special characters in users, passwords and parameters are percent-encoded. With TLS, parameters name files and names:
+\`rediss://redis.example?ca=/etc/ssl/redis-ca.pem&servername=redis.example&cert=…&key=…\`; \`ca\` holds the authorities to trust (default:
+those that Node trusts), \`servername\` the name that the certificate is for (default: the host), \`cert\` and \`key\` the client's own
+certificate. A certificate is always checked: for a self-signed one, give it as \`ca\`.
 `
 
 const codecs = `
@@ -158,6 +177,7 @@ These are refused at start:
 
 * an id in \`failoverNodes\` that no node has; failover nodes with a single node; failover nodes only;
 * several nodes of which one has no id, or two with the same id;
+* a \`wait.timeout\` of more than half of \`operationTimeout\`;
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
 * a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
   another \`cookie.path\` than \`/\`;

@@ -53,6 +53,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'locking.timeout': formatDuration(locking.timeout),
     'locking.onTimeout': locking.onTimeout,
     'locking.maxWaiters': String(locking.maxWaiters),
+    ...describeWait(settings.wait),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     'compression.algorithm': compression.algorithm,
@@ -73,6 +74,12 @@ export function describeSettings(settings: Settings): DescribedSettings {
 
 function describeNode(address: NodeAddress): string {
   return address.id === undefined ? address.label : `${address.id}:${address.label}`
+}
+
+function describeWait(wait: Settings['wait']): DescribedSettings {
+  if (wait === undefined) return { wait: 'none' }
+  const { replicas, timeout } = wait
+  return { 'wait.replicas': String(replicas), 'wait.timeout': formatDuration(timeout), 'wait.for': wait.for }
 }
 
 function describeEmbedded(embed: Settings['embed']): string {

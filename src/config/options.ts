@@ -141,6 +141,16 @@ export interface CodecsOption {
   alsoRead?: readonly CodecOption[] | undefined
 }
 
+/** Which writes wait until replicas of the Redis master have them. */
+export interface WaitOptions {
+  /** How many replicas. */
+  replicas: number
+  /** Longest time to wait for them; the write counts as done after it, and the shortfall is reported. Default `'100ms'`. */
+  timeout?: Duration | undefined
+  /** `'security'` (default): those that end sessions; `'synchronous'`: also all backups of `backup.mode: 'sync'`. */
+  for?: 'security' | 'synchronous' | undefined
+}
+
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
@@ -187,6 +197,8 @@ export interface HoldfastOptions {
   maxActiveSessions?: number | 'none' | undefined
   backup?: BackupOptions | undefined
   locking?: LockingOptions | undefined
+  /** Writes that replicas have to acknowledge, on Redis. Default: none. */
+  wait?: WaitOptions | undefined
   /** URLs (path and query) that need no session. */
   ignore?: Pattern | undefined
   /** Names of the attributes that are backed up. Default: all. */

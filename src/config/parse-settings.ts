@@ -126,6 +126,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     embed: keys.embed && Object.freeze(keys.embed),
     genid: keys.genid,
     proxy: keys.proxy,
+    wait: keys.wait && Object.freeze(keys.wait),
     ignore: keys.ignore,
     attributes: keys.attributes,
     merge: keys.merge,

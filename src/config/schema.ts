@@ -11,6 +11,7 @@ import { lockingSchema } from './locking-keys.js'
 import { nodeKeys } from './node-keys.js'
 import type { HoldfastOptions } from './options.js'
 import type { MergeFunction } from './settings.js'
+import { waitSchema } from './wait-keys.js'
 
 const minute = 60_000
 const day = 86_400_000
@@ -153,6 +154,12 @@ const shape = {
     type: 'object',
     default: 'see below',
     meaning: 'Whether overlapping requests of one session wait for each other.',
+  }),
+  wait: waitSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'none',
+    meaning:
+      'Writes that replicas of the Redis master have to acknowledge (WAIT), see below. Other storage nodes ignore it.',
   }),
   ignore: pattern().optional().register(keyNotes, {
     type: 'pattern',

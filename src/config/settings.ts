@@ -34,6 +34,14 @@ export interface BackupSettings {
   protectRate: number
 }
 
+export interface WaitSettings {
+  replicas: number
+  /** Milliseconds. */
+  timeout: number
+  /** Which writes: those that end sessions, or also all of `backup.mode: sync`. */
+  for: 'security' | 'synchronous'
+}
+
 /** The checked configuration: every default filled in, every text parsed. Frozen; `reconfigure` makes a new one. */
 export interface Settings {
   mode: Mode
@@ -68,6 +76,8 @@ export interface Settings {
   maxActiveSessions: number
   backup: BackupSettings
   locking: LockSettings
+  /** Replicas that writes wait for, on Redis; `undefined`: none. */
+  wait: WaitSettings | undefined
   /** Tested against the request's URL (path and query). */
   ignore: RegExp | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */

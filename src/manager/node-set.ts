@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { NodeAddress } from '../node/node-address.js'
-import type { StorageNode } from '../node/storage-node.js'
+import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
 import { type NodeObserver, WatchedNode } from '../placement/watched-node.js'
 import type { Engine } from './engine.js'
 
@@ -27,6 +28,8 @@ export class NodeSet implements NodeObserver {
   private readonly callbacks: NodeSetCallbacks
   private readonly addresses = new Map<WatchedNode, NodeAddress>()
   private readonly checking = new Set<WatchedNode>()
+  /** Nodes behind which another server process answers, whose data is not to be relied on. */
+  private readonly replaced = new Set<WatchedNode>()
   private readonly preparing = new Set<Promise<void>>()
   private closed = false
 
@@ -60,7 +63,10 @@ export class NodeSet implements NodeObserver {
     if (empty.length === 0) return
     const left = placement.nodes.filter((node) => !empty.includes(node))
     placement.use(left, this.lastResorts())
-    for (const node of empty) this.addresses.delete(node)
+    for (const node of empty) {
+      this.addresses.delete(node)
+      this.replaced.delete(node)
+    }
     await Promise.all(empty.map((node) => node.close()))
   }
 
@@ -90,6 +96,24 @@ export class NodeSet implements NodeObserver {
 
   nodeReconnected(node: WatchedNode): void {
     if (!this.closed && node.state !== 'down') void this.lookForCanary(node)
+  }
+
+  /* Not the canary alone: one that came back from an old snapshot does not tell what was lost after it. */
+  nodeReplaced(node: WatchedNode): void {
+    if (this.closed) return
+    if (this.checking.has(node)) {
+      this.callbacks.emptied(node)
+      return
+    }
+    this.replaced.add(node)
+    this.nodeReconnected(node)
+  }
+
+  replicasMissing(node: WatchedNode, { acknowledged, wanted }: ReplicaShortfall): void {
+    const { statistics, log, settings } = this.engine
+    statistics.count('replicaShortfalls')
+    const text = `storage node ${node.id ?? ''} (${node.address}): ${acknowledged} of ${wanted} replicas have acknowledged a write`
+    log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m))
   }
 
   async close(): Promise<void> {
@@ -139,26 +163,22 @@ export class NodeSet implements NodeObserver {
   private async lookForCanary(node: WatchedNode): Promise<void> {
     if (this.checking.has(node)) return
     this.checking.add(node)
+    const replaced = this.replaced.delete(node)
     try {
       const canary = await node.get(this.canaryKey, this.engine.clock.now() + CANARY_LIFE)
-      if (canary !== undefined || this.closed) return
+      if (this.closed || (canary !== undefined && !replaced)) return
       await this.setCanary(node)
       this.callbacks.emptied(node)
     } catch {
       /* Away again; its next return is the next look. */
+      if (replaced) this.replaced.add(node)
     } finally {
       this.checking.delete(node)
     }
   }
 }
 
+/** Everything counts: another password or another certificate asks for other connections. */
 function sameAddress(a: NodeAddress, b: NodeAddress): boolean {
-  return (
-    a.id === b.id &&
-    a.scheme === b.scheme &&
-    a.host === b.host &&
-    a.port === b.port &&
-    a.username === b.username &&
-    a.password === b.password
-  )
+  return isDeepStrictEqual({ ...a }, { ...b })
 }

@@ -94,7 +94,7 @@ export class NonStickySaver {
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
       state.sent = true
-      const result = await node.put(key, attempt.bytes, attempt.deadline, expected)
+      const result = await node.put(key, attempt.bytes, attempt.deadline, expected, storage.putOptions())
       if (result.stored) {
         this.engine.statistics.record('storageUpdate', performance.now() - started)
         this.acknowledge(state, node, attempt, result.token)

@@ -142,7 +142,7 @@ export class SessionSaver {
         bytes = await bytes
         if (state.phase === 'ended') return false
       }
-      const result = await node.put(key, bytes, deadline, expected)
+      const result = await node.put(key, bytes, deadline, expected, this.storage.putOptions())
       if (result.stored) {
         this.acknowledge(state, attempt, result.token)
         return true

@@ -1,6 +1,6 @@
 import { UnreadableRecordError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
-import type { StoredValue, VersionToken } from '../node/storage-node.js'
+import type { PutOptions, StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { decodeRecord, emptySection, encodeRecord, type SessionRecord, scratchMemory } from '../record/record-format.js'
 import type { Engine } from './engine.js'
@@ -20,6 +20,8 @@ const HANDLE_LENGTH = 12
 const MIN_TOMBSTONE_LIFE = 5 * 60_000
 /** Life of a tombstone of a session that never expires. */
 const LONG_TOMBSTONE_LIFE = 24 * 3_600_000
+
+const durably: PutOptions = { durable: true }
 
 /** Where the records of sessions meet keys and nodes: no decisions here, only reading and building. */
 export class SessionStorage {
@@ -106,7 +108,7 @@ export class SessionStorage {
       cookie: '',
       attributes: emptySection,
     })
-    await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any')
+    await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any', durably)
   }
 
   /**
@@ -136,6 +138,13 @@ export class SessionStorage {
   private measure(bytes: Buffer): Buffer {
     this.engine.statistics.record('recordSize', bytes.length)
     return bytes
+  }
+
+  /** How a session is written: whether replicas have to have it. */
+  putOptions(): PutOptions | undefined {
+    const { wait, backup, mode } = this.engine.settings
+    const waits = wait?.for === 'synchronous' && (backup.mode === 'sync' || mode === 'non-sticky')
+    return waits ? durably : undefined
   }
 
   /** @param node whom to name in the report; without, nothing is reported. */

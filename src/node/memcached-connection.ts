@@ -9,7 +9,7 @@ import {
 import { bodyLengthOffset, type Reply, replyMagic, requestOpcode, stampOpaque, status } from './memcached-protocol.js'
 import { createMemjsClient, discardMemjsServer, type MemjsClient, type MemjsServer } from './memjs-client.js'
 import type { NodeAddress } from './node-address.js'
-import { type PendingOperation, PendingOperations } from './pending-operations.js'
+import { PendingOperations } from './pending-operations.js'
 
 export interface ConnectionOptions {
   address: NodeAddress
@@ -29,6 +29,18 @@ export interface ConnectionOptions {
 /** Turns a reply into an operation's result; throws `ProtocolError` when no such reply can follow the request. */
 export type ReadReply<T> = (reply: Reply, generation: number) => T
 
+/** An operation that was sent and waits for its reply. */
+interface SentOperation {
+  readonly opaque: number
+  readonly opcode: number
+  readonly bytes: number
+  readonly read: (reply: Reply, generation: number) => unknown
+  readonly resolve: (result: never) => void
+  readonly reject: (error: Error) => void
+  deadline: number
+  next: SentOperation | undefined
+}
+
 const largestSequence = 0x7fff_ffff
 
 /** Unique in the process, so that a token can't be mistaken for one of another connection or node. */
@@ -43,7 +55,7 @@ export class MemcachedConnection {
   /** Whether the server has given one good answer. */
   proven = false
   readonly #options: ConnectionOptions
-  readonly #pending: PendingOperations
+  readonly #pending: PendingOperations<SentOperation>
   readonly #server: MemjsServer
   readonly #client: MemjsClient
   /** Ours, because memjs' own numbering breaks after 2^31 operations: this one begins again at 0. */
@@ -157,12 +169,12 @@ export class MemcachedConnection {
       this.#fail(error)
       return
     }
-    const operation = this.#pending.oldest as PendingOperation
+    const operation = this.#pending.oldest as SentOperation
     this.#pending.shift()
     this.#settle(operation, reply)
   }
 
-  #settle(operation: PendingOperation, reply: Reply): void {
+  #settle(operation: SentOperation, reply: Reply): void {
     if (isErrorStatus(reply.header.status)) {
       this.#refuse(operation, reply)
       return
@@ -181,7 +193,7 @@ export class MemcachedConnection {
     return error instanceof Error ? error : this.#unreachable('answered something unreadable', error)
   }
 
-  #refuse(operation: PendingOperation, reply: Reply): void {
+  #refuse(operation: SentOperation, reply: Reply): void {
     const code = reply.header.status
     operation.reject(refusal(this.#options.address.label, code, reply.val))
     // Where the server doesn't understand us, it may not agree on where the next request begins.

@@ -13,6 +13,7 @@ import {
   replyCas,
   status,
 } from './memcached-protocol.js'
+import { ownBytes } from './own-bytes.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
 
 export interface MemcachedNodeOptions extends MemcachedClientOptions {
@@ -167,12 +168,4 @@ function readToken(reply: Reply, generation: number): CasToken {
     throw new NodeRefusedError("the memcached server runs without CAS (option -C): writes can't be fenced there")
   }
   return new CasToken(generation, cas)
-}
-
-/** A value cut out of a longer read would keep all of it in memory. */
-function ownBytes(value: Buffer): Buffer {
-  if (value.buffer.byteLength <= value.length + 128) return value
-  const copy = Buffer.allocUnsafeSlow(value.length)
-  value.copy(copy)
-  return copy
 }

@@ -1,8 +1,12 @@
-import { isIPv4, isIPv6 } from 'node:net'
 import { ConfigError, type ConfigProblem } from '../errors.js'
+import { percentDecode, printHostPort, readHostPort } from './host.js'
+import { type RedisAddress, readRedisAddress, redisSchemePattern } from './redis-address.js'
 
 /** Where a storage node is. Credentials are in here: print `label`, never the whole. */
-export interface NodeAddress {
+export type NodeAddress = MemcachedAddress | RedisAddress
+
+/** A memcached server, or a node that speaks its protocol, or memory. */
+export interface MemcachedAddress {
   /** `[A-Za-z0-9_]+`; `undefined`: the one anonymous node. */
   id: string | undefined
   scheme: 'memcached' | 'embedded' | 'memory'
@@ -17,9 +21,9 @@ export interface NodeAddress {
 }
 
 /**
- * Reads one address: `memcached://[user:password@]host[:port]`, `embedded://host:port`, `memory://` or `host:port`,
- * each with an id in front (`n1:memcached://host`) or given apart. Credentials are percent-encoded, IPv6 addresses
- * stand in brackets, memcached's port is 11211 unless given.
+ * Reads one address: `memcached://[user:password@]host[:port]`, `embedded://host:port`, `memory://`, `host:port`, or one
+ * of the forms for Redis (see `readRedisAddress`), each with an id in front (`n1:memcached://host`) or given apart.
+ * Credentials are percent-encoded, IPv6 addresses stand in brackets, memcached's port is 11211 unless given.
  *
  * @throws ConfigError when the text is none of these
  */
@@ -32,6 +36,9 @@ export function parseNodeAddress(text: string, id?: string): NodeAddress {
 /**
  * Reads the list of storage nodes: one text with entries apart by spaces or commas (`n1:memcached://h1,n2:h2:11211`),
  * or a list of such entries and of `{ id, url }`. Never throws; the nodes are empty when there is any problem.
+ *
+ * In the one text, a comma inside a Sentinel or cluster address is followed by a further host of it, unless an id or a
+ * scheme follows: `n1:redis+sentinel://h1,h2:26380/name,n2:h3:11211` are two nodes. White space always ends an entry.
  *
  * @param path where the value stands in the configuration, for the problems
  */
@@ -59,11 +66,12 @@ interface Entry {
 const idPattern = /^[A-Za-z0-9_]{1,64}$/
 const urlPattern = /^(?:([A-Za-z0-9_]+):)?([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^@/?#\s]*)@)?([^@]*)$/
 const barePattern = /^(?:([A-Za-z0-9_]+):)?(\[[^\]]*\]|[^:@/[\]]+):(\d{1,5})$/
-const hostPortPattern = /^(\[[^\]]*\]|[^:@/?#[\]]+)(?::(\d{1,5}))?\/?$/
-const hostNamePattern = /^(?=.*[A-Za-z_])[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$/
+const severalHostsPattern = /^(?:[A-Za-z0-9_]+:)?rediss?\+(?:sentinel|cluster):\/\//i
+const beginsEntryPattern =
+  /^(?:(?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/|[A-Za-z0-9_]+:(?:\[[^\]]*\]|[^:/?]+):\d)/
 
 const idRule = 'an id of letters, digits and underscores'
-const addressRule = 'memcached://host:port, embedded://host:port, memory:// or host:port'
+const addressRule = 'redis://host:port, memcached://host:port, embedded://host:port, memory:// or host:port'
 const itemRule = 'a text or { id, url }'
 const memcachedPort = 11211
 
@@ -82,13 +90,25 @@ function listEntries(value: unknown, path: string): Entry[] {
 }
 
 function textEntries(value: string, path: string): Entry[] {
-  const texts = value.split(/[\s,]+/).filter((text) => text !== '')
+  const texts = value.split(/\s+/).flatMap(splitAtCommas)
   return texts.map((text, index) => ({
     path: texts.length === 1 ? path : `${path}[${index}]`,
     shown: redact(text, value),
     text,
     id: undefined,
   }))
+}
+
+function splitAtCommas(piece: string): string[] {
+  const texts: string[] = []
+  for (const part of piece.split(',')) {
+    const last = texts.at(-1)
+    if (part === '') continue
+    if (last !== undefined && severalHostsPattern.test(last) && !beginsEntryPattern.test(part)) {
+      texts[texts.length - 1] = `${last},${part}`
+    } else texts.push(part)
+  }
+  return texts
 }
 
 function itemEntry(item: unknown, path: string): Entry {
@@ -127,7 +147,7 @@ function readAddress(text: string, id: string | undefined): NodeAddress | string
   const chosen = id ?? prefix
   if (chosen !== undefined && !idPattern.test(chosen)) return idRule
   if (url !== null) return readUrl(chosen, (url[2] as string).toLowerCase(), url[3], url[4] as string)
-  return bare === null ? addressRule : readHostPort(chosen, 'memcached', `${bare[2]}:${bare[3]}`)
+  return bare === null ? addressRule : memcachedAddress(chosen, 'memcached', `${bare[2]}:${bare[3]}`)
 }
 
 function readUrl(
@@ -139,46 +159,33 @@ function readUrl(
   if (scheme === 'memory')
     return rest === '' && login === undefined ? memoryAddress(id) : 'memory:// and nothing after it'
   if (scheme === 'embedded' && login !== undefined) return 'embedded://host:port: an embedded node knows no login'
-  if (scheme === 'memcached' || scheme === 'embedded') return withLogin(readHostPort(id, scheme, rest), login)
-  return 'one of the schemes memcached://, embedded:// and memory://'
+  if (scheme === 'memcached' || scheme === 'embedded') return withLogin(memcachedAddress(id, scheme, rest), login)
+  if (redisSchemePattern.test(scheme)) return readRedisAddress(id, scheme, login, rest)
+  return 'one of the schemes redis://, rediss://, redis+sentinel://, redis+cluster://, memcached://, embedded:// and memory://'
 }
 
-function memoryAddress(id: string | undefined): NodeAddress {
+function memoryAddress(id: string | undefined): MemcachedAddress {
   return { id, scheme: 'memory', host: '', port: 0, username: undefined, password: undefined, label: 'memory://' }
 }
 
-function readHostPort(id: string | undefined, scheme: 'memcached' | 'embedded', text: string): NodeAddress | string {
-  const [, hostText = '', portText] = hostPortPattern.exec(text) ?? []
-  const host = readHost(hostText)
-  if (host === undefined) return `${scheme}://host:port, an IPv6 address in brackets`
-  if (portText === undefined && scheme === 'embedded') return 'embedded://host:port with a port'
-  const port = portText === undefined ? memcachedPort : Number(portText)
-  if (port < 1 || port > 65535) return 'a port from 1 to 65535'
-  const label = `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`
-  return { id, scheme, host, port, username: undefined, password: undefined, label }
+function memcachedAddress(
+  id: string | undefined,
+  scheme: 'memcached' | 'embedded',
+  text: string,
+): MemcachedAddress | string {
+  const address = readHostPort(text, `${scheme}://host:port`, scheme === 'memcached' ? memcachedPort : undefined)
+  if (typeof address === 'string') return address
+  const label = `${scheme}://${printHostPort(address)}`
+  return { id, scheme, ...address, username: undefined, password: undefined, label }
 }
 
-function readHost(text: string): string | undefined {
-  if (!text.startsWith('[')) return isIPv4(text) || hostNamePattern.test(text) ? text : undefined
-  const address = text.slice(1, -1)
-  return isIPv6(address) ? address : undefined
-}
-
-function withLogin(address: NodeAddress | string, login: string | undefined): NodeAddress | string {
+function withLogin(address: MemcachedAddress | string, login: string | undefined): MemcachedAddress | string {
   if (typeof address === 'string' || login === undefined) return address
   const colon = login.indexOf(':')
-  const username = decode(login.slice(0, colon))
-  const password = decode(login.slice(colon + 1))
+  const username = percentDecode(login.slice(0, colon))
+  const password = percentDecode(login.slice(colon + 1))
   if (colon < 1 || !username || !password) return 'a login of the form user:password, percent-encoded'
   return { ...address, username, password }
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
 }
 
 function findIdProblems(nodes: NodeAddress[], entries: Entry[]): ConfigProblem[] {
@@ -195,11 +202,16 @@ function findIdProblems(nodes: NodeAddress[], entries: Entry[]): ConfigProblem[]
 }
 
 /**
- * The text as it may be printed. Where the surroundings hold an `@` there are credentials about, and a text that isn't
- * plainly `scheme://login@host` may be any part of them.
+ * The text as it may be printed. Where the surroundings hold an `@` or a `?` there are credentials about, and a text that
+ * isn't plainly an address with a login or a query may be any part of them.
  */
 function redact(text: string, surroundings: string): string {
-  if (!surroundings.includes('@')) return text.slice(0, 200)
-  const match = /^((?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)[^@]*@([A-Za-z0-9.:[\]_-]*)$/.exec(text)
-  return match === null ? '***' : `${match[1]}***@${match[2]}`
+  if (!/[@?]/.test(surroundings)) return text.slice(0, 200)
+  const match = (surroundings.includes('@') ? withLoginPattern : withoutLoginPattern).exec(text)
+  if (match === null) return '***'
+  const login = surroundings.includes('@') ? '***@' : ''
+  return `${match[1]}${login}${match[2]}${match[3] === undefined ? '' : '?***'}`.slice(0, 200)
 }
+
+const withoutLoginPattern = /^((?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)([A-Za-z0-9.:;,/[\]_-]*)(\?.*)?$/s
+const withLoginPattern = /^((?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)[^@]*@([A-Za-z0-9.:;,/[\]_-]*)(\?[^@]*)?$/s

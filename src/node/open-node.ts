@@ -2,11 +2,15 @@ import type { Clock } from '../clock.js'
 import { createMemcachedNode } from './memcached-node.js'
 import { createMemoryNode } from './memory-node.js'
 import type { NodeAddress } from './node-address.js'
+import type { ReplicaWait } from './redis-durable-writes.js'
+import { createRedisNode } from './redis-node.js'
 import type { StorageNode } from './storage-node.js'
 
 export interface OpenNodeOptions {
   /** Milliseconds that one operation may take; a function when that may change. Default: 1000. */
   operationTimeout?: number | (() => number)
+  /** Replicas that durable writes wait for, on Redis; a function when that may change. Default: none. */
+  wait?: ReplicaWait | (() => ReplicaWait | undefined)
   clock?: Clock
 }
 
@@ -14,5 +18,8 @@ export interface OpenNodeOptions {
 export function openNode(address: NodeAddress, options: OpenNodeOptions = {}): StorageNode {
   const common = { id: address.id, ...(options.clock === undefined ? {} : { clock: options.clock }) }
   if (address.scheme === 'memory') return createMemoryNode(common)
-  return createMemcachedNode({ ...common, address, operationTimeout: options.operationTimeout ?? 1000 })
+  const operationTimeout = options.operationTimeout ?? 1000
+  if (address.scheme !== 'redis') return createMemcachedNode({ ...common, address, operationTimeout })
+  const wait = options.wait === undefined ? {} : { wait: options.wait }
+  return createRedisNode({ ...common, ...wait, address, operationTimeout })
 }

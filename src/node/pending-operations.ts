@@ -1,16 +1,10 @@
-import type { Reply } from './memcached-protocol.js'
-
-/** An operation that was sent and waits for its reply. */
-export interface PendingOperation {
-  readonly opaque: number
-  readonly opcode: number
+/** An operation that was sent, or is about to be, and waits for its reply. */
+export interface PendingOperation<T> {
   readonly bytes: number
-  readonly read: (reply: Reply, generation: number) => unknown
-  readonly resolve: (result: never) => void
-  readonly reject: (error: Error) => void
+  reject(error: Error): void
   /** On the clock of `performance.now()`; set by the queue. */
   deadline: number
-  next: PendingOperation | undefined
+  next: T | undefined
 }
 
 /**
@@ -20,11 +14,11 @@ export interface PendingOperation {
  * cleared an operation. The timer holds the process only while something is pending: without it a process with nothing
  * else to do would exit silently in the middle of an operation.
  */
-export class PendingOperations {
+export class PendingOperations<T extends PendingOperation<T>> {
   readonly #timeout: () => number
   readonly #onOverdue: () => void
-  #head: PendingOperation | undefined
-  #tail: PendingOperation | undefined
+  #head: T | undefined
+  #tail: T | undefined
   #timer: NodeJS.Timeout | undefined
   #grace: NodeJS.Immediate | undefined
   size = 0
@@ -39,11 +33,11 @@ export class PendingOperations {
     this.#onOverdue = onOverdue
   }
 
-  get oldest(): PendingOperation | undefined {
+  get oldest(): T | undefined {
     return this.#head
   }
 
-  push(operation: PendingOperation): void {
+  push(operation: T): void {
     operation.deadline = performance.now() + this.#timeout()
     if (this.#tail === undefined) this.#head = operation
     else this.#tail.next = operation
@@ -65,12 +59,18 @@ export class PendingOperations {
 
   /** Rejects what is pending and stops the timer. */
   end(error: Error): void {
+    let operation = this.clear()
+    for (; operation !== undefined; operation = operation.next) operation.reject(error)
+  }
+
+  /** Forgets what is pending and stops the timer. @returns the oldest operation, from which the others hang. */
+  clear(): T | undefined {
     clearTimeout(this.#timer)
     clearImmediate(this.#grace)
-    let operation = this.#head
+    const oldest = this.#head
     this.#head = this.#tail = undefined
     this.size = this.bytes = 0
-    for (; operation !== undefined; operation = operation.next) operation.reject(error)
+    return oldest
   }
 
   #watch(): void {
@@ -93,7 +93,7 @@ export class PendingOperations {
    * Timers run before sockets are read. When this process itself was busy for longer than the time-out, the reply may
    * have arrived in time: what has arrived is read first, and the time-out stands only if that brought nothing.
    */
-  readonly #decide = (overdue: PendingOperation): void => {
+  readonly #decide = (overdue: T): void => {
     if (this.#head === overdue) this.#onOverdue()
     else this.#tick()
   }

@@ -18,7 +18,18 @@ export interface StoredValue {
 export type Expected = VersionToken | 'absent' | 'any'
 
 /** `stored: false` is a refusal by the fence, not an error; the caller reads again to see what is there. */
-export type PutResult = { stored: true; token: VersionToken } | { stored: false }
+export type PutResult = { stored: true; token: VersionToken; shortfall?: ReplicaShortfall } | { stored: false }
+
+/** The write was stored, and fewer replicas than wanted have told in time that they have it. */
+export interface ReplicaShortfall {
+  acknowledged: number
+  wanted: number
+}
+
+export interface PutOptions {
+  /** Waits for replicas where the node is set up for that (`wait`); others ignore it. Default `false`. */
+  durable?: boolean
+}
 
 /**
  * One storage server. Moves bytes under keys and knows nothing of sessions.
@@ -50,7 +61,7 @@ export interface StorageNode {
    * Writes when `expected` holds; the token of what now stands there comes back. Does not keep `bytes`: the caller may
    * use that memory again as soon as the call has returned, before the promise settles.
    */
-  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult>
+  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult>
   /** Moves the expiry. `false`: nothing there; a touch never creates. */
   touch(key: string, deadline: number): Promise<boolean>
   /** Removes; with a token only the value that the token stands for. */
@@ -62,6 +73,11 @@ export interface StorageNode {
    * (and may be empty) since the last look.
    */
   readonly connections: number
+  /**
+   * Names the server process(es) that hold the data, where that is known. A changed value tells that a server was
+   * restarted or replaced, so its data may be lost or old; going to `undefined` and coming back with the same tells nothing.
+   */
+  readonly incarnation?: string | undefined
   /** Ends at once: pending operations reject, sockets and timers go. Idempotent. */
   close(): Promise<void>
 }

@@ -1,5 +1,13 @@
 import { NodeUnreachableError } from '../errors.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../node/storage-node.js'
+import type {
+  Expected,
+  PutOptions,
+  PutResult,
+  ReplicaShortfall,
+  StorageNode,
+  StoredValue,
+  VersionToken,
+} from '../node/storage-node.js'
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
 import { type HealthState, NodeHealth } from './node-health.js'
 
@@ -12,6 +20,10 @@ export interface NodeObserver {
   nodeUp(node: WatchedNode): void
   /** A new connection stands where an old one was: the server may have been restarted, and may be empty. */
   nodeReconnected(node: WatchedNode): void
+  /** Another server process answers than before: what it has may be nothing, or old. */
+  nodeReplaced(node: WatchedNode): void
+  /** A write is stored, and fewer replicas than wanted have it. */
+  replicasMissing(node: WatchedNode, shortfall: ReplicaShortfall): void
 }
 
 export interface NodeStatus {
@@ -42,6 +54,7 @@ export class WatchedNode implements StorageNode {
   private operations = 0
   private errors = 0
   private seenConnections = 0
+  private seenIncarnation: string | undefined
 
   constructor(node: StorageNode, probeInterval: () => number, observer: NodeObserver) {
     this.id = node.id
@@ -62,6 +75,10 @@ export class WatchedNode implements StorageNode {
 
   get connections(): number {
     return this.node.connections
+  }
+
+  get incarnation(): string | undefined {
+    return this.node.incarnation
   }
 
   get state(): HealthState {
@@ -92,9 +109,10 @@ export class WatchedNode implements StorageNode {
     return this.watched(this.node.get(key, renewTo))
   }
 
-  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult> {
+  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult> {
     if (this.health.state === 'down') return this.refuse()
-    return this.watched(this.node.put(key, bytes, deadline, expected))
+    const result = this.watched(this.node.put(key, bytes, deadline, expected, options))
+    return options?.durable ? this.withReplicas(result) : result
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
@@ -152,16 +170,33 @@ export class WatchedNode implements StorageNode {
     )
   }
 
+  private async withReplicas(result: Promise<PutResult>): Promise<PutResult> {
+    const settled = await result
+    if (settled.stored && settled.shortfall !== undefined) this.observer.replicasMissing(this, settled.shortfall)
+    return settled
+  }
+
   private async probe(): Promise<void> {
     await this.node.ping()
     this.noticeConnection()
   }
 
   private noticeConnection(): void {
-    const { connections } = this.node
-    if (connections === this.seenConnections) return
+    const { connections, incarnation } = this.node
+    if (connections === this.seenConnections && incarnation === this.seenIncarnation) return
     const first = this.seenConnections === 0
+    const reconnected = connections !== this.seenConnections
     this.seenConnections = connections
-    if (!first) this.observer.nodeReconnected(this)
+    const replaced = this.noticeIncarnation(incarnation)
+    if (replaced) this.observer.nodeReplaced(this)
+    else if (!first && reconnected) this.observer.nodeReconnected(this)
+  }
+
+  /** @returns whether another process than the last known one answers. */
+  private noticeIncarnation(incarnation: string | undefined): boolean {
+    if (incarnation === undefined || incarnation === this.seenIncarnation) return false
+    const known = this.seenIncarnation !== undefined
+    this.seenIncarnation = incarnation
+    return known
   }
 }

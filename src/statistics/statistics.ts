@@ -46,6 +46,7 @@ export const counterMeanings = {
   locksLost: 'locks that could not be renewed in time, or were removed, while a request held them',
   tombstonesPending: 'ended sessions whose tombstone could not be written at once',
   duplicateCookies: 'requests with more than one cookie of our name',
+  replicaShortfalls: 'durable writes that fewer replicas than wanted acknowledged in time',
   nodeFailures: 'times that a storage node went down',
   nodeRecoveries: 'times that a storage node came back',
 } as const

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { exchange } from './exchange.js'
 import { follows, type RedisAddress, redisCommand } from './redis-command.js'
 import { localRedisProgram, redisProgram } from './server-binaries.js'
@@ -68,7 +69,8 @@ function redisArguments(host: string, port: number, { args = [], password, repli
   const login = password === undefined ? [] : ['--requirepass', password, '--masterauth', password]
   const master = replicaOf === undefined ? [] : ['--replicaof', `${replicaOf.host} ${replicaOf.port}`]
   const masterLogin = replicaOf?.password === undefined ? [] : ['--masterauth', replicaOf.password]
-  return [...listenOn(host, port), ...inMemory, ...login, ...master, ...masterLogin, ...args]
+  const snapshot = ['--dbfilename', `holdfast-${randomUUID()}.rdb`]
+  return [...listenOn(host, port), ...inMemory, ...snapshot, ...login, ...master, ...masterLogin, ...args]
 }
 
 export function listenOn(host: string, port: number): string[] {

@@ -9,6 +9,7 @@ import { openNode } from '../../src/node/open-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import { freePort } from '../../src/testing/free-port.js'
 import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
+import { startRedis } from '../../src/testing/start-redis.js'
 
 const secret = 'a-secret-of-the-tests-0123456789'
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-check-'))
@@ -51,6 +52,18 @@ function live(): string {
 }
 
 describe('holdfast check', () => {
+  it('asks Redis too, and never prints a password', async () => {
+    const redis = await startRedis({ args: ['--requirepass', 'open-sesame'] })
+    const wrong = `redis://:not-sesame@${redis.host}:${redis.port}`
+    const nodes = `n1:redis://:open-sesame@${redis.host}:${redis.port}/2, n2:${wrong}`
+    const { code, stdout, stderr } = await run(config({ route: 'app1', nodes }))
+    await redis.close()
+    expect(stdout).toMatch(/n1 +redis:\/\/\S+\/2 +answers +ping [\d.]+ms/)
+    expect(stdout).toMatch(/n2 +redis:\/\/\S+ +no answer +.*refused the login \(WRONGPASS\)/)
+    expect(stdout + stderr).not.toContain('sesame')
+    expect(code).toBe(2)
+  })
+
   it('ends with 0 when the configuration can be used and every node works', async () => {
     const { code, stdout, stderr } = await run(config({ route: 'app1', nodes: `n1:${live()} n2:memory://` }))
     expect(stdout).toMatch(/n1 +memcached:\/\/\S+ +answers +ping [\d.]+ms, put [\d.]+ms, get [\d.]+ms, delete [\d.]+ms/)

@@ -32,6 +32,7 @@ describe('docs/configuration.md', () => {
       ...Object.keys(shape.locking.unwrap().shape).map((k) => `locking.${k}`),
       ...Object.keys(shape.compression.unwrap().shape).map((k) => `compression.${k}`),
       ...Object.keys(shape.encryption.unwrap().shape).map((k) => `encryption.${k}`),
+      ...Object.keys(shape.wait.unwrap().shape).map((k) => `wait.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())
     for (const key of Object.keys(describeSettings(parseSettings({ secret })))) expect(rows).toContain(key)

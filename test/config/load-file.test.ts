@@ -221,7 +221,7 @@ describe('references to the environment', () => {
   it('do not show in errors when they are secrets', () => {
     vi.stubEnv('TEST_SECRET', 'hunter2')
     const { options, source } = loadOptions(
-      file('a.yaml', 'secret: ${TEST_SECRET}\nnodes: "redis://u:${TEST_SECRET}@h"\n'),
+      file('a.yaml', 'secret: ${TEST_SECRET}\nnodes: "http://u:${TEST_SECRET}@h"\n'),
     )
     const error = failure(() => parseSettings(options, source))
     expect(error.problems.map((problem) => problem.path)).toEqual(['secret', 'nodes'])

@@ -425,7 +425,7 @@ describe('secrets', () => {
     { nodes: `n1:memcached://user:${password}@h:99999` },
     { nodes: `user:${password}@h:1` },
     { nodes: `n1:memcached://user:${password}` },
-    { nodes: `redis://:${password}@h:1` },
+    { nodes: `redis://:${password}@h:1/name` },
     { nodes: `n1:memcached://user:${password}@with@at:1` },
     { nodes: [{ id: 'n1', url: `memcached://user:${password}@h:x` }] },
     { nodes: [{ id: 'n1', url: 'memcached://h', password }] },
@@ -475,5 +475,25 @@ describe('any JSON', () => {
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+describe('wait', () => {
+  it('is off by default, and waits for tombstones when it is given', () => {
+    expect(parse({}).wait).toBeUndefined()
+    expect(parse({ wait: { replicas: 1 } }).wait).toEqual({ replicas: 1, timeout: 100, for: 'security' })
+    const wait = { replicas: '2', timeout: '50ms', for: 'synchronous' }
+    expect(parse({ wait }).wait).toEqual({ replicas: 2, timeout: 50, for: 'synchronous' })
+  })
+
+  it.each([
+    [{}, 'wait.replicas'],
+    [{ replicas: 0 }, 'wait.replicas'],
+    [{ replicas: 1, timeout: '2m' }, 'wait.timeout'],
+    [{ replicas: 1, for: 'all' }, 'wait.for'],
+    [{ replicas: 1, quorum: 2 }, 'wait.quorum'],
+    [{ replicas: 1, timeout: '501ms' }, 'wait.timeout'],
+  ])('is refused as %j', (wait, path) => {
+    expect(problemsOf({ secret, wait }).map((problem) => problem.path)).toEqual([path])
   })
 })

@@ -81,8 +81,8 @@ describe('a node address', () => {
     ['embedded://h', /with a port/],
     ['embedded://user:pass@h:1', /no login/],
     ['memory://somewhere', /nothing after it/],
-    ['redis://h:6379', /memcached:\/\/, embedded:\/\/ and memory:\/\//],
-    ['n1:rediss://h:6379', /memcached:\/\/, embedded:\/\/ and memory:\/\//],
+    ['http://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
+    ['n1:redis+other://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
   ])('is refused when it is %j', (text, expected) => {
     expect(() => parseNodeAddress(text)).toThrow(ConfigError)
     expect(() => parseNodeAddress(text)).toThrow(expected)
@@ -118,7 +118,7 @@ describe('a list of nodes', () => {
   })
 
   it('reports every problem with its place', () => {
-    const found = problems([{ id: 'n1', url: 'redis://h' }, 'nonsense', { id: 7, url: 'memory://' }, 42])
+    const found = problems([{ id: 'n1', url: 'http://h' }, 'nonsense', { id: 7, url: 'memory://' }, 42])
     expect(found.map(({ path }) => path)).toEqual(['nodes[0].url', 'nodes[1]', 'nodes[2].url', 'nodes[3]'])
   })
 
@@ -139,7 +139,12 @@ describe('a list of nodes', () => {
       'memcached://user:sec@ret@h',
       'memcached://user:sec/ret@h',
       'n1:memcached://user:1234 n1:secret@h',
-      'redis://user:secret@h',
+      'http://user:secret@h',
+      'redis://user:secret@h/name',
+      'redis+sentinel://user:secret@h1,h2',
+      'redis+sentinel://h1,h2/name?sentinelPassword=secret&other=user',
+      'redis+sentinel://h1/name?sentinelPassword=sec ret@',
+      'redis+cluster://user:sec/ret@h',
     ]
     for (const text of texts) {
       for (const value of [text, [text], [{ id: 'n1', url: text }]]) {
@@ -153,6 +158,11 @@ describe('a list of nodes', () => {
       'n1:',
       'memcached://',
       'memory://',
+      'redis://',
+      'rediss+sentinel://',
+      'redis+cluster://',
+      '/name',
+      '?ca=',
       '[::1]',
       ':11211',
       '@',

@@ -4,7 +4,13 @@ import { WatchedNode } from '../../src/placement/watched-node.js'
 import { SessionTokens } from '../../src/session-id/session-id.js'
 import { ScriptedNode } from './scripted-node.js'
 
-const ignore = { nodeDown: () => {}, nodeUp: () => {}, nodeReconnected: () => {} }
+const ignore = {
+  nodeDown: () => {},
+  nodeUp: () => {},
+  nodeReconnected: () => {},
+  nodeReplaced: () => {},
+  replicasMissing: () => {},
+}
 const issuer = new SessionTokens(['secret'])
 const tokens = Array.from({ length: 200 }, () => issuer.issue())
 

@@ -1,5 +1,5 @@
 import { NodeUnreachableError } from '../../src/errors.js'
-import type { PutResult, StorageNode, StoredValue } from '../../src/node/storage-node.js'
+import type { PutResult, ReplicaShortfall, StorageNode, StoredValue } from '../../src/node/storage-node.js'
 
 /** A storage node that answers as it is told and counts what it is asked. */
 export class ScriptedNode implements StorageNode {
@@ -7,8 +7,11 @@ export class ScriptedNode implements StorageNode {
   readonly address: string
   readonly maxValueBytes = 1_000_000
   connections = 0
+  incarnation: string | undefined
   /** Thrown by every operation while it is set. */
   failure: Error | undefined
+  /** Told by every write while it is set. */
+  shortfall: ReplicaShortfall | undefined
   readonly calls: string[] = []
   closed = false
 
@@ -32,7 +35,7 @@ export class ScriptedNode implements StorageNode {
 
   async put(): Promise<PutResult> {
     this.answer('put')
-    return { stored: true, token: {} }
+    return { stored: true, token: {}, ...(this.shortfall && { shortfall: this.shortfall }) }
   }
 
   async touch(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
+import type { ReplicaShortfall } from '../../src/node/storage-node.js'
 import { WatchedNode } from '../../src/placement/watched-node.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { ScriptedNode } from './scripted-node.js'
@@ -15,6 +16,9 @@ beforeEach(() => {
     nodeDown: (node: WatchedNode) => events.push(`down ${node.id}`),
     nodeUp: (node: WatchedNode) => events.push(`up ${node.id}`),
     nodeReconnected: (node: WatchedNode) => events.push(`reconnected ${node.id}`),
+    nodeReplaced: (node: WatchedNode) => events.push(`replaced ${node.id}`),
+    replicasMissing: (node: WatchedNode, shortfall: ReplicaShortfall) =>
+      events.push(`${node.id} ${shortfall.acknowledged} of ${shortfall.wanted}`),
   }
   watched = new WatchedNode(node, () => 10, observer)
 })
@@ -107,6 +111,30 @@ describe('a watched node', () => {
     node.connections = 3
     await watched.check()
     expect(events).toEqual(['reconnected n1', 'reconnected n1'])
+  })
+
+  it('tells when another server process answers, but not before one was known, nor when none is', async () => {
+    await watched.get('key')
+    for (const incarnation of ['one', 'one', undefined, 'one']) {
+      node.connections += 1
+      node.incarnation = incarnation
+      await watched.get('key')
+    }
+    expect(events.filter((event) => event.startsWith('replaced'))).toEqual([])
+    node.incarnation = 'two'
+    await watched.get('key')
+    await watched.get('key')
+    expect(events.filter((event) => event.startsWith('replaced'))).toEqual(['replaced n1'])
+    expect(watched.incarnation).toBe('two')
+  })
+
+  it('tells of durable writes that too few replicas have', async () => {
+    node.shortfall = { acknowledged: 1, wanted: 2 }
+    await watched.put('key', Buffer.from('value'), 0, 'any')
+    expect(events).toEqual([])
+    const result = await watched.put('key', Buffer.from('value'), 0, 'any', { durable: true })
+    expect(result).toMatchObject({ stored: true })
+    expect(events).toEqual(['n1 1 of 2'])
   })
 
   it('can not be used for new backups while it is drained, but can be read', async () => {

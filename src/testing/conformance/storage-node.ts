@@ -13,6 +13,11 @@ export interface OpenedNode {
 
 export interface NodeUnderTest {
   open(): Promise<OpenedNode>
+  /**
+   * What a token stands for. `'write'` (default): one act of writing. `'content'`: the bytes that were written, so that a
+   * value which was removed and written again with the same bytes is the same.
+   */
+  tokens?: 'write' | 'content'
 }
 
 /** The two calls of a test runner that the suite makes; those of vitest, mocha and node:test fit. */
@@ -31,7 +36,7 @@ export function storageNodeConformance(name: string, subject: NodeUnderTest, { d
   const test = (title: string, body: Body): unknown => it(title, () => withNode(subject, body))
   describe(`storage node contract: ${name}`, () => {
     describe('reading and writing', () => defineBasics(test))
-    describe('fencing', () => defineFencing(test))
+    describe('fencing', () => defineFencing(test, subject.tokens ?? 'write'))
     describe('removal', () => defineRemoval(test))
     describe('expiry', () => defineExpiry(test))
     describe('limits and end', () => defineLimits(test))
@@ -120,7 +125,7 @@ function defineBasics(test: Define): void {
   })
 }
 
-function defineFencing(test: Define): void {
+function defineFencing(test: Define, tokens: 'write' | 'content'): void {
   test('a write that expects nothing is stored where nothing is', async (node) => {
     assert.equal((await node.put('key', Buffer.from('new'), soon(), 'absent')).stored, true)
     assert.equal(await text(node, 'key'), 'new')
@@ -185,9 +190,19 @@ function defineFencing(test: Define): void {
   test('a write with the token of a value that was removed and written anew is refused', async (node) => {
     const token = await store(node, 'key', 'same')
     await node.delete('key')
-    await store(node, 'key', 'same')
+    await store(node, 'key', tokens === 'content' ? 'other' : 'same')
     assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), token), { stored: false })
   })
+
+  if (tokens === 'content') {
+    test('a token stands for the same bytes again', async (node) => {
+      const token = await store(node, 'key', 'same')
+      await node.delete('key')
+      await store(node, 'key', 'same')
+      assert.equal((await node.put('key', Buffer.from('new'), soon(), token)).stored, true)
+      assert.equal(await text(node, 'key'), 'new')
+    })
+  }
 
   test('a write with a token that is not the node’s own is refused', async (node) => {
     await store(node, 'key', 'old')

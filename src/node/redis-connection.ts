@@ -1,0 +1,195 @@
+import { HoldfastError, NodeUnreachableError, ProtocolError } from '../errors.js'
+import { openRedisSocket, type RedisEndpoint, type RedisSocket } from './ioredis-client.js'
+import { PendingOperations } from './pending-operations.js'
+import { NotDone, readErrorReply } from './redis-errors.js'
+import { type RedisLogin, shakeHands } from './redis-handshake.js'
+import type { RedisOperation } from './redis-operation.js'
+
+export interface RedisConnectionOptions {
+  /** For people. */
+  label: string
+  endpoint: RedisEndpoint
+  login: RedisLogin
+  /** Milliseconds; may change. */
+  operationTimeout: () => number
+  maxPending: number
+  maxPendingBytes: number
+  /** The server has been greeted; `incarnation` identifies its process where that is known. */
+  onOpen(incarnation: string | undefined): void
+  /** Called once, before the pending operations reject. */
+  onEnd(connection: RedisConnection): void
+}
+
+/**
+ * One connection to a Redis server, from the first operation to the first fault. A connection that had any fault is never
+ * used again, so a late reply can't answer another operation.
+ */
+export class RedisConnection {
+  /** Whether the server has given a good answer. */
+  proven = false
+  readonly #options: RedisConnectionOptions
+  readonly #pending: PendingOperations<RedisOperation>
+  #socket: RedisSocket | undefined
+  #ready = false
+  #retired = false
+  #ended = false
+
+  constructor(options: RedisConnectionOptions) {
+    this.#options = options
+    this.#pending = new PendingOperations(options.operationTimeout, () => this.#timeOut())
+    this.#open()
+  }
+
+  /** Whether operations can be given to this connection. */
+  get usable(): boolean {
+    return !this.#retired && !this.#ended && (!this.#ready || this.#socket?.writable === true)
+  }
+
+  send(operation: RedisOperation): void {
+    const overload = this.#overload(operation)
+    if (overload !== undefined) {
+      operation.reject(overload)
+      return
+    }
+    this.#pending.push(operation)
+    if (this.#ready) this.#write(operation)
+  }
+
+  /** Takes no more operations, and ends when what is pending has settled. */
+  retire(): void {
+    this.#retired = true
+    this.#stopIfDrained()
+  }
+
+  /** Ends the connection; what is pending rejects with the error, or as not done where it was not sent. Idempotent. */
+  end(error: HoldfastError): void {
+    if (this.#ended) return
+    let operation = this.#stop()
+    for (; operation !== undefined; operation = operation.next) {
+      operation.reject(operation.sent ? error : new NotDone('not-connected', error))
+    }
+  }
+
+  /** @returns what was pending, oldest first. */
+  #stop(): RedisOperation | undefined {
+    this.#ended = true
+    this.#options.onEnd(this)
+    this.#socket?.discard()
+    return this.#pending.clear()
+  }
+
+  #open(): void {
+    const events = {
+      onReady: (socket: RedisSocket) => void this.#greet(socket),
+      onLost: (reason: string, cause?: unknown) => this.#lose(reason, cause),
+    }
+    openRedisSocket(this.#options.endpoint, events).then(
+      (socket) => {
+        this.#socket = socket
+        if (this.#ended) socket.discard()
+      },
+      (error) => (error instanceof HoldfastError ? this.end(error) : this.#lose("can't be connected to", error)),
+    )
+  }
+
+  async #greet(socket: RedisSocket): Promise<void> {
+    const { label, login, onOpen } = this.#options
+    try {
+      const incarnation = await shakeHands(socket, label, login)
+      if (this.#ended) return
+      this.proven = true
+      onOpen(incarnation)
+      this.#ready = true
+      for (let next = this.#pending.oldest; next !== undefined; next = next.next) this.#write(next)
+    } catch (error) {
+      this.#failGreeting(error)
+    }
+  }
+
+  #failGreeting(error: unknown): void {
+    if (!(error instanceof NotDone)) {
+      this.end(error as HoldfastError)
+      return
+    }
+    for (let next = this.#pending.oldest; next !== undefined; next = this.#pending.oldest) {
+      this.#pending.shift()
+      next.reject(error)
+    }
+    this.end(error.outcome)
+  }
+
+  #write(operation: RedisOperation): void {
+    const socket = this.#socket as RedisSocket
+    operation.sent = true
+    socket.batch()
+    socket.call(operation.command.name, operation.command.args).then(
+      (reply) => this.#answer(operation, reply),
+      (error) => this.#refuse(operation, error),
+    )
+  }
+
+  #answer(operation: RedisOperation, reply: unknown): void {
+    if (!this.#settles(operation)) return
+    try {
+      operation.resolve(operation.command.read(reply) as never)
+    } catch (error) {
+      if (error instanceof NotDone && error.wantsOtherConnection) this.retire()
+      operation.reject(this.#translate(error))
+      if (error instanceof ProtocolError) this.#lose(error.message)
+    }
+    this.#stopIfDrained()
+  }
+
+  #refuse(operation: RedisOperation, error: Error): void {
+    if (error.name !== 'ReplyError') {
+      this.#lose('closed the connection')
+      return
+    }
+    if (!this.#settles(operation)) return
+    const meaning = readErrorReply(this.#options.label, error.message)
+    if (meaning instanceof NotDone && meaning.wantsOtherConnection) this.retire()
+    operation.reject(meaning)
+    this.#stopIfDrained()
+  }
+
+  /** Redis answers in order: any other reply means that the two sides are out of step. */
+  #settles(operation: RedisOperation): boolean {
+    if (this.#ended) return false
+    if (this.#pending.oldest === operation) {
+      this.#pending.shift()
+      return true
+    }
+    this.#lose('sent a reply out of order')
+    return false
+  }
+
+  #stopIfDrained(): void {
+    if (this.#retired && !this.#ended && this.#pending.size === 0) this.#stop()
+  }
+
+  #translate(error: unknown): Error {
+    if (error instanceof ProtocolError) return this.#unreachable(error.message)
+    return error instanceof Error ? error : this.#unreachable('answered something unreadable', error)
+  }
+
+  #timeOut(): void {
+    this.#lose(`gave no answer within ${this.#options.operationTimeout()} ms`)
+  }
+
+  #lose(what: string, cause?: unknown): void {
+    this.end(this.#unreachable(what, cause))
+  }
+
+  #unreachable(what: string, cause?: unknown): NodeUnreachableError {
+    const message = `storage node ${this.#options.label} ${what}`
+    return new NodeUnreachableError(message, cause === undefined ? undefined : { cause })
+  }
+
+  #overload(operation: RedisOperation): NodeUnreachableError | undefined {
+    const { maxPending, maxPendingBytes } = this.#options
+    const { size, bytes } = this.#pending
+    if (size >= maxPending) return this.#unreachable(`has ${size} operations pending, no more are taken`)
+    if (size === 0 || bytes + operation.bytes <= maxPendingBytes) return undefined
+    return this.#unreachable(`has ${bytes} bytes pending, no more are taken`)
+  }
+}

@@ -1,0 +1,221 @@
+import { type Clock, systemClock } from '../clock.js'
+import { ClosedError, NodeRefusedError, ProtocolError } from '../errors.js'
+import { ContentToken } from './content-token.js'
+import { checkItemSize } from './item-size.js'
+import { ownBytes } from './own-bytes.js'
+import type { RedisAddress } from './redis-address.js'
+import { RedisClient } from './redis-client.js'
+import type { ReplicaWait } from './redis-durable-writes.js'
+import { requireMaster } from './redis-handshake.js'
+import type { RedisArgument, RedisCommand } from './redis-operation.js'
+import type { RedisRoute } from './redis-route.js'
+import { deleteScript, persistScript, putScript, type RedisScript } from './redis-scripts.js'
+import { openRedisRoute } from './redis-topology.js'
+import type { Expected, PutOptions, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
+
+export interface RedisNodeOptions {
+  /** `[A-Za-z0-9_]+`, or `undefined` for the one anonymous node. */
+  id: string | undefined
+  address: RedisAddress
+  /** Milliseconds that each operation may take, including the time to connect; a function when that may change. */
+  operationTimeout: number | (() => number)
+  /** Replicas that durable writes wait for; a function when that may change. Default: none. */
+  wait?: ReplicaWait | (() => ReplicaWait | undefined)
+  /** Largest value in bytes. Default: 16 MiB. */
+  maxValueBytes?: number
+  /** Default: 10,000. */
+  maxPending?: number
+  /** Bytes of requests that wait for their replies, a connection. Default: 64 MiB. */
+  maxPendingBytes?: number
+  /** Milliseconds without a new attempt after a connection that never answered. Default: 50. */
+  reconnectPause?: number
+  clock?: Clock
+}
+
+const mebibyte = 1024 * 1024
+
+/**
+ * Redis or Valkey as a storage node: one server, the master of a Sentinel group, or a cluster. Redis 6.2 or later.
+ *
+ * Reads use GETEX, which the server counts as a write: a demoted master, which may hold old data, refuses it.
+ * Lives are sent in milliseconds from now, so that the clocks of the machines need not agree.
+ */
+export function createRedisNode(options: RedisNodeOptions): StorageNode {
+  return new RedisNode(options)
+}
+
+const refused: PutResult = Object.freeze({ stored: false })
+
+class RedisNode implements StorageNode {
+  readonly id: string | undefined
+  readonly address: string
+  readonly maxValueBytes: number
+  readonly #route: RedisRoute
+  readonly #client: RedisClient
+  readonly #clock: Clock
+  readonly #isCluster: boolean
+
+  constructor(options: RedisNodeOptions) {
+    const { address, operationTimeout: timeout, wait, maxPending = 10_000 } = options
+    const operationTimeout = typeof timeout === 'function' ? timeout : () => timeout
+    this.id = options.id
+    this.address = address.label
+    this.maxValueBytes = options.maxValueBytes ?? 16 * mebibyte
+    this.#clock = options.clock ?? systemClock
+    this.#isCluster = address.topology === 'cluster'
+    this.#route = openRedisRoute(address, {
+      operationTimeout,
+      wait: typeof wait === 'function' ? wait : () => wait,
+      maxPending,
+      maxPendingBytes: options.maxPendingBytes ?? 64 * mebibyte,
+      reconnectPause: options.reconnectPause ?? 50,
+    })
+    this.#client = new RedisClient(this.#route, { label: this.address, operationTimeout, maxRetrying: maxPending })
+  }
+
+  get connections(): number {
+    return this.#route.connections
+  }
+
+  get incarnation(): string | undefined {
+    return this.#route.incarnation
+  }
+
+  get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
+    const tooLarge = checkItemSize(this, key, 0)
+    if (tooLarge !== undefined) return Promise.reject(tooLarge)
+    return this.#client.send(
+      this.#command('GETEX', key, renewTo === undefined ? [] : this.#renewal(renewTo), readValue),
+    )
+  }
+
+  put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult> {
+    const tooLarge = checkItemSize(this, key, bytes.length)
+    if (tooLarge !== undefined) return Promise.reject(tooLarge)
+    const value = Buffer.from(bytes)
+    const result: PutResult = { stored: true, token: new ContentToken(value) }
+    const command = this.#putCommand(key, value, this.#life(deadline), expected, result)
+    if (command === undefined) return this.#unasked(refused)
+    if (options?.durable) command.durable = true
+    return this.#client.send(command)
+  }
+
+  touch(key: string, deadline: number): Promise<boolean> {
+    const tooLarge = checkItemSize(this, key, 0)
+    if (tooLarge !== undefined) return Promise.reject(tooLarge)
+    const life = this.#life(deadline)
+    return this.#client.send(
+      life === undefined
+        ? this.#scriptCommand(persistScript, key, [], readFlag)
+        : this.#command('PEXPIRE', key, [life], readFlag),
+    )
+  }
+
+  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+    const tooLarge = checkItemSize(this, key, 0)
+    if (tooLarge !== undefined) return Promise.reject(tooLarge)
+    if (expected === undefined) return this.#client.send(this.#command('DEL', key, [], readDeleteResult))
+    const digest = ContentToken.digestOf(expected)
+    if (digest === undefined) return this.#unasked('refused')
+    return this.#client.send(this.#scriptCommand(deleteScript, key, [digest], readDeleteResult))
+  }
+
+  /** A server that is not the master doesn't work for us, though it would answer PING. */
+  ping(): Promise<void> {
+    const command = { args: [], key: undefined, bytes: 0 }
+    if (this.#isCluster) return this.#client.send({ ...command, name: 'PING', read: ignoreReply })
+    return this.#client
+      .send({ ...command, name: 'ROLE', read: (role) => requireMaster(this.address, role) })
+      .catch(allowRefusal)
+  }
+
+  close(): Promise<void> {
+    this.#client.close()
+    return Promise.resolve()
+  }
+
+  #putCommand(
+    key: string,
+    value: Buffer,
+    life: string | undefined,
+    expected: Expected,
+    result: PutResult,
+  ): RedisCommand<PutResult> | undefined {
+    if (typeof expected === 'string') {
+      const args: RedisArgument[] = life === undefined ? [value] : [value, 'PX', life]
+      if (expected === 'absent') args.push('NX')
+      return this.#command('SET', key, args, (reply) => (isOk(reply) ? result : refused))
+    }
+    const digest = ContentToken.digestOf(expected)
+    if (digest === undefined) return undefined
+    return this.#scriptCommand(putScript, key, [value, digest, life ?? '0'], (reply) =>
+      readFlag(reply) ? result : refused,
+    )
+  }
+
+  #command<T>(name: string, key: string, args: RedisArgument[], read: (reply: unknown) => T): RedisCommand<T> {
+    const serverKey = this.#route.serverKey(key)
+    return { name, args: [serverKey, ...args], key: serverKey, bytes: size(args) + key.length, read }
+  }
+
+  #scriptCommand<T>(
+    script: RedisScript,
+    key: string,
+    args: RedisArgument[],
+    read: (reply: unknown) => T,
+  ): RedisCommand<T> {
+    const serverKey = this.#route.serverKey(key)
+    const bytes = size(args) + key.length
+    return { name: 'EVALSHA', args: [script.sha, '1', serverKey, ...args], script, key: serverKey, bytes, read }
+  }
+
+  #unasked<T>(answer: T): Promise<T> {
+    if (this.#client.closed) return Promise.reject(new ClosedError(`storage node ${this.address}`))
+    return Promise.resolve(answer)
+  }
+
+  #renewal(deadline: number): RedisArgument[] {
+    const life = this.#life(deadline)
+    return life === undefined ? ['PERSIST'] : ['PX', life]
+  }
+
+  /** Milliseconds from now, at least one, because a past time would remove the value; `undefined`: for ever. */
+  #life(deadline: number): string | undefined {
+    return deadline === 0 ? undefined : String(Math.max(1, Math.ceil(deadline - this.#clock.now())))
+  }
+}
+
+function size(args: readonly RedisArgument[]): number {
+  let bytes = 0
+  for (const argument of args) bytes += argument.length
+  return bytes
+}
+
+function readValue(reply: unknown): StoredValue | undefined {
+  if (reply === null) return undefined
+  if (!Buffer.isBuffer(reply)) throw new ProtocolError('answered a read with something that is no value')
+  return { bytes: ownBytes(reply), token: new ContentToken(reply) }
+}
+
+function isOk(reply: unknown): boolean {
+  if (reply === null) return false
+  if (Buffer.isBuffer(reply) && reply.toString('latin1') === 'OK') return true
+  throw new ProtocolError('answered a write with something else')
+}
+
+function readFlag(reply: unknown): boolean {
+  if (reply === 1 || reply === 0) return reply === 1
+  throw new ProtocolError('answered with something that is neither 1 nor 0')
+}
+
+function readDeleteResult(reply: unknown): 'deleted' | 'absent' | 'refused' {
+  if (reply === -1) return 'refused'
+  return readFlag(reply) ? 'deleted' : 'absent'
+}
+
+/** Access rules, or a proxy, may keep ROLE from us: an answer it is. */
+function allowRefusal(error: Error): void {
+  if (!(error instanceof NodeRefusedError) || !/NOPERM|unknown command/.test(error.message)) throw error
+}
+
+function ignoreReply(): void {}

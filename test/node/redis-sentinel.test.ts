@@ -1,0 +1,104 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { NodeUnreachableError } from '../../src/errors.js'
+import { parseNodeAddress } from '../../src/node/node-address.js'
+import type { RedisAddress } from '../../src/node/redis-address.js'
+import { createRedisNode } from '../../src/node/redis-node.js'
+import type { StorageNode } from '../../src/node/storage-node.js'
+import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
+import { freePort } from '../../src/testing/free-port.js'
+import { waitFor } from '../../src/testing/wait-for.js'
+import { redisCommand } from '../support/redis-command.js'
+import { type SentinelGroup, startSentinelGroup } from '../support/redis-groups.js'
+
+const later = (): number => Date.now() + 600_000
+
+/** A write that both servers have, so that it has to survive. */
+async function storeOnReplica(node: StorageNode): Promise<void> {
+  await waitFor(
+    async () => {
+      const result = await node.put('key', Buffer.from('value'), later(), 'any', { durable: true })
+      return result.stored && result.shortfall === undefined
+    },
+    { timeout: 20_000 },
+  )
+}
+
+let group: SentinelGroup
+let node: StorageNode | undefined
+
+beforeAll(async () => {
+  group = await startSentinelGroup()
+}, 60_000)
+
+afterAll(() => group?.close())
+
+describe('the Redis node on a Sentinel group', () => {
+  const open = (sentinels = group.sentinels.map(({ host, port }) => `${host}:${port}`), operationTimeout = 2000) => {
+    const address = parseNodeAddress(`redis+sentinel://${sentinels.join(',')}/sessions`) as RedisAddress
+    return createRedisNode({ id: undefined, address, operationTimeout, wait: { replicas: 1, timeout: 900 } })
+  }
+
+  afterEach(async () => {
+    await node?.close()
+  })
+
+  storageNodeConformance(
+    'a Sentinel group',
+    {
+      tokens: 'content',
+      async open() {
+        await redisCommand(await group.master(), 'FLUSHALL')
+        return { node: open(undefined, 10_000), close: async () => {} }
+      },
+    },
+    { describe, it },
+  )
+
+  it('asks the next Sentinel when one is dead or hangs', async () => {
+    const [first, second] = group.sentinels.map(({ host, port }) => `${host}:${port}`)
+    const printed = vi.spyOn(console, 'error')
+    node = open([`127.0.0.1:${await freePort()}`, first as string], 8000)
+    await node.ping()
+    await node.close()
+    await group.sentinels[0]?.suspend()
+    node = open([first as string, second as string], 8000)
+    await node.ping()
+    await group.sentinels[0]?.resume()
+    expect(printed).not.toHaveBeenCalled()
+    printed.mockRestore()
+  })
+
+  it('is unreachable when no Sentinel answers, within its time-out', async () => {
+    node = open([`127.0.0.1:${await freePort()}`], 500)
+    await expect(node.get('key')).rejects.toThrow(NodeUnreachableError)
+  })
+
+  it.each(['suspend', 'kill'] as const)(
+    'follows the failover when the master is stopped with %s',
+    async (how) => {
+      const printed = vi.spyOn(console, 'error')
+      const other = open()
+      node = other
+      const old = await group.master()
+      await waitFor(async () => (await redisCommand(old, 'WAIT 1 100')) === ':1', { timeout: 20_000 })
+      await storeOnReplica(node)
+      const process = node.incarnation
+      await old[how]()
+      await waitFor(async () => (await other.get('key').catch(() => undefined))?.bytes.toString() === 'value', {
+        timeout: 30_000,
+      })
+      await waitFor(async () => (await group.master()).port !== old.port, { timeout: 20_000 })
+      expect(node.incarnation).not.toBe(process)
+      expect(await node.put('key', Buffer.from('new'), later(), 'any')).toMatchObject({ stored: true })
+      if (how === 'suspend') await old.resume()
+      else await old.restart()
+      await waitFor(async () => (await redisCommand(old, 'INFO replication')).includes('role:slave'), {
+        timeout: 30_000,
+      })
+      expect((await node.get('key'))?.bytes.toString()).toBe('new')
+      expect(printed).not.toHaveBeenCalled()
+      printed.mockRestore()
+    },
+    90_000,
+  )
+})
