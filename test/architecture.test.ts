@@ -19,6 +19,7 @@ const mayImport: Record<string, string[]> = {
   node: ['errors', 'clock'],
   'memcached-server': ['errors', 'clock'],
   statistics: [],
+  admin: [...base],
   session: ['errors', 'record'],
   placement: [...base, 'node', 'statistics'],
   local: ['clock', 'session-id', 'session', 'record', 'placement', 'type:node'],

@@ -112,3 +112,21 @@ export function adminSettings(
     limits: { ...defaultAdminLimits, ...limits },
   }
 }
+
+const loopback = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|\[::1\])$/i
+
+export function isLoopback(host: string): boolean {
+  return loopback.test(host)
+}
+
+export function hasCredentials({ users, tokens }: AdminAuth): boolean {
+  return users.length + tokens.length > 0
+}
+
+/** Whether the listener would let anybody in who reaches its address from elsewhere. */
+export function isOpenToOthers({ listen, auth }: Pick<AdminSettings, 'listen' | 'auth'>): boolean {
+  return listen !== undefined && !isLoopback(listen.host) && !hasCredentials(auth)
+}
+
+/** What must be there before the administration listens elsewhere than on loopback. */
+export const credentialsExpected = 'credentials in admin.auth when the address is no loopback address'

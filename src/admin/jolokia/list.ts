@@ -24,7 +24,7 @@ export function list(path: readonly string[], context: Context, parameters: Para
     return member === undefined ? info : info[member]
   }
   const whole = tree(select(domain, properties, context), describe, parameters)
-  const found = domain === '*' ? whole : inDomain(whole[domain], properties)
+  const found = domain === '*' ? whole : inDomain(Object.hasOwn(whole, domain) ? whole[domain] : {}, properties)
   if (parameters.listCache && path.length === 0) return { cache: {}, domains: found }
   return parameters.maxDepth === 0 ? found : truncate(found, parameters.maxDepth)
 }
@@ -54,7 +54,7 @@ function tree(beans: readonly MBean[], describe: (bean: MBean) => unknown, { can
 
 /** One MBean's part where the path names it, whatever order its properties have there. */
 function inDomain(domain: unknown, properties: string): unknown {
-  const named = (domain ?? {}) as Tree
+  const named = domain as Tree
   if (properties === '*' || parseObjectName(`d:${properties}`).isPattern) return named
   return Object.values(named)[0] ?? {}
 }
