@@ -24,7 +24,7 @@ const mayImport: Record<string, string[]> = {
   placement: [...base, 'node', 'statistics'],
   local: ['clock', 'session-id', 'session', 'record', 'placement', 'type:node'],
   'write-behind': [...base, 'local'],
-  config: [...base, 'record', 'node', 'type:session'],
+  config: [...base, 'admin', 'record', 'node', 'type:session'],
   manager: [
     ...base,
     'session-id',
@@ -55,6 +55,7 @@ const mayImport: Record<string, string[]> = {
   index: ['errors', 'logger', 'config', 'create-session-manager', 'http', 'manager', 'record', 'session', 'store'],
   cli: [
     ...base,
+    'admin',
     'config',
     'create-session-manager',
     'memcached-server',

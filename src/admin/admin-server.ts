@@ -48,6 +48,7 @@ export async function startAdminServer(settings: AdminSettings, options: AdminHa
   })
   const server = limitedServer(limits).on('request', handle)
   await startListening(server, listen)
+  server.on('error', (error) => options.logger.error(`admin: ${error.message}`))
   const { address, port } = server.address() as AddressInfo
   const host = address.includes(':') ? `[${address}]` : address
   return { address: { host: address, port }, url: `http://${host}:${port}`, close: () => stop(server) }

@@ -124,7 +124,7 @@ export function hasCredentials({ users, tokens }: AdminAuth): boolean {
 }
 
 /** Whether the listener would let anybody in who reaches its address from elsewhere. */
-export function isOpenToOthers({ listen, auth }: Pick<AdminSettings, 'listen' | 'auth'>): boolean {
+export function isOpenToOthers({ listen, auth }: { listen?: AdminSettings['listen']; auth: AdminAuth }): boolean {
   return listen !== undefined && !isLoopback(listen.host) && !hasCredentials(auth)
 }
 

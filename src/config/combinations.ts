@@ -1,20 +1,41 @@
+import { type AdminSettings, credentialsExpected, isOpenToOthers } from '../admin/admin-settings.js'
 import type { ConfigProblem } from '../errors.js'
 import { problemAt } from './problems.js'
 import type { CookieSettings, Settings } from './settings.js'
 
 /** What was read of a configuration: keys that are missing or wrong are absent. */
-type Readable = Partial<Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie }>
+type Readable = Partial<
+  Pick<Settings, 'nodes' | 'failoverNodes' | 'name'> & { cookie: Cookie; admin: Admin | undefined }
+>
+
+type Admin = Pick<AdminSettings, 'auth' | 'readOnly'> & Partial<Pick<AdminSettings, 'listen' | 'allow'>>
 
 type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
 
 /** Finds settings that are sound each by itself and can't work together. */
 export function impossibleCombinations(settings: Readable): ConfigProblem[] {
-  const { nodes, failoverNodes, cookie, name } = settings
+  const { nodes, failoverNodes, cookie, name, admin } = settings
   return [
     ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
     ...(cookie === undefined ? [] : insecureCookie(cookie)),
     ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
+    ...(admin === undefined ? [] : adminProblems(admin)),
   ]
+}
+
+function adminProblems(admin: Admin): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (isOpenToOthers(admin) && admin.listen !== undefined) {
+    problems.push(problemAt(['admin', 'listen'], `${admin.listen.host}:${admin.listen.port}`, credentialsExpected))
+  }
+  if (admin.allow !== undefined && admin.readOnly) {
+    problems.push(problemAt(['admin', 'readOnly'], true, 'false where admin.allow names what may be changed'))
+  }
+  const names = [...admin.auth.users, ...admin.auth.tokens].map(({ name }) => name)
+  if (new Set(names).size < names.length) {
+    problems.push(problemAt(['admin', 'auth'], undefined, 'a different name for each user and token'))
+  }
+  return problems
 }
 
 function failoverProblems(nodes: Settings['nodes'], failoverNodes: readonly string[]): ConfigProblem[] {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, type ConfigProblem } from '../errors.js'
 import type { NodeAddress } from '../node/node-address.js'
+import { toAdminSettings } from './admin-keys.js'
 import { impossibleCombinations } from './combinations.js'
 import type { HoldfastOptions } from './options.js'
 import { problemAt, problemsOf } from './problems.js'
@@ -34,7 +35,7 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
  * `backup` key by key; `undefined` goes back to the default. The whole is checked again; the current options stay as they are.
  *
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
- * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
+ * while running (mode, route, embed, name, keyPrefix, genid, codec, admin) another value.
  */
 export function changeSettings(
   current: HoldfastOptions,
@@ -122,6 +123,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     cookie: Object.freeze(cookieSettings(keys.cookie)),
     cookieFor: cookieFunction && checkedCookieFunction(cookieFunction),
     backup: Object.freeze(keys.backup),
+    admin: keys.admin && toAdminSettings(keys.admin),
   })
 }
 

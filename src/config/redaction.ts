@@ -9,7 +9,9 @@ const passwordWithoutHost = /(:\/\/[^:/\s,]*):(?!\d{1,5}(?:[/,\s?]|$)).*$/s
 
 /** Keys whose values are never printed. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  return path[0] === 'secret'
+  if (path[0] === 'secret') return true
+  const credentials = path[0] === 'admin' && path[1] === 'auth'
+  return credentials && !['role', 'values'].includes(String(path.at(-1)))
 }
 
 /**

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import { jsonCodec } from '../record/codecs/json.js'
+import { adminSchema } from './admin-keys.js'
 import { backupSchema } from './backup-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
@@ -197,6 +198,11 @@ const shape = {
     default: '`true`',
     meaning: 'Whether counters and timings are kept.',
   }),
+  admin: adminSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'off',
+    meaning: 'The administration over HTTP, see [Administration](#administration).',
+  }),
   logger: key('an object with the functions debug, info, warn and error', readLogger)
     .prefault(() => consoleLogger)
     .register(keyNotes, {
@@ -228,4 +234,5 @@ export const fixedKeys = [
   'keyPrefix',
   'genid',
   'codec',
+  'admin',
 ] as const satisfies (keyof HoldfastOptions)[]

@@ -29,6 +29,7 @@ describe('docs/configuration.md', () => {
     const nested = [
       ...Object.keys(shape.cookie.unwrap().shape).map((k) => `cookie.${k}`),
       ...Object.keys(shape.backup.unwrap().shape).map((k) => `backup.${k}`),
+      ...Object.keys(shape.admin.unwrap().shape).map((k) => `admin.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())
     for (const key of Object.keys(describeSettings(parseSettings({ secret })))) expect(rows).toContain(key)
@@ -54,6 +55,8 @@ describe('docs/configuration.md', () => {
       SESSION_SECRET: secret,
       PREVIOUS_SESSION_SECRET: `${secret}-before`,
       MEMCACHED_PASSWORD: 'x',
+      ADMIN_PASSWORD: 'a-password-of-the-tests',
+      PROMETHEUS_TOKEN_SHA256: '0'.repeat(64),
     }
     expect(blocks('yaml').length).toBeGreaterThan(3)
     for (const text of blocks('yaml')) {
