@@ -42,6 +42,7 @@ const mayImport: Record<string, string[]> = {
   testing: [...base, 'node', 'record', 'memcached-server'],
   'create-session-manager': [
     ...base,
+    'admin',
     'config',
     'http',
     'manager',

@@ -64,6 +64,8 @@ function limitedServer(limits: AdminLimits): Server {
   })
   server.maxHeadersCount = MAX_HEADERS
   server.maxConnections = limits.connections
+  /* Of a client that takes no bytes any more. */
+  server.timeout = limits.memberTimeout + limits.requestTimeout
   return server
 }
 

@@ -75,6 +75,8 @@ const authSchema = z.strictObject(
   { error: 'an object { users, tokens }' },
 )
 
+const healthSchema = z.strictObject({ public: flag().prefault(true) }, { error: 'an object { public }' })
+
 const adminKeys = {
   listen: key('"host:port" or { host, port }', readListen).optional().register(keyNotes, {
     type: '`host:port`, or `{ host, port }`',
@@ -117,9 +119,9 @@ const adminKeys = {
       default: 'none',
       meaning: 'Other sites whose pages may use the administration from a browser.',
     }),
-  publicHealth: flag().prefault(true).register(keyNotes, {
-    type: 'true or false',
-    default: '`true`',
+  health: healthSchema.prefault({}).register(keyNotes, {
+    type: '`{ public }`',
+    default: '`public: true`',
     meaning:
       'Whether `/healthz` and `/readyz` tell everybody the bare state, for balancers. Detail always needs a login.',
   }),
@@ -133,13 +135,12 @@ const adminKeys = {
 export const adminSchema = z.strictObject(adminKeys, { error: 'an object of options for the administration' })
 
 /** The settings of the administration; the credentials don't show when they are printed. */
-export function toAdminSettings({ publicHealth, rate, auth, ...keys }: z.output<typeof adminSchema>): AdminSettings {
+export function toAdminSettings({ rate, auth, ...keys }: z.output<typeof adminSchema>): AdminSettings {
   const settings = adminSettings({
     ...keys,
     listen: keys.listen,
     allow: keys.allow,
     auth: hideAuth(auth),
-    health: { public: publicHealth },
     limits: { rate },
   })
   return Object.freeze(settings)

@@ -70,7 +70,7 @@ function describeAdmin(admin: Settings['admin']): DescribedSettings {
     'admin.allow': admin.allow?.join(' ') ?? 'all',
     'admin.allowedHosts': admin.allowedHosts.join(' ') || 'none',
     'admin.allowedOrigins': admin.allowedOrigins.join(' ') || 'none',
-    'admin.publicHealth': String(admin.health.public),
+    'admin.health': admin.health.public ? 'public' : 'for those who log in',
     'admin.rate': String(admin.limits.rate),
   }
 }

@@ -69,8 +69,8 @@ export interface AdminOptions {
   allowedHosts?: string | readonly string[] | undefined
   /** Other sites whose pages may use the administration, such as `'https://hawtio.example.com'`. */
   allowedOrigins?: string | readonly string[] | undefined
-  /** Whether the health endpoints tell everybody the bare state. Default `true`. */
-  publicHealth?: boolean | undefined
+  /** `public`: whether the health endpoints tell everybody the bare state. Default `true`. */
+  health?: { public?: boolean | undefined } | undefined
   /** Requests a second that one client may send. Default 50. */
   rate?: number | undefined
 }

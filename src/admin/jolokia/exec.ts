@@ -51,9 +51,9 @@ async function callOne(bean: MBean, call: Call, context: Context): Promise<unkno
     throw new AdminRequestError('forbidden', `${operation.name} can't be called: ${refused}`)
   }
   const shown = call.args.map((value, index) => (operation.args[index]?.secret ? '[hidden]' : value))
-  const result = await audited({ action: 'exec', ...entry, arguments: shown }, context, () =>
-    withinTime(operation.name, context.memberTimeout, () => operation.invoke(call.args)),
-  )
+  const run = () => withinTime(operation.name, context.memberTimeout, () => operation.invoke(call.args))
+  const secret = operation.args.some((argument) => argument.secret)
+  const result = await audited({ action: 'exec', ...entry, arguments: shown }, context, run, secret)
   return result ?? null
 }
 

@@ -32,7 +32,8 @@ export async function write(
   const { write } = attribute
   const old = await valueBefore(attribute, context)
   const change = { action: 'write', ...entry, old, new: attribute.secret ? hidden : value } as const
-  await audited(change, context, () => withinTime(attributeName, context.memberTimeout, () => write(value)))
+  const run = () => withinTime(attributeName, context.memberTimeout, () => write(value))
+  await audited(change, context, run, attribute.secret)
   return old
 }
 
@@ -42,18 +43,19 @@ async function valueBefore(attribute: Attribute, context: Context): Promise<unkn
   return encodeValue(await withinTime(attribute.name, context.memberTimeout, read), context.limits)
 }
 
-/** Runs what changes something, and notes what came of it. */
+/** Runs what changes something, and notes what came of it; without the error's text where that could tell a secret. */
 export async function audited<T>(
   entry: Omit<AuditEntry, 'time' | 'outcome'>,
   { audit }: Context,
   run: () => Promise<T>,
+  secret: boolean,
 ): Promise<T> {
   try {
     const result = await run()
     audit.add({ ...entry, outcome: 'done' })
     return result
   } catch (error) {
-    audit.add({ ...entry, outcome: `failed: ${messageOf(error)}` })
+    audit.add({ ...entry, outcome: secret ? 'failed' : `failed: ${messageOf(error)}` })
     throw error
   }
 }
