@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { hashPassword, printPasswordHash } from '../admin/access/password-hash.js'
 import type { Terminal } from './terminal.js'
 import { UsageError } from './usage-error.js'
@@ -13,7 +13,7 @@ Asks for the password; in a pipe, reads it from the first line of the standard i
 const minLength = 12
 
 /** Where the password comes from: `process.stdin` fits. */
-export type PasswordInput = NodeJS.ReadableStream & { isTTY?: boolean }
+export type PasswordInput = Readable & { isTTY?: boolean }
 
 /** `holdfast hash-password`: gives the exit code. */
 export async function hashPasswordCommand(
@@ -29,6 +29,8 @@ export async function hashPasswordCommand(
   if (args.length > 0) throw new UsageError('hash-password takes no arguments', 'holdfast hash-password --help')
   if (input.isTTY === true) io.stderr.write('Password: ')
   const password = await readFirstLine(input)
+  /* A pipe that stays open would keep the process. */
+  input.destroy()
   if (input.isTTY === true) io.stderr.write('\n')
   if (password.length < minLength) {
     io.stderr.write(`holdfast: a password has at least ${minLength} characters\n`)
