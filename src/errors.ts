@@ -14,6 +14,7 @@ export type HoldfastErrorCode =
   | 'HOLDFAST_LOCK_LOST'
   | 'HOLDFAST_CLOSED'
   | 'HOLDFAST_PROTOCOL'
+  | 'HOLDFAST_ADMIN'
 
 /** Base of every error that Holdfast throws or passes on; `cause` keeps the foreign error where there was one. */
 export class HoldfastError extends Error {
@@ -193,5 +194,28 @@ export class ClosedError extends HoldfastError {
 export class ProtocolError extends HoldfastError {
   constructor(message: string) {
     super('HOLDFAST_PROTOCOL', message)
+  }
+}
+
+/**
+ * Why the administration does not do what was asked: the request itself is wrong, or names what is not there, or gives a
+ * value out of range, or is not allowed, or takes too long.
+ */
+export type AdminRefusal =
+  | 'bad-request'
+  | 'unknown-mbean'
+  | 'unknown-attribute'
+  | 'unknown-operation'
+  | 'illegal-argument'
+  | 'forbidden'
+  | 'timeout'
+
+/** A request to the administration that is not done; `reason` decides on the answer's status. */
+export class AdminRequestError extends HoldfastError {
+  readonly reason: AdminRefusal
+
+  constructor(reason: AdminRefusal, message: string, options?: { cause?: unknown }) {
+    super('HOLDFAST_ADMIN', message, options)
+    this.reason = reason
   }
 }

@@ -20,11 +20,12 @@ const mayImport: Record<string, string[]> = {
   'memcached-server': ['errors', 'clock'],
   lock: ['errors', 'clock', 'type:node'],
   statistics: [],
+  admin: [...base],
   session: ['errors', 'record'],
   placement: [...base, 'node', 'statistics'],
   local: ['clock', 'session-id', 'session', 'record', 'placement', 'type:node'],
   'write-behind': [...base, 'local'],
-  config: [...base, 'record', 'node', 'type:session', 'type:lock'],
+  config: [...base, 'admin', 'record', 'node', 'type:session', 'type:lock'],
   manager: [
     ...base,
     'session-id',
@@ -43,6 +44,7 @@ const mayImport: Record<string, string[]> = {
   testing: [...base, 'node', 'record', 'memcached-server'],
   'create-session-manager': [
     ...base,
+    'admin',
     'config',
     'http',
     'manager',
@@ -56,6 +58,7 @@ const mayImport: Record<string, string[]> = {
   index: ['errors', 'logger', 'config', 'create-session-manager', 'http', 'manager', 'record', 'session', 'store'],
   cli: [
     ...base,
+    'admin',
     'config',
     'create-session-manager',
     'memcached-server',

@@ -8,6 +8,7 @@ const help = `Usage: holdfast <command> [options]
   demo             a small cluster on this machine, to see sessions survive (--script: without a person)
   check [config]   validates a configuration and asks every storage node
   node             an embedded storage node in the foreground
+  hash-password    the hash of a password, for the administration's users
 
   --help           this text; holdfast <command> --help tells more
   --version        the version`
@@ -37,6 +38,8 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       return await (await import('./check.js')).check(args, io)
     case 'node':
       return await (await import('./node-command.js')).node(args, io)
+    case 'hash-password':
+      return await (await import('./hash-password.js')).hashPasswordCommand(args, io)
     case '--version':
     case '-v':
       io.stdout.write(`${version()}\n`)
@@ -47,9 +50,11 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       io.stdout.write(`${help}\n`)
       return 0
     case undefined:
-      throw new UsageError(`which command? There are demo, check and node`)
+      throw new UsageError(`which command? There are demo, check, node and hash-password`)
     default:
-      throw new UsageError(`there is no command ${JSON.stringify(command)}; there are demo, check and node`)
+      throw new UsageError(
+        `there is no command ${JSON.stringify(command)}; there are demo, check, node and hash-password`,
+      )
   }
 }
 

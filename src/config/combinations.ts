@@ -1,3 +1,4 @@
+import { type AdminSettings, credentialsExpected, isOpenToOthers } from '../admin/admin-settings.js'
 import type { ConfigProblem } from '../errors.js'
 import type { LockSettings } from '../lock/lock-settings.js'
 import { problemAt } from './problems.js'
@@ -8,8 +9,11 @@ type Readable = Partial<
   Pick<Settings, 'nodes' | 'failoverNodes' | 'name' | 'wait' | 'operationTimeout'> & {
     cookie: Cookie
     locking: Locking
+    admin: Admin | undefined
   }
 >
+
+type Admin = Pick<AdminSettings, 'auth' | 'readOnly'> & Partial<Pick<AdminSettings, 'listen' | 'allow'>>
 
 type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
 
@@ -17,14 +21,30 @@ type Locking = Pick<LockSettings, 'mode'> & { pattern?: RegExp | undefined }
 
 /** Finds settings that are sound each by itself and can't work together. */
 export function impossibleCombinations(settings: Readable): ConfigProblem[] {
-  const { nodes, failoverNodes, cookie, name, locking, wait, operationTimeout } = settings
+  const { nodes, failoverNodes, cookie, name, locking, wait, operationTimeout, admin } = settings
   return [
     ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
     ...(wait === undefined || operationTimeout === undefined ? [] : waitProblems(wait, operationTimeout)),
     ...(cookie === undefined ? [] : insecureCookie(cookie)),
     ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
     ...(locking === undefined ? [] : lockingProblems(locking)),
+    ...(admin === undefined ? [] : adminProblems(admin)),
   ]
+}
+
+function adminProblems(admin: Admin): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (isOpenToOthers(admin) && admin.listen !== undefined) {
+    problems.push(problemAt(['admin', 'listen'], `${admin.listen.host}:${admin.listen.port}`, credentialsExpected))
+  }
+  if (admin.allow !== undefined && admin.readOnly) {
+    problems.push(problemAt(['admin', 'readOnly'], true, 'false where admin.allow names what may be changed'))
+  }
+  const names = [...admin.auth.users, ...admin.auth.tokens].map(({ name }) => name)
+  if (new Set(names).size < names.length) {
+    problems.push(problemAt(['admin', 'auth'], undefined, 'a different name for each user and token'))
+  }
+  return problems
 }
 
 function failoverProblems(nodes: Settings['nodes'], failoverNodes: readonly string[]): ConfigProblem[] {

@@ -4,12 +4,12 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, wait, locking, compression, encryption, ...keys } = optionsSchema.shape
+  const { cookie, backup, wait, locking, compression, encryption, admin, ...keys } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup, wait, locking, compression, encryption }, ''),
+    keyTable({ ...keys, cookie, backup, wait, locking, compression, encryption, admin }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
@@ -23,6 +23,9 @@ export function configurationReference(): string {
     '### wait',
     keyTable(wait.unwrap().shape, 'wait.'),
     codecs,
+    '### admin',
+    keyTable(admin.unwrap().shape, 'admin.'),
+    administration,
     combinations,
     examples,
   ]
@@ -47,7 +50,7 @@ function notesOf(path: string, schema: z.ZodType): KeyNotes {
 }
 
 function changes(path: string): boolean {
-  return !['resave', 'store', ...fixedKeys].includes(path)
+  return !path.startsWith('admin.') && !['resave', 'store', ...fixedKeys].includes(path)
 }
 
 const intro = `
@@ -170,6 +173,31 @@ For \`avro\`, \`schemas\` has a schema for each attribute: an object, the name o
 \`previous\` has earlier ones, as a list or a folder of \`.avsc\` files. Attributes without a schema are written by \`fallback\`, by default \`json\`.
 `
 
+const administration = `
+## Administration
+
+Without the key \`admin\` there is none. Without credentials its server listens on loopback addresses only. A viewer reads; an operator also
+changes what \`admin.readOnly\` and \`admin.allow\` leave open; \`values: true\` adds the right to see values of session attributes.
+
+\`\`\`yaml
+admin:
+  listen: 127.0.0.1:9400
+  readOnly: false
+  allow:
+    - holdfast:type=SessionManager/*
+    - holdfast:type=StorageNode,*/drain
+  auth:
+    users:
+      - { name: ops, role: operator, password: "\${ADMIN_PASSWORD}" }
+    tokens:
+      - { name: prometheus, role: viewer, sha256: "\${PROMETHEUS_TOKEN_SHA256}" }
+\`\`\`
+
+A password stands there as a hash that \`holdfast hash-password\` prints, or plainly (at least 12 characters; it is hashed at start), which is
+meant for the environment. A token is stored as its SHA-256 in hexadecimal: \`openssl rand -hex 32\` makes one, and
+\`printf %s "$TOKEN" | sha256sum\` prints what goes here. Passwords and hashes are never printed.
+`
+
 const combinations = `
 ## What can't be combined
 
@@ -183,7 +211,9 @@ These are refused at start:
   another \`cookie.path\` than \`/\`;
 * \`locking.mode: uri\` without a \`locking.pattern\`;
 * \`compression.algorithm: zstd\` where Node has none, and a \`compression.level\` that the algorithm doesn't know;
-* \`encryption.required\` without keys, or with \`encryption.write: false\`: the server would refuse its own records.
+* \`encryption.required\` without keys, or with \`encryption.write: false\`: the server would refuse its own records;
+* an address in \`admin.listen\` that is no loopback address without credentials in \`admin.auth\`; a name in it that stands there twice;
+  \`admin.allow\` with \`admin.readOnly: true\`.
 
 What a function in \`cookie\` gives, or an application assigns to \`session.cookie\`, is checked when the cookie is about to be sent: one that
 browsers would drop for these reasons, or for having more than 4096 bytes, is not sent, and a warning says why, at most once a minute.

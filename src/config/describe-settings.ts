@@ -69,6 +69,23 @@ export function describeSettings(settings: Settings): DescribedSettings {
     probeInterval: formatDuration(settings.probeInterval),
     enabled: String(settings.enabled),
     statistics: String(settings.statistics),
+    ...describeAdmin(settings.admin),
+  }
+}
+
+function describeAdmin(admin: Settings['admin']): DescribedSettings {
+  if (admin === undefined) return { admin: 'off' }
+  const { listen, auth } = admin
+  const people = [...auth.users, ...auth.tokens].map(({ name, role }) => `${name} (${role})`)
+  return {
+    'admin.listen': listen === undefined ? 'none' : printEndpoint(listen),
+    'admin.auth': people.join(' ') || 'nobody',
+    'admin.readOnly': String(admin.readOnly),
+    'admin.allow': admin.allow?.join(' ') ?? 'all',
+    'admin.allowedHosts': admin.allowedHosts.join(' ') || 'none',
+    'admin.allowedOrigins': admin.allowedOrigins.join(' ') || 'none',
+    'admin.health': admin.health.public ? 'public' : 'for those who log in',
+    'admin.rate': String(admin.limits.rate),
   }
 }
 
@@ -84,8 +101,11 @@ function describeWait(wait: Settings['wait']): DescribedSettings {
 
 function describeEmbedded(embed: Settings['embed']): string {
   if (embed === undefined) return 'none'
-  const host = embed.host.includes(':') ? `[${embed.host}]` : embed.host
-  return `${host}:${embed.port}, memory limit ${formatSize(embed.memoryLimit)}`
+  return `${printEndpoint(embed)}, memory limit ${formatSize(embed.memoryLimit)}`
+}
+
+function printEndpoint({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 function durationOrNone(duration: number): string {

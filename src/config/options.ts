@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { AdminToken, AdminUser } from '../admin/admin-settings.js'
 import type { Logger } from '../logger.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 
@@ -151,6 +152,26 @@ export interface WaitOptions {
   for?: 'security' | 'synchronous' | undefined
 }
 
+/** The administration over HTTP. */
+export interface AdminOptions {
+  /** `'host:port'` of the stand-alone server. Default: there is none. */
+  listen?: string | { host: string; port: number | string } | undefined
+  /** Who may log in. Needed when `listen` is no loopback address. */
+  auth?: { users?: readonly AdminUser[] | undefined; tokens?: readonly AdminToken[] | undefined } | undefined
+  /** Whether everything that changes something is refused. Default `true`. */
+  readOnly?: boolean | undefined
+  /** What may be changed, as `<MBean>/<member>` with `*` and `?`. Default: whatever the MBeans offer. */
+  allow?: string | readonly string[] | undefined
+  /** Further values of the Host header that are answered, such as `'admin.example.com'`. */
+  allowedHosts?: string | readonly string[] | undefined
+  /** Other sites whose pages may use the administration, such as `'https://hawtio.example.com'`. */
+  allowedOrigins?: string | readonly string[] | undefined
+  /** `public`: whether the health endpoints tell everybody the bare state. Default `true`. */
+  health?: { public?: boolean | undefined } | undefined
+  /** Requests a second that one client may send. Default 50. */
+  rate?: number | undefined
+}
+
 /** What an application configures, in a file or as an object. Only `secret` is required. */
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
@@ -224,6 +245,8 @@ export interface HoldfastOptions {
   enabled?: boolean | undefined
   /** Whether counters and timings are kept. Default `true`. */
   statistics?: boolean | undefined
+  /** The administration over HTTP. Default: off. */
+  admin?: AdminOptions | undefined
   /** Where messages go: `console` and pino instances fit. Default: warnings and errors to stderr. */
   logger?: Logger | undefined
 }

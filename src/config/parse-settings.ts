@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, type ConfigProblem } from '../errors.js'
 import type { NodeAddress } from '../node/node-address.js'
+import { toAdminSettings } from './admin-keys.js'
 import { impossibleCombinations } from './combinations.js'
 import { compressionSettings } from './compression-keys.js'
 import { encryptionSettings } from './encryption-keys.js'
@@ -37,7 +38,7 @@ export function findProblems(options: unknown): readonly ConfigProblem[] {
  *
  * @param inForce the settings that result from the current options: codecs are taken from there, not read from their files again.
  * @throws {ConfigError} when the result can't be used, or when the change would give a key that can't be changed
- * while running (mode, route, embed, name, keyPrefix, genid, codec) another value.
+ * while running (mode, route, embed, name, keyPrefix, genid, codec, admin) another value.
  */
 export function changeSettings(
   current: HoldfastOptions,
@@ -139,6 +140,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     locking: Object.freeze({ ...keys.locking, pattern: keys.locking.pattern }),
     compression: Object.freeze(compressionSettings(keys.compression)),
     encryption: encryptionSettings(keys.encryption),
+    admin: keys.admin && toAdminSettings(keys.admin),
   })
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger } from '../logger.js'
+import { adminSchema } from './admin-keys.js'
 import { backupSchema } from './backup-keys.js'
 import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
@@ -223,6 +224,11 @@ const shape = {
     default: '`true`',
     meaning: 'Whether counters and timings are kept.',
   }),
+  admin: adminSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'off',
+    meaning: 'The administration over HTTP, see [Administration](#administration).',
+  }),
   logger: key('an object with the functions debug, info, warn and error', readLogger)
     .prefault(() => consoleLogger)
     .register(keyNotes, {
@@ -253,4 +259,5 @@ export const fixedKeys = [
   'keyPrefix',
   'genid',
   'codec',
+  'admin',
 ] as const satisfies (keyof HoldfastOptions)[]

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { AdminSettings } from '../admin/admin-settings.js'
 import type { LockSettings } from '../lock/lock-settings.js'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/node-address.js'
@@ -96,5 +97,7 @@ export interface Settings {
   probeInterval: number
   enabled: boolean
   statistics: boolean
+  /** `undefined`: there is no administration over HTTP. */
+  admin: AdminSettings | undefined
   logger: Logger
 }

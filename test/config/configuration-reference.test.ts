@@ -33,6 +33,7 @@ describe('docs/configuration.md', () => {
       ...Object.keys(shape.compression.unwrap().shape).map((k) => `compression.${k}`),
       ...Object.keys(shape.encryption.unwrap().shape).map((k) => `encryption.${k}`),
       ...Object.keys(shape.wait.unwrap().shape).map((k) => `wait.${k}`),
+      ...Object.keys(shape.admin.unwrap().shape).map((k) => `admin.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())
     for (const key of Object.keys(describeSettings(parseSettings({ secret })))) expect(rows).toContain(key)
@@ -58,6 +59,8 @@ describe('docs/configuration.md', () => {
       SESSION_SECRET: secret,
       PREVIOUS_SESSION_SECRET: `${secret}-before`,
       MEMCACHED_PASSWORD: 'x',
+      ADMIN_PASSWORD: 'a-password-of-the-tests',
+      PROMETHEUS_TOKEN_SHA256: '0'.repeat(64),
     }
     expect(blocks('yaml').length).toBeGreaterThan(3)
     for (const text of blocks('yaml')) {

@@ -1,0 +1,10 @@
+import type { Role } from '../admin-settings.js'
+
+/** Who asks. */
+export interface Principal {
+  /** For the audit log. */
+  readonly name: string
+  readonly role: Role
+  /** Whether the values of session attributes may be seen. */
+  readonly values: boolean
+}

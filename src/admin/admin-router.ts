@@ -1,0 +1,48 @@
+import type { IncomingMessage } from 'node:http'
+import { ConfigError } from '../errors.js'
+import type { Principal } from './access/principal.js'
+import { type AdminSettings, hasCredentials } from './admin-settings.js'
+import { AdminEndpoint, type AdminHandler, type AdminHandlerOptions } from './http/admin-handler.js'
+import { hostsOfApplication } from './http/host-check.js'
+
+/** How the administration is mounted in an application. */
+export interface AdminMount {
+  /**
+   * `true`: it asks for no login of its own. Whoever reaches it is an operator, so mount it behind the application's own login. Default
+   * false: `admin.auth` must have credentials.
+   */
+  unprotected?: boolean
+  /**
+   * With `unprotected`: tells who asks, by the application's own login; `undefined` refuses. Default: everybody is an operator who
+   * may not see values of session attributes.
+   */
+  identify?: (req: IncomingMessage) => Principal | undefined
+  /** The path that it is mounted under, where nobody takes that off `req.url`: plain node:http. Express does. Default none. */
+  basePath?: string
+}
+
+const application: Principal = { name: 'application', role: 'operator', values: false }
+
+/**
+ * The administration as a request handler, for `app.use('/admin', …)` or plain node:http. It answers every request that it gets.
+ * Everything but the login applies as on the stand-alone server: read-only mode, methods, origins, limits, the audit log; the Host is
+ * checked where `allowedHosts` names any.
+ * @throws {ConfigError} when it would have no login without being called `unprotected`.
+ */
+export function createAdminRouter(
+  settings: AdminSettings,
+  options: AdminHandlerOptions,
+  { unprotected = false, identify = () => application, basePath = '' }: AdminMount = {},
+): AdminHandler {
+  if (!unprotected && !hasCredentials(settings.auth)) {
+    const expected = 'credentials, or adminRouter({ unprotected: true }) behind a login of the application'
+    throw new ConfigError('the administration', [{ path: 'admin.auth', value: '', expected }])
+  }
+  const endpoint = new AdminEndpoint(options, {
+    settings,
+    isOwnHost: hostsOfApplication(settings.allowedHosts),
+    basePath: basePath.replace(/\/+$/, ''),
+    identify: unprotected ? identify : undefined,
+  })
+  return endpoint.handle
+}

@@ -1,0 +1,142 @@
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../clock.js'
+import type { AuditLog } from '../access/audit-log.js'
+import { Authenticator } from '../access/authenticator.js'
+import type { Principal } from '../access/principal.js'
+import { TokenBuckets } from '../access/token-bucket.js'
+import type { AdminSettings } from '../admin-settings.js'
+import { faultOf } from '../jolokia/fault.js'
+import { type Exchange, headerOf } from './exchange.js'
+import type { HostCheck } from './host-check.js'
+import { corsHeaders, crossSiteReason, hasSafeContentType, preflightHeaders } from './origin-check.js'
+import { jsonReply, type Reply, textReply } from './reply.js'
+
+/** How requests reach the endpoint. */
+export interface AdminAccess {
+  readonly settings: AdminSettings
+  readonly isOwnHost: HostCheck
+  /** Where it is mounted, without a final slash, if nobody takes that off before. */
+  readonly basePath: string
+  /** Who asks, where no login is asked for; `undefined`: they may not. Left out: a login is needed. */
+  readonly identify: ((req: IncomingMessage) => Principal | undefined) | undefined
+}
+
+/** What comes of the checks: who it is, or that anybody gets the bare state, or a reply that ends it. */
+export type Admission = { principal: Principal } | 'bare' | { reply: Reply }
+
+/**
+ * The checks that every request passes, in this order: host, limits, login, other sites. What a member of an MBean needs is checked
+ * where it is used. Each refusal is noted in the audit log.
+ */
+export class Gate {
+  private readonly access: AdminAccess
+  private readonly settings: AdminSettings
+  private readonly audit: AuditLog
+  private readonly authenticator: Authenticator
+  private readonly rates: TokenBuckets
+  private readonly origins: ReadonlySet<string>
+
+  constructor(access: AdminAccess, audit: AuditLog, clock: Clock) {
+    const { limits, auth, allowedOrigins } = access.settings
+    this.access = access
+    this.settings = access.settings
+    this.audit = audit
+    this.authenticator = new Authenticator(auth, limits, clock)
+    this.origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()))
+    this.rates = new TokenBuckets({
+      capacity: Math.max(20, 2 * limits.rate),
+      pause: 1000 / limits.rate,
+      maxClients: limits.clients,
+      clock,
+    })
+  }
+
+  /** Ways to log in, as the protocol tells them. */
+  get loginMethods(): { method: string; realm: string }[] {
+    return this.needsLogin ? this.authenticator.methods : []
+  }
+
+  /** Headers for every reply to this request. */
+  headersFor(exchange: Exchange): Record<string, string> {
+    return corsHeaders(exchange, this.origins, this.needsLogin)
+  }
+
+  /** @param inProgress requests under way, this one included. */
+  async admit(exchange: Exchange, inProgress: number): Promise<Admission> {
+    const { kind } = exchange.route
+    const isPublic = this.settings.health.public && (kind === 'healthz' || kind === 'readyz')
+    const isOwnHost = this.access.isOwnHost(exchange.req)
+    if (!isOwnHost && !isPublic) return this.refuse(exchange, 403, 'the Host is not one of ours')
+    const limited = this.exceeded(exchange, inProgress)
+    if (limited !== undefined) return limited
+    const hasLogin = exchange.req.headers.authorization !== undefined
+    if (isPublic && (!isOwnHost || (this.needsLogin && !hasLogin))) return 'bare'
+    if (exchange.method === 'OPTIONS') return this.preflight(exchange)
+    const identified = await this.identify(exchange)
+    return 'reply' in identified ? identified : (this.crossSite(exchange, identified.principal) ?? identified)
+  }
+
+  private get needsLogin(): boolean {
+    return this.access.identify === undefined
+  }
+
+  private exceeded(exchange: Exchange, inProgress: number): Admission | undefined {
+    const { limits } = this.settings
+    if (!this.rates.take(exchange.address)) {
+      const wait = this.rates.secondsToWait(exchange.address)
+      return this.refuse(exchange, 429, 'too many requests', { headers: { 'Retry-After': String(wait) } })
+    }
+    if (inProgress > limits.concurrency) {
+      return this.refuse(exchange, 503, 'too many requests at once', { headers: { 'Retry-After': '1' } })
+    }
+    if ((exchange.req.url ?? '').length > limits.urlLength) return this.refuse(exchange, 414, 'the URL is too long')
+    const announced = Number(exchange.req.headers['content-length'] ?? 0)
+    return announced > limits.bodyBytes ? this.refuse(exchange, 413, 'the body is too large') : undefined
+  }
+
+  private async identify(exchange: Exchange): Promise<{ principal: Principal } | { reply: Reply }> {
+    const { identify } = this.access
+    if (identify !== undefined) {
+      const principal = identify(exchange.req)
+      return principal === undefined ? this.refuse(exchange, 403, 'you may not see this') : { principal }
+    }
+    const login = await this.authenticator.login(exchange.req.headers.authorization, exchange.address)
+    if (login.state === 'known') return login
+    if (login.state === 'throttled') {
+      return this.refuse(exchange, 429, 'too many wrong logins', { headers: { 'Retry-After': String(login.wait) } })
+    }
+    const reason = login.state === 'missing' ? 'a login is needed' : 'the login is wrong'
+    return this.refuse(exchange, 401, reason, { headers: { 'WWW-Authenticate': this.authenticator.challenges } })
+  }
+
+  private crossSite(exchange: Exchange, principal: Principal): Admission | undefined {
+    const reason = crossSiteReason(exchange, this.origins)
+    if (reason !== undefined) return this.refuse(exchange, 403, reason, { principal })
+    if (exchange.method !== 'POST' || hasSafeContentType(exchange)) return undefined
+    return this.refuse(exchange, 415, 'the Content-Type must be application/json', { principal })
+  }
+
+  private preflight(exchange: Exchange): Admission {
+    const origin = headerOf(exchange.req, 'origin')?.toLowerCase()
+    if (origin === undefined) return { reply: textReply(400, 'expected GET or POST') }
+    if (!this.origins.has(origin)) return this.refuse(exchange, 403, 'the Origin is not allowed')
+    return { reply: { status: 204, headers: preflightHeaders(exchange), body: '' } }
+  }
+
+  /** Clients of the protocol get a 403 in its form. */
+  private refuse(
+    { method, address, req, route }: Exchange,
+    status: number,
+    reason: string,
+    { principal, headers = {} }: { principal?: Principal; headers?: Reply['headers'] } = {},
+  ): { reply: Reply } {
+    const outcome = `${status} ${reason}: ${method} ${req.url?.split('?', 1)[0]}`
+    this.audit.add({ action: 'refused', principal: principal?.name, address, outcome })
+    const inProtocol = route.kind === 'jolokia' && status === 403
+    return { reply: inProtocol ? jsonReply(status, forbidden(reason), headers) : textReply(status, reason, headers) }
+  }
+}
+
+function forbidden(reason: string): object {
+  return { ...faultOf(new Error(reason)), status: 403, error_type: 'java.lang.Exception' }
+}

@@ -1,0 +1,89 @@
+import { AdminRequestError } from '../../errors.js'
+import { jsonReply, type Reply, textReply } from '../http/reply.js'
+import { answer, type Envelope } from './answer.js'
+import type { Context } from './context.js'
+import { faultOf, isRefusal, messageOf } from './fault.js'
+import { type ParameterSource, type Parameters, readParameters } from './parameters.js'
+import { badRequest, type JolokiaRequest } from './request.js'
+import { ownProperty, requestFromBody } from './request-from-body.js'
+import { requestFromPath } from './request-from-path.js'
+
+/** An HTTP request below the protocol's base URL. */
+export interface JolokiaHttpRequest {
+  readonly method: string
+  /** What follows the base, still percent-encoded. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** The parsed body of a POST. */
+  readonly body: unknown
+  /** Requests that one bulk may hold. */
+  readonly maxBulk: number
+}
+
+/**
+ * Answers an HTTP request of the Jolokia protocol 8.2. Errors of an operation are in a 200; a request that can't be understood
+ * is a 400 in plain text, or in a bulk the item's own answer.
+ */
+export async function answerJolokia(http: JolokiaHttpRequest, context: Context): Promise<Reply> {
+  try {
+    if (http.method === 'POST') return jsonReply(200, await answerBody(http, context))
+    if (http.method !== 'GET') throw badRequest('expected GET or POST')
+    const request = requestFromPath(pathOf(http))
+    return jsonReply(200, await answer(request, context, readParameters(queryOf(http))))
+  } catch (error) {
+    if (isRefusal(error, 'bad-request')) return textReply(400, messageOf(error))
+    throw error
+  }
+}
+
+/** The path, or in its absence the parameter `p`. The parameter is decoded already, the path is decoded once. */
+function pathOf({ path, query }: JolokiaHttpRequest): string {
+  if (path !== '' && path !== '/') return decode(path)
+  return query.get('p') ?? ''
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch (error) {
+    throw new AdminRequestError('bad-request', 'the path is not percent-encoded as it should be', { cause: error })
+  }
+}
+
+function queryOf({ query }: JolokiaHttpRequest): ParameterSource {
+  return (name) => query.get(name)
+}
+
+async function answerBody(http: JolokiaHttpRequest, context: Context): Promise<Envelope | Envelope[]> {
+  const { body, maxBulk } = http
+  if (!Array.isArray(body)) return answerItem(body, http, context)
+  if (body.length > maxBulk) throw badRequest(`the bulk has ${body.length} requests, expected at most ${maxBulk}`)
+  readParameters(queryOf(http))
+  const answers: Envelope[] = []
+  for (const item of body) answers.push(await answerBulkItem(item, http, context))
+  return answers
+}
+
+async function answerItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {
+  const { request, parameters } = understand(item, http)
+  return answer(request, context, parameters)
+}
+
+/** One bad item does not take the others with it. */
+async function answerBulkItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {
+  let request: JolokiaRequest | undefined
+  try {
+    const understood = understand(item, http)
+    request = understood.parameters.includeRequest ? understood.request : undefined
+    return await answer(understood.request, context, understood.parameters)
+  } catch (error) {
+    if (!isRefusal(error, 'bad-request')) throw error
+    return { ...(request && { request: request.echo }), ...faultOf(error) }
+  }
+}
+
+function understand(item: unknown, http: JolokiaHttpRequest): { request: JolokiaRequest; parameters: Parameters } {
+  const config = ownProperty(item, 'config')
+  const parameters = readParameters((name) => ownProperty(config, name), queryOf(http))
+  return { request: requestFromBody(item), parameters }
+}
