@@ -104,8 +104,11 @@ export class NonStickyMode implements SessionMode {
   }
 
   async destroy(state: SessionState): Promise<void> {
+    const { local, placement } = this.engine
+    const shared = local.get(state.token) ?? state
     this.copies.forget(state.token)
-    await this.parts.ending.destroy(state, this.engine.placement.nodes)
+    await this.parts.ending.destroy(shared, placement.nodes)
+    if (shared !== state) this.parts.ending.forget(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
@@ -253,7 +256,7 @@ export class NonStickyMode implements SessionMode {
     const copies = await this.compare(token, key, first, answer)
     if (copies.tombstone) return this.isBuried(token)
     const newest = copies.sessions[0]
-    if (newest === undefined) return this.isNowhere(token, copies)
+    if (newest === undefined) return this.isNowhere(token, first, copies)
     const state = this.present(token, newest)
     this.copies.compared(token)
     if (state === undefined) return undefined
@@ -289,9 +292,9 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
-  private isNowhere(token: string, copies: LookUp): undefined {
-    const { placement, statistics, clock } = this.engine
-    if (copies.failed.length > 0 || placement.failedRecently()) throw new StorageUnavailableError()
+  private isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): undefined {
+    const { statistics, clock } = this.engine
+    if (copies.failed.length > 0 || first === undefined || first.failedRecently()) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)
     this.copies.forget(token)
