@@ -65,8 +65,10 @@ export class SessionState {
   /** Requests that have used the session and are not over. */
   activeRequests = 0
 
+  /** The server that the id names. */
+  route: string | undefined
+
   private place: WatchedNode | undefined
-  private readonly route: string | undefined
 
   constructor(token: string, route: string | undefined, times: SessionTimes, section?: AttributeSection) {
     this.token = ownCopy(token)

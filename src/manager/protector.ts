@@ -242,7 +242,7 @@ export class Protector {
     if (record.kind !== 'session' || !state.isSaved) return false
     return (
       record.version < state.savedVersion ||
-      (record.version === state.savedVersion && record.owner === this.engine.owner)
+      (record.version === state.savedVersion && (record.owner === this.engine.owner || record.owner === ''))
     )
   }
 }
