@@ -217,12 +217,13 @@ export class NonStickyMode implements SessionMode {
     const { statistics, placement } = this.engine
     const started = performance.now()
     const key = this.parts.storage.key(tokenDigest(token))
+    const pending = this.pendingHere(token)
     const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
     const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
-        : await this.loadFromCopies(token, key, first, answer)
+        : await this.loadFromCopies(token, key, first, answer, pending)
     if (state !== undefined) statistics.record('load', performance.now() - started)
     return state
   }
@@ -260,11 +261,13 @@ export class NonStickyMode implements SessionMode {
     key: string,
     first: WatchedNode | undefined,
     answer: FoundSession | 'absent' | 'failed',
+    pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
     const copies = await this.compare(token, key, first, answer)
     if (copies.tombstone) return this.isBuried(token)
     const newest = copies.sessions[0]
-    if (newest === undefined) return this.pendingHere(token) ?? this.isNowhere(token, copies)
+    /* It may have been stored, and let go, while the nodes were asked. */
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, copies)
     const state = this.present(token, newest)
     this.copies.compared(token)
     if (state === undefined) return undefined
