@@ -60,6 +60,8 @@ export class SessionState {
   /** Nodes that may still hold an older copy. */
   leftBehind: Set<WatchedNode> | undefined
   wheelBucket = 0
+  /** The digest, where it is asked for several times; not for a session that stays in memory. */
+  digest: string | undefined
   /** Milliseconds to wait before a save that no node could take is tried again; doubles each time. */
   retryPause = 0
   /** Requests that have used the session and are not over. */
@@ -98,7 +100,7 @@ export class SessionState {
 
   /** Digest of the token: the storage key without its prefix. */
   get keyDigest(): string {
-    return tokenDigest(this.token)
+    return this.digest ?? tokenDigest(this.token)
   }
 
   /** A short name for logs and events that does not give the id away. */

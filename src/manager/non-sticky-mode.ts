@@ -9,6 +9,7 @@ import type { Engine } from './engine.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import type { Found } from './session-storage.js'
 
 /** How long an id that was found nowhere is answered without another look, in milliseconds. */
 const REMEMBER_MISS = 2000
@@ -216,7 +217,8 @@ export class NonStickyMode implements SessionMode {
   private async load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = performance.now()
-    const key = this.parts.storage.key(tokenDigest(token))
+    const digest = tokenDigest(token)
+    const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
     const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
     const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
@@ -224,7 +226,9 @@ export class NonStickyMode implements SessionMode {
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
         : await this.loadFromCopies(token, key, first, answer, pending)
-    if (state !== undefined) statistics.record('load', performance.now() - started)
+    if (state === undefined) return undefined
+    state.digest = digest
+    statistics.record('load', performance.now() - started)
     return state
   }
 
@@ -234,10 +238,7 @@ export class NonStickyMode implements SessionMode {
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
     const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
-    const read = async () => {
-      const found = await this.parts.storage.readTwice(node, key, renewTo)
-      return found?.record === undefined ? 'absent' : (found as FoundSession)
-    }
+    const read = () => this.parts.storage.readTwice(node, key, renewTo).then(sessionOrAbsent)
     const started = performance.now()
     try {
       return await read()
@@ -395,4 +396,8 @@ export class NonStickyMode implements SessionMode {
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
+}
+
+function sessionOrAbsent(found: Found | undefined): FoundSession | 'absent' {
+  return found?.record === undefined ? 'absent' : (found as FoundSession)
 }
