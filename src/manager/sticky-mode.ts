@@ -200,6 +200,7 @@ export class StickyMode implements SessionMode {
     if (existing !== undefined && existing !== state) return existing
     if (existing === undefined) local.add(state)
     state.route = this.route
+    state.digest = undefined
     state.verifiedAt = 0
     for (const node of placement.nodes) {
       if (node === state.node) continue
