@@ -9,6 +9,7 @@ import type { Engine } from './engine.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import type { Found } from './session-storage.js'
 
 /** How long an id that was found nowhere is answered without another look, in milliseconds. */
 const REMEMBER_MISS = 2000
@@ -78,6 +79,7 @@ export class NonStickyMode implements SessionMode {
       state.phase = 'ended'
       return state
     }
+    state.route = this.route
     const shared = local.get(state.token)
     if (shared === undefined) local.add(state)
     if (shared === undefined || shared === state) return state
@@ -142,7 +144,11 @@ export class NonStickyMode implements SessionMode {
     const result = await this.saver.save(state, attempt)
     /* One that can't be stored as it is would otherwise stay for ever. */
     if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
-    if (result === 'done') setImmediate(() => this.letGo(state))
+    if (result === 'done') {
+      /* Sticky mode was about to store it when the mode changed. */
+      if (state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
+      setImmediate(() => this.letGo(state))
+    }
     return result
   }
 
@@ -170,18 +176,33 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
+    this.copies = new CopyKeeper(this.engine, this.parts.storage)
+    this.saver = new NonStickySaver(this.parts, this.copies)
     for (const state of [...this.engine.local.values()]) {
-      if (state.isSaved && state.node !== undefined) this.copies.stored(state, state.node)
-      if (state.isSaved) this.copies.isShort(state.token)
-      else if (state.version > 0) this.parts.queue.add(state)
+      state.route = undefined
+      if (state.isSaved) this.rememberCopies(state)
+      if (this.parts.queue.has(state)) this.renewLife(state)
+      if (!state.isSaved && state.version > 0) this.parts.queue.add(state)
       this.letGo(state)
     }
   }
 
   rest(): void {
     this.copies.close()
-    this.copies = new CopyKeeper(this.engine, this.parts.storage)
-    this.saver = new NonStickySaver(this.parts, this.copies)
+  }
+
+  /** Sticky mode has stored the session, once. */
+  private rememberCopies(state: SessionState): void {
+    if (state.node === undefined) return
+    this.copies.stored(state, state.node)
+    for (const node of state.leftBehind ?? []) this.copies.leftBehind(state.token, node)
+    this.copies.isShort(state.token)
+  }
+
+  /* A save, comparison or renewal was due or under way: once more, so that its end is noticed here. */
+  private renewLife(state: SessionState): void {
+    this.parts.queue.add(state)
+    if (state.isSaved) this.touch(state)
   }
 
   private find(token: string, hint: WatchedNode | undefined): Opened {
@@ -199,14 +220,17 @@ export class NonStickyMode implements SessionMode {
   private async load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = performance.now()
-    const key = this.parts.storage.key(tokenDigest(token))
+    const digest = tokenDigest(token)
+    const key = this.parts.storage.key(digest)
+    const pending = this.pendingHere(token)
     const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
     const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
-        : await this.loadFromCopies(token, key, first, answer)
+        : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
+    state.digest = digest
     statistics.record('load', performance.now() - started)
     return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : state
   }
@@ -225,10 +249,7 @@ export class NonStickyMode implements SessionMode {
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
     const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
-    const read = async () => {
-      const found = await this.parts.storage.readTwice(node, key, renewTo)
-      return found?.record === undefined ? 'absent' : (found as FoundSession)
-    }
+    const read = () => this.parts.storage.readTwice(node, key, renewTo).then(sessionOrAbsent)
     const started = performance.now()
     try {
       return await read()
@@ -252,11 +273,13 @@ export class NonStickyMode implements SessionMode {
     key: string,
     first: WatchedNode | undefined,
     answer: FoundSession | 'absent' | 'failed',
+    pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
     const copies = await this.compare(token, key, first, answer)
     if (copies.tombstone) return this.isBuried(token)
     const newest = copies.sessions[0]
-    if (newest === undefined) return this.isNowhere(token, first, copies)
+    /* It may have been stored, and let go, while the nodes were asked. */
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
     const state = this.present(token, newest)
     this.copies.compared(token)
     if (state === undefined) return undefined
@@ -280,6 +303,17 @@ export class NonStickyMode implements SessionMode {
     else copies.sessions.push(answer)
     copies.sessions.sort(newestFirst)
     return copies
+  }
+
+  /** A session that is on its way to the storage for the first time, or that the storage has lost while it was being changed. */
+  private pendingHere(token: string): SessionState | undefined {
+    const { local, clock } = this.engine
+    const here = local.get(token)
+    if (here === undefined || here.phase !== 'live' || here.isSaved || here.version === 0) return undefined
+    const now = clock.now()
+    if (here.expiresAt <= now) return undefined
+    here.accessedAt = now
+    return here
   }
 
   private isBuried(token: string): undefined {
@@ -322,6 +356,8 @@ export class NonStickyMode implements SessionMode {
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
+    /* A server in sticky mode has written it, to one node only. */
+    if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
     this.copies.seen(state, record.accessedAt)
     return state
   }
@@ -371,4 +407,8 @@ export class NonStickyMode implements SessionMode {
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
+}
+
+function sessionOrAbsent(found: Found | undefined): FoundSession | 'absent' {
+  return found?.record === undefined ? 'absent' : (found as FoundSession)
 }

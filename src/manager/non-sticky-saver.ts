@@ -68,7 +68,7 @@ export class NonStickySaver {
     const others = this.copies.othersOf(state.token, node)
     /* Asked beside the first write, as what stands there now has to be known for the fence. */
     const standing = others.map((other) => this.copies.standingOn(other, state))
-    const written = await this.storePrimary(node, state)
+    const written = await this.storePrimary(node, state, others.length > 0)
     if (written === undefined) return true
     const answers = await Promise.all(
       others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
@@ -85,11 +85,13 @@ export class NonStickySaver {
   }
 
   /** @returns what was written; `undefined`: the session was ended meanwhile. */
-  private async storePrimary(node: WatchedNode, state: SessionState): Promise<Attempt | undefined> {
+  private async storePrimary(node: WatchedNode, state: SessionState, keep: boolean): Promise<Attempt | undefined> {
     const { storage } = this.parts
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const attempt = await this.prepare(state, key)
+      /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
+      const prepared = this.prepare(state, key, keep)
+      const attempt = prepared instanceof Promise ? await prepared : prepared
       if (state.phase === 'ended') return undefined
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
@@ -107,16 +109,17 @@ export class NonStickySaver {
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  private async prepare(state: SessionState, key: string): Promise<Attempt> {
+  /** @param keep the bytes are needed for further copies too, when the shared memory has long been used for others. */
+  private prepare(state: SessionState, key: string, keep: boolean): Attempt | Promise<Attempt> {
     const { storage } = this.parts
     const { version, cookie } = state
     const { section } = state.attributes
     const deadline = storage.deadline(state)
-    /* The bytes are needed for the further copies too, when the shared memory has long been used for others. */
     const base = { version: state.savedVersion, section: state.savedSection, cookie: state.savedCookie }
+    const attempt = (bytes: Buffer): Attempt => ({ version, section, cookie, deadline, bytes, base })
     const encoded = storage.encode(state, key)
-    const bytes = encoded instanceof Promise ? await encoded : Buffer.from(encoded)
-    return { version, section, cookie, deadline, bytes, base }
+    if (encoded instanceof Promise) return encoded.then(attempt)
+    return attempt(keep ? Buffer.from(encoded) : encoded)
   }
 
   /** Another write came first, or the token does not count any more. @returns false: the session was ended. */
