@@ -109,9 +109,8 @@ export class NonStickyMode implements SessionMode {
   }
 
   async reload(state: SessionState): Promise<SessionState> {
-    if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
-    const current = await this.find(state.token, state.node)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
     const shared = this.use(current)
     if (shared.phase === 'ended') throw new SessionGoneError()
@@ -121,7 +120,7 @@ export class NonStickyMode implements SessionMode {
 
   async refresh(state: SessionState): Promise<SessionState> {
     if (state.phase === 'new') return state
-    const current = state.phase === 'ended' ? undefined : await this.find(state.token, state.node)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
     const shared = this.engine.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
@@ -135,8 +134,8 @@ export class NonStickyMode implements SessionMode {
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    this.misses.delete(state.token)
     const result = await this.saver.save(state, attempt)
+    this.misses.delete(state.token)
     /* One that can't be stored as it is would otherwise stay for ever. */
     if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
     if (result === 'done') setImmediate(() => this.letGo(state))
@@ -179,6 +178,13 @@ export class NonStickyMode implements SessionMode {
     this.copies.close()
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies)
+  }
+
+  /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
+  private async newest(state: SessionState): Promise<SessionState | undefined> {
+    if (state.savedVersion === 0 && state.sent) await this.parts.stored(state)
+    if (state.phase === 'ended') return undefined
+    return state.savedVersion === 0 ? state : this.find(state.token, state.node)
   }
 
   private find(token: string, hint: WatchedNode | undefined): Opened {
