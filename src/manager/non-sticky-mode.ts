@@ -28,6 +28,8 @@ export class NonStickyMode implements SessionMode {
   private readonly engine: Engine
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
+  /** Sessions that can't be stored as they are, with the version that was tried. */
+  private readonly rejected = new WeakMap<SessionState, number>()
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -136,9 +138,8 @@ export class NonStickyMode implements SessionMode {
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)
-    /* One that can't be stored as it is would otherwise stay for ever. */
-    if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
-    if (result === 'done') setImmediate(() => this.letGo(state))
+    if (result === 'rejected') this.rejected.set(state, state.version)
+    if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
     return result
   }
 
@@ -363,6 +364,8 @@ export class NonStickyMode implements SessionMode {
   private letGo(state: SessionState): void {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
-    if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
+    /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
+    const isRejected = this.rejected.get(state) === state.version
+    if (state.isSaved || isRejected || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
 }
