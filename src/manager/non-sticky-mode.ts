@@ -210,8 +210,17 @@ export class NonStickyMode implements SessionMode {
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
         : await this.loadFromCopies(token, key, first, answer)
-    if (state !== undefined) statistics.record('load', performance.now() - started)
-    return state
+    if (state === undefined) return undefined
+    statistics.record('load', performance.now() - started)
+    return this.asShared(state)
+  }
+
+  /* Requests that work with the session here have changes that nobody else knows yet: who comes later sees them. */
+  private asShared(state: SessionState): SessionState {
+    const shared = this.engine.local.get(state.token)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
+    return shared
   }
 
   private async readFirst(node: WatchedNode, token: string, key: string): Promise<FoundSession | 'absent' | 'failed'> {
