@@ -64,7 +64,9 @@ export class NonStickyMode implements SessionMode {
     return this.find(parts.token, placement.byName(parts.node))
   }
 
+  /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
   async openShared(token: string): Promise<SessionState | undefined> {
+    this.misses.delete(token)
     return this.find(token, undefined)
   }
 
