@@ -157,7 +157,7 @@ describe('the number of copies', () => {
 })
 
 describe('a session that a node does not take', () => {
-  it('goes to another node in the same request when its own has no room; the cookie names that', async () => {
+  it('goes to another node in the same request when its own has no room (W24: which stays up); the cookie names that', async () => {
     cluster = await Cluster.of('n1', 'n2')
     const faulty = await cluster.faulty('n1')
     ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n1: faulty }) })
@@ -179,7 +179,7 @@ describe('a session that a node does not take', () => {
     }
   })
 
-  it('is stored on its own node, counted and given its second copy later, when the other one has no room', async () => {
+  it('is stored on its own node (W20: counted) and given its second copy later, when the other one has no room', async () => {
     cluster = await Cluster.of('n1', 'n2')
     const faulty = await cluster.faulty('n2')
     ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n2: faulty }) })
