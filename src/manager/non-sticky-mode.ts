@@ -114,12 +114,11 @@ export class NonStickyMode implements SessionMode {
 
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'new') return state
+    /* At once: what others assign while the storage is asked is not ours to drop. */
+    state.attributes.replace(state.attributes.section)
     const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
-    const shared = this.use(current)
-    if (shared.phase === 'ended') throw new SessionGoneError()
-    shared.attributes.replace(shared.attributes.section)
-    return shared
+    return current
   }
 
   async refresh(state: SessionState): Promise<SessionState> {
