@@ -55,7 +55,7 @@ describe('a session of any server', () => {
       const place = cluster.memcached(node)
       expect(await storedSession(place, before)).toMatchObject({ kind: 'tombstone' })
       expect((await storedSession(place, visitor))?.attributes).toEqual({ cart: ['tea'], user: 'ann' })
-      expect(await keysOn(cluster, node)).toHaveLength(2)
+      await waitFor(async () => (await keysOn(cluster, node)).length === 2, { message: 'two keys' })
     }
     for (const server of [a, b]) expect(await attributesAt(server, before.copy())).toEqual({})
   })

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { exchange } from '../../src/testing/exchange.js'
 import { waitFor } from '../../src/testing/index.js'
-import { keysOn, startPair } from '../non-sticky/non-sticky-fixture.js'
+import { startPair } from '../non-sticky/non-sticky-fixture.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate } from '../support/cluster.js'
+import { keyOf } from '../support/stored-session.js'
 import { Visitor } from '../support/visitor.js'
 
 const [set, add] = [0x01, 0x02]
@@ -62,11 +63,10 @@ describe('where locks of memcached-session-manager do not hold', () => {
     return [request]
   }
 
-  /** What a node says of the session's lock: its life in seconds and its version; `undefined`: there is none. */
+  /** What the nodes say of the session's lock: its life in seconds and its version; `undefined`: there is none. */
   async function lockOn(): Promise<{ node: string; key: string; life: number; version: string } | undefined> {
+    const key = keyOf(visitor).replace(':', ':lock:')
     for (const node of ['n1', 'n2']) {
-      const key = (await keysOn(cluster, node)).find((name) => name.includes('lock:'))
-      if (key === undefined) continue
       const [, life, version = ''] = /^HD t(\S+) c(\d+)/.exec(await tell(node, `mg ${key} t c`)) ?? []
       if (life !== undefined) return { node, key, life: Number(life), version }
     }
