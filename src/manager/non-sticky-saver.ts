@@ -202,7 +202,7 @@ export class NonStickySaver {
     if (attempt >= perNode * Math.max(1, placement.nodes.length) || !placement.anyUp) {
       return this.failures.givenUp(state, node, error)
     }
-    if (error instanceof NodeRefusedError && attempt % perNode === 0) await this.leaveRefusing(node, state)
+    if (error instanceof NodeRefusedError && attempt >= perNode) await this.leaveRefusing(node, state)
     return 'retry'
   }
 

@@ -124,6 +124,7 @@ describe('the number of copies', () => {
     const [last, ...dying] = copies as [string, string, string]
     await Promise.all(dying.map((id) => cluster.memcached(id).kill()))
     expect(await attributesAt(b, visitor)).toEqual({ foo: 'baz' })
+    for (const id of dying) await untilNode('down', id, a, b)
     await untilSettled(a, b)
     const spare = ['n1', 'n2', 'n3', 'n4'].find((id) => !copies.includes(id)) as string
     expect(await copiesOf(cluster, visitor, [last, spare])).toEqual([last, spare].sort())
@@ -160,7 +161,7 @@ describe('a session that a node does not take', () => {
   it('goes to another node in the same request when its own has no room (W24: which stays up); the cookie names that', async () => {
     cluster = await Cluster.of('n1', 'n2')
     const faulty = await cluster.faulty('n1')
-    ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n1: faulty }) })
+    ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n1: faulty }), operationTimeout: '3s' })
     const visitors = (await visitorsOf(a, 12)).filter((one) => one.node === 'n1')
     expect(visitors.length).toBeGreaterThan(0)
     faulty.fail(outOfMemory, { opcode: set })

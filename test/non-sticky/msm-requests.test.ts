@@ -6,7 +6,15 @@ import { sessionIdOf, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate } from '../support/cluster.js'
 import { keyOf, storedSession } from '../support/stored-session.js'
 import { Visitor } from '../support/visitor.js'
-import { keysOn, lockingModes, operations, requestLocking, startPair, timeToLive } from './non-sticky-fixture.js'
+import {
+  keysOn,
+  lockingModes,
+  operations,
+  requestLocking,
+  startPair,
+  timeToLive,
+  usedSteadily,
+} from './non-sticky-fixture.js'
 
 let cluster: Cluster
 let gate: Gate
@@ -129,17 +137,20 @@ describe('a session of any server', () => {
   )
 
   it('M60: never expires while it is read, on both nodes, in all locking modes', async () => {
-    const end = Date.now() + 4500
     const readOn = async ([name, locking]: (typeof lockingModes)[number]) => {
       const [a, b] = await startPair(cluster, { locking, idleTimeout: '2s' })
-      const reader = new Visitor()
-      await reader.post(`${a.url}/`, { name })
-      for (let i = 0; Date.now() < end; i++) {
-        expect(await attributesAt(i % 2 === 0 ? a : b, reader.copy())).toEqual({ name })
-        const pause = Date.now() + 300
-        await waitFor(() => Date.now() > pause)
+      let turn = 0
+      const begin = async () => {
+        const reader = new Visitor()
+        await reader.post(`${a.url}/`, { name })
+        return reader
       }
-      for (const node of ['n1', 'n2']) expect(await timeToLive(cluster, node, reader)).toBeGreaterThan(0)
+      const read = async (reader: Visitor) => {
+        const seen = await attributesAt(turn++ % 2 === 0 ? a : b, reader.copy())
+        const lives = await Promise.all(['n1', 'n2'].map((node) => timeToLive(cluster, node, reader)))
+        return [seen, lives.every((life) => life > 0)]
+      }
+      expect(await usedSteadily({ duration: 4500, longestGap: 1800 }, begin, read)).toEqual([{ name }, true])
     }
     await Promise.all(lockingModes.map(readOn))
   })

@@ -85,3 +85,29 @@ export const lockingModes = [
 
 /** Those that lock requests as they come in. */
 export const requestLocking = lockingModes.filter(([name]) => name === 'all' || name === 'auto' || name === 'uri')
+
+/**
+ * Uses something again and again for `duration` milliseconds, and gives what is left of it then. When the machine stalled between two
+ * uses for longer than `longestGap`, that proves nothing: it begins anew.
+ */
+export async function usedSteadily<T>(
+  { duration, longestGap }: { duration: number; longestGap: number },
+  begin: () => Promise<T>,
+  use: (thing: T) => Promise<unknown>,
+): Promise<unknown> {
+  let thing = await begin()
+  let began = Date.now()
+  for (let last = began; ; ) {
+    const pause = Date.now() + 100
+    await waitFor(() => Date.now() > pause)
+    const asked = Date.now()
+    const seen = await use(thing)
+    const stalled = Date.now() - last > longestGap
+    if (!stalled && Date.now() - began > duration) return seen
+    if (stalled) {
+      thing = await begin()
+      began = Date.now()
+    }
+    last = stalled ? began : asked
+  }
+}

@@ -6,7 +6,7 @@ import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate, record } from '../support/cluster.js'
 import { Visitor } from '../support/visitor.js'
-import { copiesOf, startPair } from './non-sticky-fixture.js'
+import { copiesOf, startPair, usedSteadily } from './non-sticky-fixture.js'
 
 type Open = Session & Record<string, unknown>
 
@@ -125,15 +125,16 @@ describe('a session outside of a request, without stickiness', () => {
 
   it('is kept alive by touch() of a socket, however short its idle timeout', async () => {
     for (const { sessions } of [a, b]) sessions.reconfigure({ idleTimeout: '900ms' })
-    const short = new Visitor()
-    await short.post(`${a.url}/`, { name: 'short' })
-    const session = await open(b, short.id)
-    const until = Date.now() + 2200
-    await waitFor(() => {
+    const begin = async () => {
+      const short = new Visitor()
+      await short.post(`${a.url}/`, { name: 'short' })
+      return { short, session: await open(b, short.id), end: Date.now() + 2200 }
+    }
+    const touch = async ({ short, session, end }: Awaited<ReturnType<typeof begin>>) => {
+      if (Date.now() > end) return attributesAt(a, short.copy())
       session.touch()
-      return Date.now() > until
-    })
-    expect(await attributesAt(a, short)).toEqual({ name: 'short' })
+    }
+    expect(await usedSteadily({ duration: 2200, longestGap: 800 }, begin, touch)).toEqual({ name: 'short' })
   })
 
   it('can be ended by its id on any server', async () => {
