@@ -29,6 +29,8 @@ export class NonStickyMode implements SessionMode {
   private readonly engine: Engine
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
+  /** Sessions that can't be stored as they are, with the version that was tried. */
+  private readonly rejected = new WeakMap<SessionState, number>()
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -63,7 +65,9 @@ export class NonStickyMode implements SessionMode {
     return this.find(parts.token, placement.byName(parts.node))
   }
 
+  /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
   async openShared(token: string): Promise<SessionState | undefined> {
+    this.misses.delete(token)
     return this.find(token, undefined)
   }
 
@@ -114,19 +118,17 @@ export class NonStickyMode implements SessionMode {
   }
 
   async reload(state: SessionState): Promise<SessionState> {
-    if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
-    const current = await this.find(state.token, state.node)
+    /* At once: what others assign while the storage is asked is not ours to drop. */
+    state.attributes.replace(state.attributes.section)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
-    const shared = this.use(current)
-    if (shared.phase === 'ended') throw new SessionGoneError()
-    shared.attributes.replace(shared.attributes.section)
-    return shared
+    return current
   }
 
   async refresh(state: SessionState): Promise<SessionState> {
     if (state.phase === 'new') return state
-    const current = state.phase === 'ended' ? undefined : await this.find(state.token, state.node)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
     const shared = this.engine.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
@@ -140,15 +142,12 @@ export class NonStickyMode implements SessionMode {
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    this.misses.delete(state.token)
     const result = await this.saver.save(state, attempt)
-    /* One that can't be stored as it is would otherwise stay for ever. */
-    if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
-    if (result === 'done') {
-      /* Sticky mode was about to store it when the mode changed. */
-      if (state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
-      setImmediate(() => this.letGo(state))
-    }
+    this.misses.delete(state.token)
+    if (result === 'rejected') this.rejected.set(state, state.version)
+    /* Sticky mode was about to store it when the mode changed. */
+    if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
+    if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
     return result
   }
 
@@ -205,6 +204,13 @@ export class NonStickyMode implements SessionMode {
     if (state.isSaved) this.touch(state)
   }
 
+  /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
+  private async newest(state: SessionState): Promise<SessionState | undefined> {
+    if (state.savedVersion === 0 && state.sent) await this.parts.stored(state)
+    if (state.phase === 'ended') return undefined
+    return state.savedVersion === 0 ? state : this.find(state.token, state.node)
+  }
+
   private find(token: string, hint: WatchedNode | undefined): Opened {
     const { settings, statistics, ended, local, clock } = this.engine
     const now = clock.now()
@@ -232,7 +238,7 @@ export class NonStickyMode implements SessionMode {
     if (state === undefined) return undefined
     state.digest = digest
     statistics.record('load', performance.now() - started)
-    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : state
+    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
   }
 
   /* Written under a key that is on its way out. */
@@ -240,6 +246,14 @@ export class NonStickyMode implements SessionMode {
     const shared = this.use(state)
     if (shared === state) state.version++
     this.parts.queue.add(shared)
+    return shared
+  }
+
+  /* Requests that work with the session here have changes that nobody else knows yet: who comes later sees them. */
+  private asShared(state: SessionState): SessionState {
+    const shared = this.engine.local.get(state.token)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
     return shared
   }
 
@@ -405,7 +419,9 @@ export class NonStickyMode implements SessionMode {
   private letGo(state: SessionState): void {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
-    if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
+    /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
+    const isRejected = this.rejected.get(state) === state.version
+    if (state.isSaved || isRejected || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
 }
 

@@ -1,4 +1,4 @@
-import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
+import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -203,9 +203,22 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
     if (node.state !== 'up') await node.check()
-    const limit = settings.backup.attempts * Math.max(1, placement.nodes.length)
-    if (attempt < limit && placement.anyUp) return 'retry'
-    return this.failures.givenUp(state, node, error)
+    const perNode = settings.backup.attempts
+    if (attempt >= perNode * Math.max(1, placement.nodes.length) || !placement.anyUp) {
+      return this.failures.givenUp(state, node, error)
+    }
+    if (error instanceof NodeRefusedError && attempt >= perNode) await this.leaveRefusing(node, state)
+    return 'retry'
+  }
+
+  /* The node works, and does not take the session: it has no room, say. Its older copy goes, or others would go on reading it. */
+  private async leaveRefusing(node: WatchedNode, state: SessionState): Promise<void> {
+    const [next] = this.copies.othersOf(state.token, node)
+    const { backup } = state
+    if (next === undefined || state.node !== node || state.phase === 'ended') return
+    this.relocate(state, next)
+    if (backup?.node !== node) return
+    await node.delete(this.parts.storage.key(state.keyDigest), backup.token).catch(() => {})
   }
 }
 
