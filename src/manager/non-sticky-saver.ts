@@ -89,7 +89,7 @@ export class NonStickySaver {
     const { storage } = this.parts
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const attempt = await this.prepare(state, key)
+      const attempt = this.prepare(state, key)
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
       state.sent = true
@@ -106,7 +106,7 @@ export class NonStickySaver {
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  private async prepare(state: SessionState, key: string): Promise<Attempt> {
+  private prepare(state: SessionState, key: string): Attempt {
     const { storage } = this.parts
     const { version, cookie } = state
     const { section } = state.attributes
