@@ -28,6 +28,8 @@ export class NonStickyMode implements SessionMode {
   private readonly engine: Engine
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
+  /** Too large for their node, as they are; kept, they would stay for ever. */
+  private readonly rejected = new WeakSet<SessionState>()
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -136,10 +138,10 @@ export class NonStickyMode implements SessionMode {
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     this.misses.delete(state.token)
+    this.rejected.delete(state)
     const result = await this.saver.save(state, attempt)
-    /* One that can't be stored as it is would otherwise stay for ever. */
-    if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
-    if (result === 'done') setImmediate(() => this.letGo(state))
+    if (result === 'rejected') this.rejected.add(state)
+    if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
     return result
   }
 
@@ -353,10 +355,11 @@ export class NonStickyMode implements SessionMode {
     shared.accessedAt = current.accessedAt
   }
 
-  /** The storage has the session, and nobody works with it here. */
+  /** The storage has the session, or can't have it as it is, and nobody works with it here. */
   private letGo(state: SessionState): void {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
-    if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
+    const stays = !state.isSaved && state.version > 0 && state.phase !== 'ended'
+    if (!stays || this.rejected.has(state)) local.remove(state)
   }
 }
