@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Fault, waitFor } from '../../../src/testing/index.js'
-import type { AppServer } from '../../support/app-server.js'
+import { type AppServer, sessionIdOf, sessionOf } from '../../support/app-server.js'
 import { attributesAt, Cluster, visitorsOf } from '../../support/cluster.js'
 import { startLoad } from '../../support/load.js'
 import { knownDown, nonSticky, twoServers } from '../../support/non-sticky.js'
 import { storages } from '../../support/storages.js'
+import { storedSession } from '../../support/stored-session.js'
 import type { Visitor } from '../../support/visitor.js'
 
 describe.each(storages)('without stickiness, when a storage node dies (%s)', (kind) => {
@@ -36,6 +37,21 @@ describe.each(storages)('without stickiness, when a storage node dies (%s)', (ki
       }
     },
   )
+
+  it('between the read and the write of a request, the change is on another node when the response comes', async () => {
+    const c = await cluster.server('c', nonSticky, (app) => {
+      app.post('/during', async (req, res) => {
+        sessionOf(req).paid = true
+        await cluster.node(sessionIdOf(req).split('-')[1] as string).kill()
+        res.send('paid')
+      })
+    })
+    const [visitor] = (await visitorsOf(c, 1)) as [Visitor]
+    const first = visitor.node
+    expect((await visitor.post(`${c.url}/during`, {})).status).toBe(200)
+    expect(visitor.node).not.toBe(first)
+    expect((await storedSession(cluster.node(visitor), visitor))?.attributes).toEqual({ number: 0, paid: true })
+  })
 
   it('that hangs, requests wait for it until it is known, and then for nothing', async () => {
     const visitors = (await visitorsOf(a, 12)).filter((visitor) => visitor.node === 'n1')

@@ -5,6 +5,7 @@ import { attributesAt, Cluster, record, visitorsOf } from '../../support/cluster
 import { startLoad } from '../../support/load.js'
 import { nonSticky } from '../../support/non-sticky.js'
 import { storages } from '../../support/storages.js'
+import { storedSession } from '../../support/stored-session.js'
 import type { Visitor } from '../../support/visitor.js'
 
 describe.each(storages)('without stickiness, when a server dies (%s)', (kind) => {
@@ -40,6 +41,18 @@ describe.each(storages)('without stickiness, when a server dies (%s)', (kind) =>
     await visitor.post(`${a.url}/`, { order: 1 })
     await Promise.all([a.kill(), cluster.node(visitor).kill()])
     expect(await attributesAt(b, visitor)).toEqual({ number: 0, order: 1 })
+  })
+
+  it('the change is on two nodes when the response comes, without the repair', async () => {
+    const a = await cluster.server('a', nonSticky)
+    const visitors = await visitorsOf(a, 5)
+    await Promise.all(visitors.map((visitor) => visitor.post(`${a.url}/`, { order: 1 })))
+    for (const [number, visitor] of visitors.entries()) {
+      for (const id of cluster.ids) {
+        expect((await storedSession(cluster.node(id), visitor))?.attributes).toEqual({ number, order: 1 })
+      }
+    }
+    expect(a.sessions.stats().counters).toMatchObject({ restores: 0, underReplicated: 0 })
   })
 
   it('before the response, the session is found as it was', async () => {

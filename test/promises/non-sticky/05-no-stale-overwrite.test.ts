@@ -78,6 +78,21 @@ describe.each(storages)('without stickiness, on %s', (kind) => {
       for (const server of servers) expect(await attributesAt(server, old.copy())).toEqual({ number: 'new' })
     })
 
+    it('never wins when the server that wrote the newer data is dead, and nobody else knows of it', async () => {
+      const a = await cluster.process('a', nonSticky)
+      const b = await cluster.server('b', nonSticky)
+      const visitor = new Visitor()
+      await visitor.post(`${a.url}/`, { number: 'old' })
+      const old = visitor.copy()
+      await cluster.node(old).suspend()
+      await visitor.post(`${a.url}/`, { number: 'new' })
+      await knownDown(old.node as string, b)
+      await a.kill()
+      await cluster.node(old).resume()
+      await allUp(b)
+      expect(await attributesAt(b, old)).toEqual({ number: 'new' })
+    })
+
     it('never wins at a server that has just been started', async () => {
       const { servers, old, visitor } = await sessionThatWentOn()
       await allUp(...servers)
