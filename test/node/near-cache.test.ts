@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { NearCacheLimits } from '../../src/node/near-cache.js'
 import { parseNodeAddress } from '../../src/node/node-address.js'
@@ -187,7 +188,10 @@ describe('the near cache', () => {
   })
 
   it('leaves no connection when it is closed', async () => {
-    const count = async () => String(await redis.command('CLIENT', 'LIST')).trim().split('\n').length
+    const count = async () =>
+      String(await redis.command('CLIENT', 'LIST'))
+        .trim()
+        .split('\n').length
     const before = await count()
     const nodes = [open(), open()]
     for (const node of nodes) {
@@ -251,6 +255,15 @@ async function throughFaulty(): Promise<FaultyRedis & { url: string }> {
   return Object.assign(faulty, { url: `redis://${faulty.host}:${faulty.port}` })
 }
 
+/** Another process writes, while this one does nothing else. */
+function setElsewhere(key: string, value: string): void {
+  const lines = `SET ${key} ${value}\r\n`
+  const program = `const socket = require('node:net').connect(${redis.port}, '${redis.host}')
+    socket.write(${JSON.stringify(lines)})
+    socket.once('data', () => socket.end())`
+  execFileSync(process.execPath, ['-e', program], { timeout: 10_000 })
+}
+
 describe('the near cache in doubt', () => {
   it('is emptied when the connection that tells of changes is killed, and works again', async () => {
     const node = open()
@@ -284,6 +297,19 @@ describe('the near cache in doubt', () => {
     await redis.command('FLUSHALL')
     await waitFor(() => entries(node) === 0, patience)
     expect(await read(node, 'h:a')).toBeUndefined()
+  })
+
+  it('does not answer from memory after this process itself stood still, before it has heard what happened', async () => {
+    const node = open()
+    await store(node, 'h:a', 'value')
+    await cached(node, 'h:a')
+    const start = performance.now()
+    setElsewhere('h:a', 'new')
+    while (performance.now() < start + 2100);
+    /* The news of the change lie in the socket, unread. */
+    expect(entries(node)).toBe(1)
+    expect(await read(node, 'h:a')).toBe('new')
+    expect(await cached(node, 'h:a')).toBe('new')
   })
 
   it('keeps nothing while the server refuses to tell, and says why', async () => {
@@ -333,6 +359,16 @@ describe('the near cache and a server that fails', () => {
   beforeEach(async () => {
     own = await startRedis()
     running.push(own)
+  })
+
+  it('reads what it does not have from a server without room for more', async () => {
+    const [node, other] = [open(roomy, own), open(roomy, own)]
+    await store(other, 'h:a', 'value')
+    await store(other, 'h:b', 'short', Date.now() + 60_000)
+    await own.command('CONFIG', 'SET', 'maxmemory', 1)
+    expect(await cached(node, 'h:a')).toBe('value')
+    expect(await read(node, 'h:b')).toBe('short')
+    expect(Number(await own.command('PTTL', 'h:b'))).toBeGreaterThan(60_000)
   })
 
   it('is emptied by a restart', async () => {
