@@ -92,7 +92,11 @@ export class SessionEnding {
     this.engine.events.emitSession('expired', state)
     /* Version 0: what stands there could not be read, and may be another server's newer copy. */
     if (backup === undefined || backup.version === 0 || backup.node.state === 'down') return
-    backup.node.delete(this.storage.key(state.keyDigest), backup.token).catch(() => {})
+    /* Until its copy is gone nobody who comes back may find it there. */
+    const { ended, clock } = this.engine
+    ended.add(state.token, clock.now() + REMEMBER_ENDED)
+    const forget = () => ended.delete(state.token)
+    backup.node.delete(this.storage.key(state.keyDigest), backup.token).then(forget, forget)
   }
 
   private end(state: SessionState): void {

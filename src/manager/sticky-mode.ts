@@ -52,10 +52,7 @@ export class StickyMode implements SessionMode {
     const state = local.get(tokenOf(id))
     if (state === undefined) return this.openElsewhere(id)
     const now = clock.now()
-    if (state.expiresAt <= now) {
-      this.parts.ending.expire(state)
-      return undefined
-    }
+    if (state.expiresAt <= now) return this.openExpired(state, id)
     const { settings } = this.engine
     const { node } = state
     state.accessedAt = now
@@ -256,6 +253,16 @@ export class StickyMode implements SessionMode {
       this.parts.queue.add(state)
     }
     return this.hit(state)
+  }
+
+  /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
+  private openExpired(state: SessionState, id: string): Opened {
+    if (sameRoute(id, state.id)) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    this.parts.ending.forget(state)
+    return this.openElsewhere(id)
   }
 
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, secret } from '../support/app-server.js'
-import { Cluster } from '../support/cluster.js'
+import { Cluster, visitorsOf } from '../support/cluster.js'
 import { Visitor } from '../support/visitor.js'
 import { AdminClient, openAdmin } from './admin-client.js'
 
@@ -102,7 +102,8 @@ describe.each(modes)('in %s mode', (mode) => {
 
   it('all sessions are ended at once', async () => {
     await start({ mode })
-    const visitors = await Promise.all(Array.from({ length: 150 }, (_, index) => visit({ index })))
+    const visitors = await visitorsOf(server, 150)
+    await client.exec('SessionManager', 'flush', 5000)
     expect(await client.exec('SessionManager', 'destroyAllSessions')).toBe(150)
     expect(await client.exec('SessionManager', 'listSessions', 0, 10)).toEqual({ total: 0, offset: 0, sessions: [] })
     for (const visitor of visitors.slice(0, 5)) expect(await attributesOf(visitor)).toEqual({})
