@@ -162,7 +162,7 @@ describe('a session that a node does not take', () => {
     cluster = await Cluster.of('n1', 'n2')
     const faulty = await cluster.faulty('n1')
     ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n1: faulty }), operationTimeout: '3s' })
-    const visitors = (await visitorsOf(a, 12)).filter((one) => one.node === 'n1')
+    const visitors = (await visitorsOf(a, 24)).filter((one) => one.node === 'n1')
     expect(visitors.length).toBeGreaterThan(0)
     faulty.fail(outOfMemory, { opcode: set })
     for (const one of visitors) {
@@ -185,7 +185,7 @@ describe('a session that a node does not take', () => {
     const faulty = await cluster.faulty('n2')
     ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n2: faulty }) })
     faulty.fail(outOfMemory, { opcode: add })
-    const visitors = (await visitorsOf(a, 12)).filter((one) => one.node === 'n1')
+    const visitors = (await visitorsOf(a, 24)).filter((one) => one.node === 'n1')
     expect(visitors.length).toBeGreaterThan(0)
     expect(a.sessions.stats().underReplicatedSessions).toBeGreaterThan(0)
     expect(a.sessions.stats().counters.underReplicated).toBeGreaterThan(0)

@@ -129,7 +129,7 @@ describe('where memcached-session-manager loses sessions that any server serves'
     cluster = await Cluster.of('n1', 'n2')
     const faulty = await cluster.faulty('n2')
     ;[a, b] = await startPair(cluster, { nodes: cluster.nodes({ n2: faulty }) }, addRoutes)
-    const visitors = (await visitorsOf(a, 10)).filter((one) => one.node === 'n1')
+    const visitors = (await visitorsOf(a, 24)).filter((one) => one.node === 'n1')
     faulty.fail({ kind: 'status', status: 0x82 }, { opcode: set })
     for (const one of visitors) expect((await one.post(`${b.url}/`, { more: true })).status).toBe(200)
     expect(b.sessions.stats().counters.underReplicated).toBe(visitors.length)

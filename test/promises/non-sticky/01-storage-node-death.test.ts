@@ -54,7 +54,7 @@ describe.each(storages)('without stickiness, when a storage node dies (%s)', (ki
   })
 
   it('that hangs, requests wait for it until it is known, and then for nothing', async () => {
-    const visitors = (await visitorsOf(a, 12)).filter((visitor) => visitor.node === 'n1')
+    const visitors = (await visitorsOf(a, 24)).filter((visitor) => visitor.node === 'n1')
     await cluster.node('n1').suspend()
     await knownDown('n1', a)
     const operationsAt = ({ sessions }: AppServer) => sessions.stats().nodes[0]?.operations
