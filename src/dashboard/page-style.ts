@@ -96,7 +96,8 @@ figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
 
 .toolbar, #find-form, #login-form { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
 .toolbar { justify-content: space-between; }
-#handle { width: 16em; max-width: 100%; }
+#find-form { flex: 0 1 auto; flex-wrap: nowrap; }
+#handle { min-width: 6em; flex: 1 1 15em; width: 15em; }
 #login { max-width: 460px; margin: 32px auto; }
 #login h2 { margin-top: 0; }
 #login-form { margin-bottom: 8px; }
@@ -110,7 +111,9 @@ figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
 table { border-collapse: collapse; font-size: 14px; margin-bottom: 12px; width: 100%; }
 th { text-align: left; font-weight: 400; color: var(--quiet); }
 th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--edge); vertical-align: baseline; }
-.number { text-align: right; }
+td:last-child, th:last-child { padding-right: 0; }
+.session table { width: auto; min-width: min(100%, 560px); }
+.number { text-align: right; padding-right: 28px; }
 
 .settings { padding: 2px 16px; }
 .settings li { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 3fr) auto; gap: 4px 16px; align-items: center; padding: 9px 0; }

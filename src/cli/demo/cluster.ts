@@ -14,6 +14,8 @@ export interface ClusterOptions {
   memcached: string | undefined
   /** Of servers a and b. */
   serverPorts: readonly number[]
+  /** Of their dashboards; `undefined`: there are none. */
+  adminPorts?: readonly number[] | undefined
   /** Of nodes n1 and n2. */
   nodePorts: readonly number[]
 }
@@ -29,6 +31,8 @@ export interface ProcessView {
   sessions: number | undefined
   /** Of those, how many wait to be stored, or can't be; as above. */
   pending: number | undefined
+  /** The address of a server's dashboard. */
+  dashboard?: string | undefined
 }
 
 const SERVER_STOP_MS = 10_000
@@ -49,9 +53,10 @@ export class Cluster {
     this.nodes = options.nodePorts.map((port, i) => new StorageProcess(`n${i + 1}`, port, options.memcached, log))
     const nodes = this.nodes.map((node) => node.url).join(',')
     const secret = randomBytes(32).toString('base64url')
-    this.servers = options.serverPorts.map(
-      (port, i) => new ServerProcess({ route: 'ab'[i] ?? '', host: LOOPBACK, port, nodes, secret }, log),
-    )
+    this.servers = options.serverPorts.map((port, i) => {
+      const adminPort = options.adminPorts?.[i]
+      return new ServerProcess({ route: 'ab'[i] ?? '', host: LOOPBACK, port, nodes, secret, adminPort }, log)
+    })
     this.balancer = new Balancer({
       backends: this.servers.map(({ name, port }) => ({ route: name, host: LOOPBACK, port })),
       onUnavailable: pageOrUnavailable,
@@ -144,11 +149,11 @@ export class Cluster {
 }
 
 async function viewServer(server: ServerProcess): Promise<ProcessView> {
-  const { name, state, pid, port } = server
+  const { name, state, pid, port, dashboard } = server
   const stats = state === 'running' ? await server.stats().catch(() => undefined) : undefined
   const sessions = stats?.activeSessions
   const pending = stats && stats.pendingBackups + stats.unprotected
-  return { name, kind: 'server', state, pid, port, software: 'Express', sessions, pending }
+  return { name, kind: 'server', state, pid, port, software: 'Express', sessions, pending, dashboard }
 }
 
 function viewNode({ name, state, pid, port, software }: StorageProcess): ProcessView {

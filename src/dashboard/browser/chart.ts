@@ -61,7 +61,7 @@ export class Chart {
   private showFigures(): void {
     const [times, ...columns] = this.data
     const at = this.plot.cursor.idx ?? times.length - 1
-    this.values.forEach((value, index) => setText(value, this.options.format(columns[index]?.[at])))
+    for (const [index, value] of this.values.entries()) setText(value, this.options.format(columns[index]?.[at]))
   }
 
   private resize(): void {

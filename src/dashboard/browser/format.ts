@@ -42,12 +42,20 @@ export function formatBytes(bytes: number | undefined): string {
   return bytes < 1024 ** 2 ? `${oneDigit.format(bytes / 1024)} kB` : `${oneDigit.format(bytes / 1024 ** 2)} MB`
 }
 
+const isoDate = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/
+
+/** A point in time by the clock of whoever looks, in a form that sorts. */
+export function formatTime(iso: string): string {
+  return new Date(iso).toLocaleString('sv-SE')
+}
+
 /** A value of any kind, as it stands in lists of settings and meta data. */
 export function formatValue(value: unknown): string {
   if (value === null || value === undefined || value === '') return 'none'
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(formatValue).join(', ')
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  if (typeof value === 'object') return JSON.stringify(value)
+  return typeof value === 'string' && isoDate.test(value) ? formatTime(value) : String(value)
 }
 
 /** `lastAccessedAt`, `BackupTimeout` as words: `last accessed at`, `backup timeout`. */
