@@ -24,6 +24,7 @@ export const pageMarkup = `<!doctype html>
   </div>
   <dl class="server">
     <div><dt>Mode</dt><dd id="mode">–</dd></div>
+    <div><dt>State</dt><dd id="state">–</dd></div>
     <div><dt>Enabled</dt><dd id="enabled">–</dd></div>
     <div><dt>Up for</dt><dd id="uptime">–</dd></div>
     <div><dt>Version</dt><dd id="version">–</dd></div>

@@ -1,9 +1,9 @@
 import type { Announcer } from './announcer.js'
 import type { ConfirmDialog, Question } from './confirm-dialog.js'
-import { formatName, formatValue } from './format.js'
+import { formatName } from './format.js'
 import type { JolokiaClient } from './jolokia-client.js'
 import type { Permissions, Setting } from './permissions.js'
-import { controlFor, fromText, toText } from './setting-value.js'
+import { controlFor, fromText, toText, withUnit } from './setting-value.js'
 import { beans } from './snapshot.js'
 
 export interface Operation {
@@ -36,7 +36,11 @@ export class Actions {
 
   /** Asks, calls an operation and says `done`. @returns whether it was done. */
   async confirmed(question: Question, operation: Operation, done: (value: unknown) => string): Promise<boolean> {
-    if (!(await this.parts.dialog.ask(question))) return false
+    return (await this.parts.dialog.ask(question)) && (await this.done(operation, done))
+  }
+
+  /** Calls an operation and says `done`. @returns whether it was done. */
+  async done(operation: Operation, done: (value: unknown) => string): Promise<boolean> {
     const result = await this.call(operation)
     if (result === undefined) return false
     this.parts.announcer.done(done(result.value))
@@ -62,7 +66,9 @@ export class Actions {
     const value = fromText(text, type)
     const result = await this.attempt(() => this.parts.client.ask({ type: 'write', mbean, attribute: name, value }))
     if (result === undefined) return
-    this.parts.announcer.done(`${formatName(name)}: ${formatValue(value)} (it was ${formatValue(result.value)})`)
+    this.parts.announcer.done(
+      `${formatName(name)} is now ${withUnit(value, description)}, and was ${withUnit(result.value, description)}.`,
+    )
     this.parts.onChange()
   }
 

@@ -39,7 +39,7 @@ poller.now()
 /** One request for all figures; what may be changed is asked for when it is not known, or when there are new MBeans. */
 async function poll(): Promise<void> {
   if (!permissionsKnown) await learnPermissions()
-  const snapshot = readSnapshot(await client.bulk(snapshotRequests), Date.now())
+  const snapshot = readSnapshot(await client.bulk(snapshotRequests(actions.permissions.settings())), Date.now())
   if (snapshot.nodes.some(({ mbean }) => !actions.permissions.knows(mbean))) permissionsKnown = false
   show(snapshot)
 }

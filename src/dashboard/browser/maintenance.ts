@@ -24,7 +24,7 @@ const tasks: readonly Task[] = [
       text: 'Every change that still waits is stored now. The answer comes when it is, after 10 seconds at most.',
       action: 'Flush',
     },
-    done: (value) => `Flushed${told(value)}.`,
+    done: (value) => (value === 0 ? 'Everything is stored.' : `${formatValue(value)} sessions could not be stored.`),
   },
   {
     id: 'reprotect',
@@ -35,7 +35,7 @@ const tasks: readonly Task[] = [
       text: 'Sessions whose backup is missing or on a draining node are stored again, in the background.',
       action: 'Re-protect',
     },
-    done: (value) => `Sessions are being protected again${told(value)}.`,
+    done: () => 'Sessions are looked at and protected again.',
   },
   {
     id: 'reset',
@@ -58,7 +58,7 @@ const tasks: readonly Task[] = [
       action: 'Destroy all',
       dangerous: true,
     },
-    done: (value) => `All sessions are destroyed${told(value)}.`,
+    done: (value) => `${formatValue(value)} sessions are destroyed.`,
   },
 ]
 
@@ -78,13 +78,4 @@ export class Maintenance {
     for (const { id, name, mbean } of tasks) byId(id).hidden = !this.actions.can(name, mbean)
     byId('maintenance').hidden = !tasks.some(({ name, mbean }) => this.actions.can(name, mbean))
   }
-}
-
-/** What an operation answered, in brackets; nothing for nothing. */
-function told(value: unknown): string {
-  if (value === null || value === undefined || value === true) return ''
-  if (typeof value !== 'object') return ` (${formatValue(value)})`
-  return ` (${Object.entries(value)
-    .map(([name, item]) => `${name}: ${formatValue(item)}`)
-    .join(', ')})`
 }

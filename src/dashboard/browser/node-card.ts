@@ -95,13 +95,8 @@ export class NodeCard {
   }
 
   private async probeNow(): Promise<void> {
-    const node = this.name(this.last?.values)
-    const question = {
-      title: `Probe node ${node} now?`,
-      text: 'One cheap operation tells whether it works.',
-      action: 'Probe',
-    }
-    await this.actions.confirmed(question, { mbean: this.mbean, name: 'probe' }, (value) => `Node ${node}: ${value}`)
+    const operation = { mbean: this.mbean, name: 'probe' }
+    await this.actions.done(operation, (value) => `Node ${this.name(this.last?.values)} is ${value}.`)
   }
 
   private name(values: Values | undefined): string {

@@ -15,6 +15,7 @@ function showServer(manager: Values, at: number): void {
   setText(byId('route'), name)
   document.title = `Holdfast · ${name}`
   setText(byId('mode'), textIn(manager, 'Mode') ?? unknown)
+  setText(byId('state'), textIn(manager, 'State') ?? unknown)
   setText(byId('version'), textIn(manager, 'Version') ?? unknown)
   const started = Date.parse(textIn(manager, 'StartedAt') ?? '')
   setText(byId('uptime'), Number.isNaN(started) ? unknown : formatDuration(Math.max(1000, at - started)))

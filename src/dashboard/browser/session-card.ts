@@ -1,13 +1,8 @@
 import type { Actions } from './actions.js'
 import { button, element } from './elements.js'
-import { formatBytes, formatName, formatValue } from './format.js'
-import { beans, type Values } from './snapshot.js'
-
-interface AttributeRow {
-  name?: unknown
-  size?: unknown
-  codec?: unknown
-}
+import { formatBytes, formatValue } from './format.js'
+import { factsOf, type SessionDetail } from './session-facts.js'
+import { beans } from './snapshot.js'
 
 /** One session: its meta data and its attributes with their sizes, and what can be done with it. */
 export class SessionCard {
@@ -16,25 +11,24 @@ export class SessionCard {
   private readonly actions: Actions
   private readonly onEnd: () => void
 
-  constructor(handle: string, session: Values, actions: Actions, onEnd: () => void) {
+  constructor(handle: string, session: SessionDetail, actions: Actions, onEnd: () => void) {
     this.handle = handle
     this.actions = actions
     this.onEnd = onEnd
-    const facts = Object.entries(session).filter(([, value]) => !Array.isArray(value))
-    const rows = facts.map(([name, value]) =>
-      element('div', {}, element('dt', {}, formatName(name)), element('dd', {}, formatValue(value))),
+    const rows = factsOf(session).map(([name, text]) =>
+      element('div', {}, element('dt', {}, name), element('dd', {}, text)),
     )
     this.root = element(
       'article',
       { class: 'session', tabindex: '-1', 'aria-label': `Session ${handle}` },
       element('h3', {}, 'Session ', element('code', {}, handle)),
       element('dl', { class: 'rows' }, ...rows),
-      this.attributes(Array.isArray(session.attributes) ? session.attributes : []),
+      this.attributes(session.attributes),
       this.buttons(),
     )
   }
 
-  private attributes(rows: readonly AttributeRow[]): HTMLElement {
+  private attributes(rows: SessionDetail['attributes']): HTMLElement {
     if (rows.length === 0) return element('p', { class: 'quiet' }, 'It has no attributes.')
     const showValues = this.actions.can('sessionValue')
     const names = ['Attribute', 'Size', 'Codec', ...(showValues ? ['Value'] : [])]
@@ -43,16 +37,10 @@ export class SessionCard {
     return element('table', {}, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...body))
   }
 
-  private attributeRow({ name, size, codec }: AttributeRow, showValues: boolean): HTMLElement {
-    const text = formatValue(name)
-    const row = element(
-      'tr',
-      {},
-      element('td', {}, text),
-      element('td', { class: 'number' }, typeof size === 'number' ? formatBytes(size) : formatValue(size)),
-      element('td', {}, formatValue(codec)),
-    )
-    if (showValues) row.append(this.valueCell(text))
+  private attributeRow({ name, codec, bytes }: SessionDetail['attributes'][number], showValues: boolean): HTMLElement {
+    const size = element('td', { class: 'number' }, formatBytes(bytes))
+    const row = element('tr', {}, element('td', {}, name), size, element('td', {}, codec))
+    if (showValues) row.append(this.valueCell(name))
     return row
   }
 
@@ -61,7 +49,7 @@ export class SessionCard {
     const show = async (): Promise<void> => {
       const args = [this.handle, name]
       const result = await this.actions.call({ mbean: beans.manager, name: 'sessionValue', args })
-      if (result !== undefined) cell.replaceChildren(element('code', {}, JSON.stringify(result.value)))
+      if (result !== undefined) cell.replaceChildren(element('code', {}, formatValue(result.value)))
     }
     cell.append(button('Show', () => void show(), { 'aria-label': `Show the value of ${name}` }))
     return cell

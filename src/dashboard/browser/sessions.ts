@@ -1,10 +1,17 @@
 import type { Actions } from './actions.js'
 import { button, byId, element } from './elements.js'
-import { formatName, formatValue } from './format.js'
+import { formatCount } from './format.js'
 import { SessionCard } from './session-card.js'
-import { beans, type Values } from './snapshot.js'
+import { type SessionDetail, type SessionSummary, summaryColumns } from './session-facts.js'
+import { beans } from './snapshot.js'
 
 const PAGE = 20
+
+/** What `listSessions` answers. */
+interface SessionPage {
+  total?: number
+  sessions?: readonly SessionSummary[]
+}
 
 /** Looks sessions up by their handles, and lists those in this server's memory. */
 export class Sessions {
@@ -38,7 +45,7 @@ export class Sessions {
       this.result.replaceChildren(element('p', {}, `There is no session ${handle}.`))
       return
     }
-    const card = new SessionCard(handle, found.value as Values, this.actions, () => this.gone(handle))
+    const card = new SessionCard(handle, found.value as SessionDetail, this.actions, () => this.gone(handle))
     this.result.replaceChildren(card.root)
     card.root.focus()
   }
@@ -52,34 +59,33 @@ export class Sessions {
     const page = await this.actions.call({ mbean: beans.manager, name: 'listSessions', args: [offset, PAGE] })
     if (page === undefined) return
     this.offset = offset
-    const rows = rowsOf(page.value)
+    const { total = 0, sessions: rows = [] } = page.value as SessionPage
     const earlier = button('Earlier', () => void this.showPage(Math.max(0, offset - PAGE)))
     const further = button('Further', () => void this.showPage(offset + PAGE))
     earlier.disabled = offset === 0
-    further.disabled = rows.length < PAGE
-    const range = rows.length === 0 ? 'No sessions.' : `${offset + 1} to ${offset + rows.length}`
+    further.disabled = offset + rows.length >= total
+    const range =
+      rows.length === 0 ? 'No sessions.' : `${offset + 1} to ${offset + rows.length} of ${formatCount(total)}`
     this.list.replaceChildren(
       ...(rows.length === 0 ? [] : [element('div', { class: 'scroller', tabindex: '0' }, this.table(rows))]),
       element('div', { class: 'buttons' }, earlier, further, element('span', { class: 'quiet' }, range)),
     )
   }
 
-  private table(rows: readonly Values[]): HTMLElement {
-    const names = Object.keys(rows[0] ?? {})
-    const head = names.map((name) => element('th', { scope: 'col' }, formatName(name)))
-    const body = rows.map((row) => element('tr', {}, ...names.map((name) => this.cell(name, row[name]))))
+  private table(sessions: readonly SessionSummary[]): HTMLElement {
+    const heads = [{ title: 'Handle', isNumber: false }, ...summaryColumns]
+    const head = heads.map(({ title, isNumber }) => element('th', { scope: 'col', class: isNumber && 'number' }, title))
+    const body = sessions.map((session) => element('tr', {}, ...this.cells(session)))
     return element('table', {}, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...body))
   }
 
-  private cell(name: string, value: unknown): HTMLElement {
-    if (name !== 'handle' || typeof value !== 'string') return element('td', {}, formatValue(value))
-    const look = button(value, () => void this.find(value), { class: 'link', 'aria-label': `Show session ${value}` })
-    return element('td', {}, this.actions.can('findSession') ? look : value)
+  private cells(session: SessionSummary): HTMLElement[] {
+    const { handle } = session
+    const look = button(handle, () => void this.find(handle), { class: 'link', 'aria-label': `Show session ${handle}` })
+    const first = element('td', {}, this.actions.can('findSession') ? look : handle)
+    return [
+      first,
+      ...summaryColumns.map(({ text, isNumber }) => element('td', { class: isNumber && 'number' }, text(session))),
+    ]
   }
-}
-
-/** The sessions of a page, whether they come as they are or beside other things. */
-function rowsOf(value: unknown): Values[] {
-  const inner = Array.isArray(value) ? value : (value as { sessions?: unknown } | null)?.sessions
-  return Array.isArray(inner) ? inner.filter((row) => typeof row === 'object' && row !== null) : []
 }

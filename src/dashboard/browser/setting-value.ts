@@ -1,3 +1,5 @@
+import { formatBytes, formatDuration, formatValue } from './format.js'
+
 const numbers = new Set(['int', 'long', 'double'])
 const LIST = '[Ljava.lang.String;'
 
@@ -16,13 +18,26 @@ export function toText(value: unknown): string {
   return Array.isArray(value) ? value.join('\n') : String(value)
 }
 
-/**
- * What stands in the form as a value of the type; the server checks it. An empty field is no value (`null`), but an empty list.
- */
+/** What stands in the form as a value of the type; the server checks it. An empty field is an empty text or list, else `null`. */
 export function fromText(text: string, type: string): unknown {
   if (type === LIST) return text.split('\n').flatMap((line) => line.trim() || [])
   const trimmed = text.trim()
-  if (trimmed === '') return null
   if (type === 'boolean') return trimmed === 'true'
-  return numbers.has(type) ? Number(trimmed) : trimmed
+  if (!numbers.has(type)) return trimmed
+  return trimmed === '' ? null : asNumber(trimmed)
+}
+
+/** What is no number goes as it is: the server says what it expects. */
+function asNumber(text: string): number | string {
+  const number = Number(text)
+  return Number.isFinite(number) ? number : text
+}
+
+/** A setting's value with its unit, with which its description begins by convention. */
+export function withUnit(value: unknown, description: string): string {
+  if (typeof value !== 'number') return formatValue(value)
+  if (description.startsWith('Milliseconds')) {
+    return value < 10_000 ? `${value} ms` : `${value} ms (${formatDuration(value)})`
+  }
+  return description.startsWith('Bytes') && value >= 1024 ? `${value} B (${formatBytes(value)})` : String(value)
 }

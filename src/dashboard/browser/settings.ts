@@ -1,7 +1,8 @@
 import type { Actions } from './actions.js'
 import { button, byId, element, setText } from './elements.js'
-import { formatName, formatValue } from './format.js'
+import { formatName } from './format.js'
 import type { Setting } from './permissions.js'
+import { withUnit } from './setting-value.js'
 import { beans, type Snapshot, type Values } from './snapshot.js'
 
 /** The settings that may be changed at run time, as `list` tells them. */
@@ -37,7 +38,7 @@ export class Settings {
   }
 
   private showValues(): void {
-    for (const { setting, value } of this.rows) setText(value, formatValue(this.current(setting)))
+    for (const { setting, value } of this.rows) setText(value, withUnit(this.current(setting), setting.description))
   }
 
   private current({ mbean, name }: Setting): unknown {

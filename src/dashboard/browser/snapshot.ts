@@ -23,11 +23,31 @@ export const beans = {
   nodes: 'holdfast:type=StorageNode,*',
 } as const
 
-/** What one poll asks, in the order in which `readSnapshot` takes the answers. */
-export const snapshotRequests: readonly JolokiaRequest[] = Object.values(beans).map((mbean) => ({
-  type: 'read',
-  mbean,
-}))
+/** The figures of each MBean that the page shows. What there is besides, histograms above all, need not be made every second. */
+const figures: Record<keyof typeof beans, readonly string[]> = {
+  manager: [
+    ...['Mode', 'Route', 'Version', 'StartedAt', 'State', 'Enabled', 'StatisticsEnabled'],
+    ...['ActiveSessions', 'UnprotectedSessions', 'UnderReplicatedSessions', 'Protecting'],
+  ],
+  statistics: [
+    ...['RequestsWithSession', 'RequestsWithoutSession', 'LocalHits', 'Takeovers', 'Relocations', 'BackupFailures'],
+    ...['LockWaits', 'LockTimeouts', 'Conflicts'],
+  ],
+  writeBehind: ['PendingSessions', 'PendingBytes', 'OldestPendingAge', 'HasRoom'],
+  locking: ['Waiting', 'Held'],
+  nodes: [
+    ...['Id', 'Address', 'State', 'Draining', 'DownFor', 'Sessions', 'Operations', 'Errors'],
+    ...['LatencyAverage', 'LatencyP95'],
+  ],
+}
+
+/** What one poll asks, in the order in which `readSnapshot` takes the answers: the figures, and the settings that are shown. */
+export function snapshotRequests(settings: readonly { mbean: string; name: string }[]): JolokiaRequest[] {
+  return (Object.keys(beans) as (keyof typeof beans)[]).map((part) => {
+    const shown = settings.filter(({ mbean }) => mbean === beans[part]).map(({ name }) => name)
+    return { type: 'read', mbean: beans[part], attribute: [...new Set([...figures[part], ...shown])] }
+  })
+}
 
 /** The answers of one poll. An MBean that is missing or refused has no values. */
 export function readSnapshot(answers: readonly JolokiaAnswer[], at: number): Snapshot {
