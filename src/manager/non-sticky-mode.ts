@@ -1,5 +1,6 @@
 import { SessionGoneError, StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
+import type { KnownSessions } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { parseSessionId, tokenDigest } from '../session-id/session-id.js'
@@ -108,6 +109,11 @@ export class NonStickyMode implements SessionMode {
     await this.parts.ending.destroy(state, this.engine.placement.nodes)
   }
 
+  async expireEarly(state: SessionState): Promise<void> {
+    this.copies.forget(state.token)
+    await this.parts.ending.expireEarly(state, this.engine.placement.nodes)
+  }
+
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
@@ -141,6 +147,15 @@ export class NonStickyMode implements SessionMode {
     if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
     if (result === 'done') setImmediate(() => this.letGo(state))
     return result
+  }
+
+  get known(): KnownSessions {
+    return this.copies.known
+  }
+
+  reprotect(): void {
+    this.parts.protector.hurry()
+    this.copies.checkAll()
   }
 
   leave(node: WatchedNode): void {

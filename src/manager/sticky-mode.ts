@@ -116,6 +116,10 @@ export class StickyMode implements SessionMode {
     if (current !== state) this.parts.ending.forget(state)
   }
 
+  expireEarly(state: SessionState): Promise<void> {
+    return this.parts.ending.expireEarly(state)
+  }
+
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
@@ -141,6 +145,18 @@ export class StickyMode implements SessionMode {
     const result = await this.saver.save(state, attempt)
     if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
     return result
+  }
+
+  readonly known = undefined
+
+  reprotect(): void {
+    const { protector } = this.parts
+    protector.hurry()
+    protector.protectAll()
+    for (const node of this.engine.placement.nodes) {
+      protector.evacuate(node)
+      if (node.state === 'up') protector.cleanUp(node)
+    }
   }
 
   leave(node: WatchedNode): void {
