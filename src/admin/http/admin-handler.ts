@@ -24,6 +24,11 @@ export interface Asset {
   readonly body: string | Uint8Array
 }
 
+/** Files of the page by path; `/` is the page itself. */
+export interface Assets {
+  get(path: string): Asset | undefined
+}
+
 /** What the endpoint serves. */
 export interface AdminHandlerOptions {
   registry: MBeanRegistry
@@ -37,8 +42,8 @@ export interface AdminHandlerOptions {
   metrics?: { contentType: string; render: () => Promise<string> } | undefined
   /** Default: ready. */
   readiness?: (() => Readiness) | undefined
-  /** The page's files by path; `/` is the page itself. */
-  assets?: ReadonlyMap<string, Asset> | undefined
+  /** The page; left out: there is none. */
+  assets?: Assets | undefined
 }
 
 export type AdminHandler = (req: IncomingMessage, res: ServerResponse) => void
