@@ -74,10 +74,6 @@ ${tile('Waiting for a lock', 'lock-waiting', 'lock-held')}
         <div id="session-list"></div>
       </div>
     </section>
-    <section id="settings-section" aria-labelledby="settings-title" hidden>
-      <h2 id="settings-title">Settings</h2>
-      <ul id="settings" class="card settings"></ul>
-    </section>
     <section id="maintenance" aria-labelledby="maintenance-title" hidden>
       <h2 id="maintenance-title">Server</h2>
       <div class="card buttons">
@@ -86,6 +82,10 @@ ${tile('Waiting for a lock', 'lock-waiting', 'lock-held')}
         <button type="button" id="reset">Reset statistics</button>
         <button type="button" id="destroy-all" class="danger">Destroy all sessions</button>
       </div>
+    </section>
+    <section id="settings-section" aria-labelledby="settings-title" hidden>
+      <h2 id="settings-title">Settings</h2>
+      <ul id="settings" class="card settings"></ul>
     </section>
   </div>
 </main>

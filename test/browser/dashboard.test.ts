@@ -44,6 +44,10 @@ function nodeCard(page: Page, id: string) {
   return page.locator('.node', { has: page.locator('h3 span:first-child', { hasText: new RegExp(`^${id}$`) }) })
 }
 
+function settingRow(page: Page, name: string) {
+  return page.locator('#settings li', { has: page.getByRole('button', { name: `Change ${name}`, exact: true }) })
+}
+
 describe('the figures', () => {
   it('tell what server it is, and what storage nodes it has', async () => {
     const page = await dashboard('b')
@@ -150,7 +154,7 @@ describe('a session', () => {
 describe('a setting', () => {
   it('is changed, and shown as it is then', async () => {
     const page = await dashboard('a')
-    const row = page.locator('#settings li', { hasText: 'Idle timeout' })
+    const row = settingRow(page, 'Idle timeout')
     const change = async (value: string): Promise<void> => {
       await row.getByRole('button').click()
       await page.getByLabel('Idle timeout', { exact: true }).fill(value)
@@ -169,7 +173,7 @@ describe('a setting', () => {
 
   it('that is on or off is chosen', async () => {
     const page = await dashboard('b')
-    const row = page.locator('#settings li', { hasText: 'Statistics enabled' })
+    const row = settingRow(page, 'Statistics enabled')
     for (const value of ['no', 'yes']) {
       await row.getByRole('button').click()
       await page.getByLabel('Statistics enabled', { exact: true }).selectOption({ label: value })
@@ -287,8 +291,10 @@ function coloredPixels(page: Page, color: string): Promise<number> {
   return page.evaluate((name) => {
     const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim().slice(1)
     const rgb = [0, 2, 4].map((at) => Number.parseInt(wanted.slice(at, at + 2), 16))
-    const canvas = document.querySelector('canvas')
-    const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
+    const canvas = document.querySelector('canvas') ?? document.createElement('canvas')
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true })
+    copy?.drawImage(canvas, 0, 0)
+    const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
     let count = 0
     for (let at = 0; at < pixels.length; at += 4) if (rgb.every((part, i) => pixels[at + i] === part)) count++
     return count

@@ -1,9 +1,8 @@
 import type { Announcer } from './announcer.js'
 import type { ConfirmDialog, Question } from './confirm-dialog.js'
-import { formatName } from './format.js'
 import type { JolokiaClient } from './jolokia-client.js'
 import type { Permissions, Setting } from './permissions.js'
-import { controlFor, fromText, toText, withUnit } from './setting-value.js'
+import { controlFor, fromText, settingName, toText, withUnit } from './setting-value.js'
 import { beans } from './snapshot.js'
 
 export interface Operation {
@@ -55,19 +54,20 @@ export class Actions {
 
   /** Asks for a new value of a setting, and writes it. */
   async change({ mbean, name, type, description }: Setting, current: unknown): Promise<void> {
+    const label = settingName(mbean, name)
     const question = {
-      title: `Change “${formatName(name)}”`,
+      title: `Change “${label}”`,
       text: 'It takes effect at once, on this server only, and until it restarts.',
       action: 'Change',
     }
-    const field = { label: formatName(name), control: controlFor(type), value: toText(current), help: description }
+    const field = { label, control: controlFor(type), value: toText(current), help: description }
     const text = await this.parts.dialog.askFor(question, field)
     if (text === undefined) return
     const value = fromText(text, type)
     const result = await this.attempt(() => this.parts.client.ask({ type: 'write', mbean, attribute: name, value }))
     if (result === undefined) return
     this.parts.announcer.done(
-      `${formatName(name)} is now ${withUnit(value, description)}, and was ${withUnit(result.value, description)}.`,
+      `${label} is now ${withUnit(value, description)}, and was ${withUnit(result.value, description)}.`,
     )
     this.parts.onChange()
   }

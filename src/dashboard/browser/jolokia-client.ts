@@ -25,6 +25,8 @@ export class NoConnectionError extends Error {
 const TIMEOUT = 5000
 /** Operations such as a flush take as long as they take; the server bounds them. */
 const CHANGE_TIMEOUT = 40_000
+/** What may stand in the header: anything else the browser would not send. */
+const sendable = /^[\x21-\x7e]+$/
 const TOKEN_KEY = 'holdfast-admin-token'
 
 /** Asks the server that the page came from; the address is relative, as an application may mount it anywhere. */
@@ -63,6 +65,7 @@ export class JolokiaClient {
 
   private async fetch(body: unknown, timeout: number): Promise<Response> {
     const { token } = this
+    if (token !== undefined && !sendable.test(token)) throw new LoginNeededError('that can be no token')
     try {
       return await fetch('jolokia?includeRequest=false&ignoreErrors=true', {
         method: 'POST',

@@ -12,6 +12,12 @@ interface BeanInfo {
   op?: Record<string, { desc: string; canInvoke: boolean }>
 }
 
+/** Operations of the page that change something. */
+const changing = [
+  ...['drain', 'undrain', 'flush', 'reprotect', 'reset'],
+  ...['expireSession', 'destroySession', 'destroyAllSessions'],
+]
+
 /** What the server's `list` tells: which MBeans there are, and what of them whoever asks may change and call. */
 export class Permissions {
   private readonly infos: ReadonlyMap<string, BeanInfo>
@@ -36,7 +42,8 @@ export class Permissions {
 
   /** Whether anything at all may be changed. */
   get canChange(): boolean {
-    return this.settings().length > 0 || this.canInvoke('holdfast:type=SessionManager', 'flush')
+    const callable = [...this.infos.keys()].some((mbean) => changing.some((name) => this.canInvoke(mbean, name)))
+    return callable || this.settings().length > 0
   }
 
   /** Attributes that may be read and written, in the server's order. */

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, formatValue } from './format.js'
+import { formatBytes, formatDuration, formatName, formatValue } from './format.js'
 
 const numbers = new Set(['int', 'long', 'double'])
 const LIST = '[Ljava.lang.String;'
@@ -31,6 +31,12 @@ export function fromText(text: string, type: string): unknown {
 function asNumber(text: string): number | string {
   const number = Number(text)
   return Number.isFinite(number) ? number : text
+}
+
+/** What a setting is called: without more ado where it is the session manager's, else with the name of its part. */
+export function settingName(mbean: string, name: string): string {
+  const part = /type=(\w+)/.exec(mbean)?.[1] ?? ''
+  return formatName(part === 'SessionManager' ? name : part + name)
 }
 
 /** A setting's value with its unit, with which its description begins by convention. */

@@ -1,8 +1,7 @@
 import type { Actions } from './actions.js'
 import { button, byId, element, setText } from './elements.js'
-import { formatName } from './format.js'
 import type { Setting } from './permissions.js'
-import { withUnit } from './setting-value.js'
+import { settingName, withUnit } from './setting-value.js'
 import { beans, type Snapshot, type Values } from './snapshot.js'
 
 /** The settings that may be changed at run time, as `list` tells them. */
@@ -46,7 +45,7 @@ export class Settings {
   }
 
   private row({ setting, value }: { setting: Setting; value: HTMLElement }): HTMLElement {
-    const name = formatName(setting.name)
+    const name = settingName(setting.mbean, setting.name)
     const change = () => void this.actions.change(setting, this.current(setting))
     return element(
       'li',
