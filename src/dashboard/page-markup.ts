@@ -1,5 +1,5 @@
-const tile = (label: string, id: string, note: string): string => `
-      <div class="card tile"><dt>${label}</dt><dd><span id="${id}">–</span> <small id="${note}"></small></dd></div>`
+const tile = (label: string, id: string, note: string, text = ''): string => `
+      <div class="card tile"><dt>${label}</dt><dd><span id="${id}">–</span> <small id="${note}">${text}</small></dd></div>`
 
 /** The dashboard's page. Whatever comes from the server is put in by the script, as text. */
 export const pageMarkup = `<!doctype html>
@@ -44,11 +44,11 @@ export const pageMarkup = `<!doctype html>
   </section>
   <div id="content">
     <p id="statistics-off" class="banner soft" hidden>The statistics are switched off: counters stand still.</p>
-    <dl class="tiles">${tile('Sessions here', 'sessions', 'sessions-note')}
+    <dl class="tiles">${tile('Sessions here', 'sessions', 'sessions-note', 'in memory')}
 ${tile('Requests a second', 'request-rate', 'request-total')}
 ${tile('Waiting to be stored', 'pending', 'pending-bytes')}
 ${tile('Without a backup', 'unprotected', 'protecting')}
-${tile('Failed backups', 'failures', 'failures-note')}
+${tile('Failed backups', 'failures', 'failures-note', 'in all')}
 ${tile('Waiting for a lock', 'lock-waiting', 'lock-held')}
     </dl>
     <section aria-labelledby="nodes-title">

@@ -66,7 +66,10 @@ code { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
 .tile dd span { font-size: 26px; line-height: 1.3; font-weight: 600; letter-spacing: -.01em; }
 .tile small { min-height: 1.45em; }
 
-.nodes { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 12px; }
+.nodes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 370px), 1fr)); gap: 12px; }
+.figures { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 6px 12px; }
+.figures dt { font-size: 13px; }
+.figures dd { font-weight: 600; }
 .node { border-left: 4px solid var(--quiet); display: flex; flex-direction: column; gap: 8px; }
 .node h3 { display: flex; justify-content: space-between; gap: 10px; align-items: baseline; }
 .state { font-size: 13px; font-weight: 600; color: var(--quiet); }
@@ -83,16 +86,16 @@ code { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
 .rows dd { text-align: right; }
 
 .charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 12px; }
-figure { margin: 0; }
+figure { margin: 0; display: flex; flex-direction: column; }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 13px; margin-bottom: 8px; min-height: 2.9em; align-content: flex-start; }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 13px; margin-bottom: 8px; }
 .legend div { display: flex; gap: 6px; align-items: center; }
 .legend dt { display: flex; gap: 6px; align-items: center; }
 .legend dd { font-weight: 600; min-width: 2.2em; }
 .swatch { width: 12px; height: 3px; border-radius: 2px; flex: none; }
 .line-1 { background: var(--line-1); } .line-2 { background: var(--line-2); } .line-3 { background: var(--line-3); }
 .line-4 { background: var(--line-4); } .line-5 { background: var(--line-5); }
-.plot { min-height: 170px; overflow: hidden; margin: 0 -8px; }
+.plot { min-height: 170px; overflow: hidden; margin: auto -8px 0; }
 
 .toolbar, #find-form, #login-form { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
 .toolbar { justify-content: space-between; }
@@ -138,6 +141,7 @@ dialog h2 { margin: 0 0 8px; font-size: 17px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
   .charts { grid-template-columns: minmax(0, 1fr); }
   .card { padding: 12px; }
+  .figures { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .settings li { grid-template-columns: minmax(0, 1fr) auto; }
   .settings li > div { grid-column: 1 / -1; }
 }

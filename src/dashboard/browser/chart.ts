@@ -84,8 +84,13 @@ export class Chart {
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { x: { range: timeRange }, y: { range: (_plot, _low, high) => [0, Math.max(least, (high ?? 0) * 1.1)] } },
       axes: [
-        { ...axis, size: 28, space: 80, values: (_plot, times) => times.map(clockTime) },
-        { ...axis, size: 58, space: 34, values: (_plot, values) => values.map((value) => format(value)) },
+        { ...axis, size: 22, space: 80, values: (_plot, times) => times.map(clockTime) },
+        {
+          ...axis,
+          size: 58,
+          space: 34,
+          values: (_plot, values) => values.map((value) => format(value).replace('.0', '')),
+        },
       ],
       series: [
         {},

@@ -38,8 +38,8 @@ function inTwo(ms: number, large: number, largeName: string, small: number, smal
 
 export function formatBytes(bytes: number | undefined): string {
   if (bytes === undefined) return unknown
-  if (bytes < 1024) return `${bytes} B`
-  return bytes < 1024 ** 2 ? `${oneDigit.format(bytes / 1024)} kB` : `${oneDigit.format(bytes / 1024 ** 2)} MB`
+  if (bytes < 1000) return `${bytes} B`
+  return bytes < 1e6 ? `${oneDigit.format(bytes / 1000)} kB` : `${oneDigit.format(bytes / 1e6)} MB`
 }
 
 const isoDate = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/

@@ -33,7 +33,7 @@ export class NodeCard {
       { class: 'card node' },
       element('h3', {}, this.id, this.state),
       this.address,
-      element('dl', { class: 'rows' }, ...rows),
+      element('dl', { class: 'figures' }, ...rows),
       element('div', { class: 'buttons' }, this.drain, this.undrain, this.probe),
     )
   }
@@ -78,7 +78,7 @@ export class NodeCard {
     const node = this.name(this.last?.values)
     const question = {
       title: `Drain node ${node}?`,
-      text: `Its sessions move to other nodes, and it gets no new ones until the draining is ended. Then it can be stopped.`,
+      text: 'This server’s sessions leave it, and no new ones come until it is undrained. Other servers have to be told, too.',
       action: 'Drain',
     }
     await this.actions.confirmed(question, { mbean: this.mbean, name: 'drain' }, () => `Node ${node} is being drained.`)

@@ -51,7 +51,7 @@ export function factsOf(session: SessionDetail): readonly (readonly [name: strin
     ['Last used', timeOr(session.accessedAt, unknown)],
     ['Ends', timeOr(session.expiresAt, 'never')],
     ['Idle timeout', session.idleTimeout === 0 ? 'none' : formatDuration(session.idleTimeout)],
-    ['Ends whatever happens', timeOr(session.absoluteDeadline, 'no')],
+    ['Absolute end', timeOr(session.absoluteDeadline, 'none')],
     ['Owner', session.owner],
     ['Version', formatCount(session.version)],
     ['Copies', formatValue(copies)],

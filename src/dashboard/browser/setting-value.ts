@@ -45,5 +45,5 @@ export function withUnit(value: unknown, description: string): string {
   if (description.startsWith('Milliseconds')) {
     return value < 10_000 ? `${value} ms` : `${value} ms (${formatDuration(value)})`
   }
-  return description.startsWith('Bytes') && value >= 1024 ? `${value} B (${formatBytes(value)})` : String(value)
+  return description.startsWith('Bytes') && value >= 1000 ? `${value} B (${formatBytes(value)})` : String(value)
 }

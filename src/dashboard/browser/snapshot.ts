@@ -1,4 +1,4 @@
-import type { JolokiaAnswer, JolokiaRequest } from './jolokia-client.js'
+import type { JolokiaAnswer, JolokiaRequest } from './jolokia-messages.js'
 
 /** Attributes of one MBean by name. */
 export type Values = Readonly<Record<string, unknown>>
