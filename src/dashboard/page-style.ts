@@ -17,7 +17,8 @@ export const pageStyle = `
 * { box-sizing: border-box; }
 [hidden] { display: none !important; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.45 system-ui, "Segoe UI", sans-serif;
-  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+  font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
+dd, h1, h3, code, .value, .address, .wrap, .quiet, dialog p, #announcements p { overflow-wrap: anywhere; }
 header, main { max-width: 1180px; margin: 0 auto; padding: 0 20px; }
 header { padding-top: 20px; display: flex; flex-wrap: wrap; gap: 8px 32px; align-items: baseline; justify-content: space-between; }
 main { padding-bottom: 96px; outline: none; }
@@ -46,7 +47,7 @@ small, .quiet { font-size: 13px; }
 .skip:focus { left: 12px; top: 8px; padding: 6px 12px; background: var(--card); z-index: 2; }
 
 button, input, select, textarea { font: inherit; color: inherit; border-radius: 7px; border: 1px solid var(--edge); }
-button { font-size: 14px; padding: 5px 12px; background: var(--field); cursor: pointer; }
+button { font-size: 14px; padding: 5px 12px; background: var(--field); cursor: pointer; white-space: nowrap; flex: none; }
 button:hover:not(:disabled) { border-color: var(--accent); }
 button:disabled { opacity: .45; cursor: default; }
 button.danger { color: var(--bad); }
@@ -99,8 +100,8 @@ figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
 
 .toolbar, #find-form, #login-form { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
 .toolbar { justify-content: space-between; }
-#find-form { flex: 0 1 auto; flex-wrap: nowrap; }
-#handle { min-width: 6em; flex: 1 1 15em; width: 15em; }
+#find-form { flex: 0 1 26em; min-width: 0; flex-wrap: nowrap; }
+#handle { flex: 1 1 6em; width: 6em; }
 #login { max-width: 460px; margin: 32px auto; }
 #login h2 { margin-top: 0; }
 #login-form { margin-bottom: 8px; }

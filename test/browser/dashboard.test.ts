@@ -232,7 +232,7 @@ describe('the server', () => {
 
 describe('the looks', () => {
   it.each(['light', 'dark'] as const)('fit a phone of 360 px, %s', async (colorScheme) => {
-    const page = await dashboard('a', { viewport: { width: 360, height: 740 }, colorScheme, isMobile: true })
+    const page = await dashboard('a', { viewport: { width: 360, height: 740 }, colorScheme })
     await demo.shoppers(1, 'a')
     await page.getByRole('button', { name: 'List sessions' }).click()
     await page

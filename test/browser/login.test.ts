@@ -7,7 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { createSessionManager, type Sessions } from '../../src/create-session-manager.js'
 import { silentLogger } from '../../src/logger.js'
-import { secret } from '../support/app-server.js'
+import { secret, startAppServer } from '../support/app-server.js'
+import { Visitor } from '../support/visitor.js'
 import { announced, confirm, launchChromium, openPage, type WatchedPage } from './browser.js'
 
 let browser: Browser
@@ -97,6 +98,23 @@ describe('a login by token', () => {
     const names = await page.getByRole('button').allTextContents()
     expect([...names].sort()).toEqual(['Find', 'List sessions', 'Log out', 'Probe'])
     expect(await page.locator('#settings-section').isVisible()).toBe(false)
+  })
+})
+
+describe('the right to see values', () => {
+  it('shows what is in a session, as text whatever it is', async () => {
+    const auth = { users: [], tokens: [tokenOf('viewer', true)] }
+    const server = await startAppServer({ route: 'x1', admin: { listen: '127.0.0.1:0', auth } })
+    closing.push(server.close)
+    await new Visitor().post(server.url, { '<i>name</i>': '<img src=x onerror=alert(1)>' })
+    const { page, errors } = await open(`${server.sessions.adminUrl}/`)
+    await logIn(page, 'token-of-the-viewer')
+    await page.getByRole('button', { name: 'List sessions' }).click()
+    await page.getByRole('button', { name: /^Show session/ }).click()
+    await page.getByRole('button', { name: 'Show the value of <i>name</i>' }).click()
+    await page.getByText('"<img src=x onerror=alert(1)>"').waitFor()
+    expect(await page.locator('article img, article i').count()).toBe(0)
+    expect(errors.filter((error) => !unauthorized.test(error))).toEqual([])
   })
 })
 
