@@ -25,7 +25,7 @@ export class AdminClient {
   }
 
   async ask(request: object | object[]): Promise<Answer> {
-    const answer = await this.jolokia.request(request as JolokiaRequest, { method: 'post' } as never)
+    const answer = await this.jolokia.request(request as JolokiaRequest, { method: 'post' } as never).catch(bodyOf)
     this.seen.push(JSON.stringify(answer))
     return answer
   }
@@ -54,6 +54,12 @@ export class AdminClient {
     this.seen.push(text)
     return text
   }
+}
+
+/** A request that is no good has another status than 200: then the client throws the response, whose text says why. */
+async function bodyOf(thrown: unknown): Promise<Answer> {
+  if (thrown instanceof Response) return { status: thrown.status, error: (await thrown.text()).trim() }
+  throw thrown
 }
 
 function nameOf(type: string): string {
