@@ -19,6 +19,7 @@ const parts = {
   transforms: './src/transforms.js',
   codecs: './src/codecs/main.js',
   statistics: './src/statistics-cost.js',
+  'near-cache': './src/near-cache.js',
 }
 const part = parts[process.argv[2]]
 

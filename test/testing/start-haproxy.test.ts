@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
+import { redisCommand } from '../../src/testing/redis-command.js'
 import { startHaproxy } from '../../src/testing/start-haproxy.js'
 import { startRedis } from '../../src/testing/start-redis.js'
 import { startRedisPair } from '../../src/testing/start-redis-pair.js'
@@ -28,8 +29,8 @@ describe('an HAProxy under test', { timeout: 60_000 }, () => {
   it('passes connections on to the servers that take them', async () => {
     const [first, second] = [await add(startRedis()), await add(startRedis())]
     const proxy = await add(startHaproxy({ backends: [first, second] }))
-    const client = connect(`redis://${proxy.host}:${proxy.port}`)
-    const reachedPort = async () => Number(/tcp_port:(\d+)/.exec(await client.info('server'))?.[1])
+    const reachedPort = async () =>
+      Number(/tcp_port:(\d+)/.exec(String(await redisCommand(proxy, 'INFO', 'server')))?.[1])
     await first.kill()
     await waitFor(async () => String(await proxy.receivers()) === `${second.port}`)
     expect(await reachedPort()).toBe(second.port)

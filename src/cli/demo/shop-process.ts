@@ -24,9 +24,10 @@ const REQUESTS_END_WITHIN_MS = 3000
 const FLUSH_WITHIN_MS = 5000
 
 const options = JSON.parse(process.env[OPTIONS_VARIABLE] ?? '{}') as ShopOptions
-const { route, nodes, secret, adminPort } = options
+const { route, mode, nodes, secret, adminPort } = options
 const sessions = createSessionManager({
   secret,
+  mode,
   route,
   nodes,
   idleTimeout: '30m',
