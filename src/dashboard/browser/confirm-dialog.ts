@@ -30,7 +30,10 @@ export class ConfirmDialog {
 
   constructor() {
     byId('confirm-cancel').addEventListener('click', () => this.dialog.close())
-    this.dialog.addEventListener('close', () => this.answer(false))
+    /* The event comes late: the next question may be open already. */
+    this.dialog.addEventListener('close', () => {
+      if (!this.dialog.open) this.answer(false)
+    })
     this.form.addEventListener('submit', (event) => {
       event.preventDefault()
       this.answer(true)
@@ -57,6 +60,7 @@ export class ConfirmDialog {
     byId('confirm-text').textContent = text
     this.action.textContent = action
     this.action.className = dangerous ? 'danger solid' : 'solid'
+    this.answer(false)
     const agreed = new Promise<boolean>((resolve) => {
       this.answer = resolve
     })
