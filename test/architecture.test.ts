@@ -42,7 +42,9 @@ const mayImport: Record<string, string[]> = {
   http: ['errors', 'session', 'local', 'manager', 'type:lock'],
   store: ['errors', 'session-id', 'record', 'session', 'local', 'manager'],
   testing: [...base, 'node', 'record', 'memcached-server'],
+  dashboard: ['type:admin'],
   mbeans: [
+    'dashboard',
     ...base,
     'admin',
     'config',

@@ -4,6 +4,7 @@ import { type AdminServer, startAdminServer } from '../admin/admin-server.js'
 import { adminSettings } from '../admin/admin-settings.js'
 import type { AdminHandler, AdminHandlerOptions } from '../admin/http/admin-handler.js'
 import type { Readiness } from '../admin/http/health.js'
+import { dashboardAssets } from '../dashboard/dashboard-assets.js'
 import { Beans } from './beans.js'
 import type { Managed } from './managed.js'
 import { metricFamilies } from './metrics/families.js'
@@ -30,6 +31,7 @@ export class Administration {
       audit: new AuditLog({ logger, clock: engine.clock }),
       metrics: createMetrics(metricFamilies(managed, census, version)),
       readiness: () => readinessOf(managed),
+      assets: dashboardAssets,
     }
   }
 

@@ -1,6 +1,6 @@
-/** The server programs that tests need, and where each comes from. */
+/** The programs that tests need, and where each comes from. */
 export interface ServerProgram {
-  name: 'memcached' | 'redis-server' | 'haproxy'
+  name: 'memcached' | 'redis-server' | 'haproxy' | 'chromium'
   /**
    * Container image with a pinned version. None: only a program of this machine will do, because it has to reach other
    * servers of this machine under the addresses that tests know.
@@ -25,3 +25,5 @@ export const redisProgram: ServerProgram = {
 export const localRedisProgram: ServerProgram = { ...redisProgram, image: undefined }
 
 export const haproxyProgram: ServerProgram = { name: 'haproxy', image: undefined, debianPackage: 'haproxy' }
+
+export const chromiumProgram: ServerProgram = { name: 'chromium', image: undefined, debianPackage: 'chromium' }

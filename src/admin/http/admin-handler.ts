@@ -24,6 +24,11 @@ export interface Asset {
   readonly body: string | Uint8Array
 }
 
+/** Files of the page by path; `/` is the page itself. */
+export interface Assets {
+  get(path: string): Asset | undefined
+}
+
 /** What the endpoint serves. */
 export interface AdminHandlerOptions {
   registry: MBeanRegistry
@@ -37,8 +42,8 @@ export interface AdminHandlerOptions {
   metrics?: { contentType: string; render: () => Promise<string> } | undefined
   /** Default: ready. */
   readiness?: (() => Readiness) | undefined
-  /** The page's files by path; `/` is the page itself. */
-  assets?: ReadonlyMap<string, Asset> | undefined
+  /** The page; left out: there is none. */
+  assets?: Assets | undefined
 }
 
 export type AdminHandler = (req: IncomingMessage, res: ServerResponse) => void
@@ -100,16 +105,23 @@ export class AdminEndpoint {
 
   private async checked(exchange: Exchange): Promise<Reply> {
     const admission = await this.gate.admit(exchange, this.inProgress)
-    if (admission === 'bare') return this.health(exchange, false)
+    if (admission === 'bare') return this.bare(exchange)
     return 'reply' in admission ? admission.reply : this.serve(exchange, admission.principal)
   }
 
   private async serve(exchange: Exchange, principal: Principal): Promise<Reply> {
     const { route, method } = exchange
     if (route.kind === 'jolokia') return this.jolokia(exchange, route.below, principal)
-    if (method !== 'GET' && method !== 'HEAD') return textReply(405, 'expected GET', { Allow: 'GET, HEAD' })
+    if (method !== 'GET' && method !== 'HEAD') return onlyGet()
     if (route.kind === 'metrics') return this.metrics()
     return route.kind === 'asset' ? this.asset(exchange, route.path) : this.health(exchange, true)
+  }
+
+  /** What anybody gets. */
+  private bare(exchange: Exchange): Reply {
+    const { route, method } = exchange
+    if (route.kind !== 'asset') return this.health(exchange, false)
+    return method === 'GET' || method === 'HEAD' ? this.asset(exchange, route.path) : onlyGet()
   }
 
   private async jolokia({ method, query, req, address }: Exchange, path: string, principal: Principal): Promise<Reply> {
@@ -164,4 +176,8 @@ export class AdminEndpoint {
     this.options.logger.error(`admin: ${error instanceof Error ? error.message : String(error)}`)
     return textReply(500, 'something went wrong; the log tells more')
   }
+}
+
+function onlyGet(): Reply {
+  return textReply(405, 'expected GET', { Allow: 'GET, HEAD' })
 }

@@ -21,7 +21,7 @@ export interface AdminAccess {
   readonly identify: ((req: IncomingMessage) => Principal | undefined) | undefined
 }
 
-/** What comes of the checks: who it is, or that anybody gets the bare state, or a reply that ends it. */
+/** What comes of the checks: who it is, or that anybody gets what tells nothing (the bare state, the empty page), or a reply that ends it. */
 export type Admission = { principal: Principal } | 'bare' | { reply: Reply }
 
 /**
@@ -72,12 +72,22 @@ export class Gate {
     const hasLogin = exchange.req.headers.authorization !== undefined
     if (isPublic && (!isOwnHost || (this.needsLogin && !hasLogin))) return 'bare'
     if (exchange.method === 'OPTIONS') return this.preflight(exchange)
+    if (exchange.route.kind === 'asset' && this.pageAsksItself) return 'bare'
     const identified = await this.identify(exchange)
     return 'reply' in identified ? identified : (this.crossSite(exchange, identified.principal) ?? identified)
   }
 
   private get needsLogin(): boolean {
     return this.access.identify === undefined
+  }
+
+  /**
+   * A browser asks for name and password, but not for a token: where there is nothing else, the page does. Its files are those of the
+   * package and tell nothing.
+   */
+  private get pageAsksItself(): boolean {
+    const { users, tokens } = this.settings.auth
+    return this.needsLogin && users.length === 0 && tokens.length > 0
   }
 
   private exceeded(exchange: Exchange, inProgress: number): Admission | undefined {

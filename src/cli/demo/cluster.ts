@@ -16,6 +16,8 @@ export interface ClusterOptions {
   mode: Mode
   /** Of servers a and b. */
   serverPorts: readonly number[]
+  /** Of their dashboards; `undefined`: there are none. */
+  adminPorts?: readonly number[] | undefined
   /** Of nodes n1 and n2. */
   nodePorts: readonly number[]
 }
@@ -31,6 +33,8 @@ export interface ProcessView {
   sessions: number | undefined
   /** Of those, how many wait to be stored, or can't be; as above. */
   pending: number | undefined
+  /** The address of a server's dashboard. */
+  dashboard?: string | undefined
 }
 
 const SERVER_STOP_MS = 10_000
@@ -53,10 +57,11 @@ export class Cluster {
     this.nodes = options.nodePorts.map((port, i) => new StorageProcess(`n${i + 1}`, port, options.memcached, log))
     const nodes = this.nodes.map((node) => node.url).join(',')
     const secret = randomBytes(32).toString('base64url')
-    this.servers = options.serverPorts.map(
-      (port, i) =>
-        new ServerProcess({ route: 'ab'[i] ?? '', mode: options.mode, host: LOOPBACK, port, nodes, secret }, log),
-    )
+    const { mode, adminPorts } = options
+    this.servers = options.serverPorts.map((port, i) => {
+      const adminPort = adminPorts?.[i]
+      return new ServerProcess({ route: 'ab'[i] ?? '', mode, host: LOOPBACK, port, nodes, secret, adminPort }, log)
+    })
     this.balancer = new Balancer({
       sticky: options.mode === 'sticky',
       backends: this.servers.map(({ name, port }) => ({ route: name, host: LOOPBACK, port })),
@@ -150,11 +155,11 @@ export class Cluster {
 }
 
 async function viewServer(server: ServerProcess): Promise<ProcessView> {
-  const { name, state, pid, port } = server
+  const { name, state, pid, port, dashboard } = server
   const stats = state === 'running' ? await server.stats().catch(() => undefined) : undefined
   const sessions = stats?.activeSessions
   const pending = stats && stats.pendingBackups + stats.unprotected
-  return { name, kind: 'server', state, pid, port, software: 'Express', sessions, pending }
+  return { name, kind: 'server', state, pid, port, software: 'Express', sessions, pending, dashboard }
 }
 
 function viewNode({ name, state, pid, port, software }: StorageProcess): ProcessView {

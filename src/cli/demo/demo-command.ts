@@ -30,6 +30,7 @@ async function run(options: DemoOptions, io: Terminal): Promise<number> {
     memcached,
     mode: options.mode,
     serverPorts: await choosePorts(options.serverPorts, '--server-ports'),
+    adminPorts: options.dashboards ? await choosePorts(options.adminPorts, '--admin-ports') : undefined,
     nodePorts: await choosePorts(options.nodePorts, '--node-ports'),
   })
   const terminal = new TerminalLog((line) => io.stdout.write(`${line}\n`))
@@ -53,7 +54,11 @@ async function run(options: DemoOptions, io: Terminal): Promise<number> {
 }
 
 async function serve(demo: Demo, { host }: DemoOptions, { happened }: Interruption, io: Terminal): Promise<number> {
-  io.stdout.write(`\n  The shop is open: http://localhost:${demo.port}/   (Ctrl-C stops everything)\n\n`)
+  io.stdout.write(`\n  The shop is open: http://localhost:${demo.port}/   (Ctrl-C stops everything)\n`)
+  for (const { name, dashboard } of demo.cluster.servers) {
+    if (dashboard !== undefined) io.stdout.write(`  Dashboard of server ${name}: ${dashboard}\n`)
+  }
+  io.stdout.write('\n')
   if (host !== LOOPBACK)
     io.stdout.write(`  It listens on ${host}: whoever reaches this port can kill and revive the processes.\n\n`)
   await happened

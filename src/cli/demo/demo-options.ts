@@ -6,13 +6,15 @@ import { LOOPBACK } from './storage-process.js'
 
 export const demoHelp = `Usage: holdfast demo [options]
 
-Two shop servers, two storage nodes and a balancer on this machine, with a page to kill and revive each.
+Two shop servers, two storage nodes and a balancer on this machine, with a page to kill and revive each, and a dashboard for
+each server.
 
   --script             tell a story without a person: kill things, check every cart, print a table; exit 0 if all held
   --mode <mode>        sticky (default): the balancer keeps a visitor at one server; non-sticky: it asks the servers in turn
   --port <port>        of the page (default 8080; with --script any free one; 0: any free one)
   --host <address>     where the page listens (default 127.0.0.1)
   --server-ports <a,b> of the two servers (default: free ones)
+  --admin-ports <a,b>  of the dashboards of the two servers, on loopback (default: free ones; with --script none)
   --node-ports <a,b>   of the two storage nodes (default: free ones)
   --embedded           embedded storage nodes, even when memcached is installed
   --help               this text`
@@ -25,6 +27,9 @@ export interface DemoOptions {
   host: string
   port: number
   serverPorts: readonly number[] | undefined
+  /** Whether each server has a dashboard. The story needs none. */
+  dashboards: boolean
+  adminPorts: readonly number[] | undefined
   nodePorts: readonly number[] | undefined
 }
 
@@ -42,6 +47,8 @@ export function parseDemoOptions(args: string[]): DemoOptions {
     host: values.host ?? LOOPBACK,
     port: values.port === undefined ? (script ? 0 : DEFAULT_PORT) : parsePort(values.port, '--port', 0),
     serverPorts: parsePair(values['server-ports'], '--server-ports'),
+    dashboards: !script || values['admin-ports'] !== undefined,
+    adminPorts: parsePair(values['admin-ports'], '--admin-ports'),
     nodePorts: parsePair(values['node-ports'], '--node-ports'),
   }
 }
@@ -64,6 +71,7 @@ function parse(args: string[]) {
         host: { type: 'string' },
         port: { type: 'string' },
         'server-ports': { type: 'string' },
+        'admin-ports': { type: 'string' },
         'node-ports': { type: 'string' },
       },
     }).values

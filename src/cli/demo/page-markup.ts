@@ -13,6 +13,7 @@ const server = (name: string): string => `
           <h3><span class="dot"></span>server ${name}</h3>
           <p class="facts">…</p>
           <p class="badge" hidden>your session</p>
+          <p class="dashboard" hidden><a target="_blank" rel="noopener noreferrer">Dashboard<span class="sr"> of server ${name}</span></a></p>
           <div class="row">
             <button type="button" class="danger" data-action="kill">kill -9</button>
             <button type="button" class="orderly" data-action="restart">restart</button>

@@ -114,6 +114,10 @@ const showProcess = (view) => {
   box.classList.toggle('dead', dead)
   $('.dot', box).className = 'dot ' + (dead ? 'down' : view.state === 'running' ? 'up' : '')
   $('.facts', box).textContent = factsOf(view)
+  if (view.dashboard) {
+    $('.dashboard a', box).href = view.dashboard
+    $('.dashboard', box).hidden = false
+  }
   for (const button of all('[data-action]', box)) {
     button.disabled = button.dataset.action === 'revive' ? !dead : view.state !== 'running'
   }

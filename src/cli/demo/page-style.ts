@@ -24,7 +24,7 @@ main { display: grid; grid-template-columns: minmax(260px, 5fr) minmax(0, 8fr); 
 button { font: inherit; font-size: 13px; padding: 5px 10px; border-radius: 7px; border: 1px solid var(--edge);
   background: var(--field); color: var(--ink); cursor: pointer; }
 button:hover:not(:disabled) { border-color: var(--accent); }
-button:focus-visible, .log:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+button:focus-visible, a:focus-visible, .log:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 button:disabled { opacity: .4; cursor: default; }
 button.danger { color: var(--bad); }
 button.good { color: var(--good); }
@@ -50,6 +50,10 @@ ul, ol { list-style: none; margin: 0; padding: 0; }
 .box.dead { border-style: dashed; border-color: var(--bad); background: var(--bad-soft); }
 .facts { margin: 3px 0 0; color: var(--quiet); font-size: 12.5px; overflow-wrap: anywhere; min-height: 3em; }
 .narrow .facts { min-height: 0; }
+.dashboard { margin: 6px 0 0; font-size: 13px; }
+.dashboard a { color: var(--accent); }
+.dead .dashboard { visibility: hidden; }
+.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .badge { display: inline-block; margin: 6px 0 0; padding: 1px 8px; border-radius: 99px; font-size: 12px; font-weight: 600;
   background: var(--accent); color: var(--card); }
 .dead .badge { background: var(--bad); }

@@ -23,6 +23,8 @@ export interface ShopOptions {
   /** As the configuration key `nodes`. */
   nodes: string
   secret: string
+  /** Where the administration listens, on loopback; left out: nowhere. */
+  adminPort?: number | undefined
 }
 
 export const OPTIONS_VARIABLE = 'HOLDFAST_DEMO_SERVER'

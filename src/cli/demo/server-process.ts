@@ -5,6 +5,7 @@ import { describePayload, type EventLog } from './event-log.js'
 import { ManagedProcess } from './managed-process.js'
 import { OPTIONS_VARIABLE, type Question, type ServerMessage, type ShopOptions } from './server-messages.js'
 import type { CloseReport, ServerStats } from './server-stats.js'
+import { LOOPBACK } from './storage-process.js'
 import { within } from './within.js'
 
 const ANSWER_TIMEOUT_MS = 5000
@@ -12,6 +13,8 @@ const ANSWER_TIMEOUT_MS = 5000
 /** A shop server in a process of its own. */
 export class ServerProcess extends ManagedProcess {
   readonly port: number
+  /** Where the dashboard is; `undefined`: there is none. */
+  readonly dashboard: string | undefined
   /** What the last orderly end of this server said; `undefined` after a kill. */
   closeReport: CloseReport | undefined
   readonly #answers = new Map<number, (stats: ServerStats) => void>()
@@ -31,6 +34,7 @@ export class ServerProcess extends ManagedProcess {
       log,
     )
     this.port = options.port
+    this.dashboard = options.adminPort === undefined ? undefined : `http://${LOOPBACK}:${options.adminPort}/`
   }
 
   /** The session manager's numbers, asked now. Rejects when the server is dead or hangs. */

@@ -4,6 +4,7 @@ import { createSessionManager } from '../../create-session-manager.js'
 import { OPTIONS_VARIABLE, type Question, type ServerMessage, type ShopOptions } from './server-messages.js'
 import { readStats } from './server-stats.js'
 import { createShopApp } from './shop-app.js'
+import { LOOPBACK } from './storage-process.js'
 
 const EVENTS = [
   'created',
@@ -23,7 +24,7 @@ const REQUESTS_END_WITHIN_MS = 3000
 const FLUSH_WITHIN_MS = 5000
 
 const options = JSON.parse(process.env[OPTIONS_VARIABLE] ?? '{}') as ShopOptions
-const { route, mode, nodes, secret } = options
+const { route, mode, nodes, secret, adminPort } = options
 const sessions = createSessionManager({
   secret,
   mode,
@@ -32,6 +33,8 @@ const sessions = createSessionManager({
   idleTimeout: '30m',
   operationTimeout: '500ms',
   probeInterval: '500ms',
+  // Whoever is on this machine may change things, as with the buttons of the page.
+  ...(adminPort !== undefined && { admin: { listen: { host: LOOPBACK, port: adminPort }, readOnly: false } }),
 })
 for (const name of EVENTS) sessions.on(name, (payload: object) => tell({ is: 'event', name, payload: asText(payload) }))
 

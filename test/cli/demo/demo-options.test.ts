@@ -19,6 +19,13 @@ describe('the options of the demo', () => {
     expect(parseDemoOptions(['--script', '--port', '8081']).port).toBe(8081)
   })
 
+  it('give each server a dashboard, the story none unless its port is told', () => {
+    expect(parseDemoOptions([])).toMatchObject({ dashboards: true, adminPorts: undefined })
+    expect(parseDemoOptions(['--script']).dashboards).toBe(false)
+    const options = parseDemoOptions(['--script', '--admin-ports', '9400,9401'])
+    expect(options).toMatchObject({ dashboards: true, adminPorts: [9400, 9401] })
+  })
+
   it('read the ports of servers and nodes', () => {
     const options = parseDemoOptions(['--server-ports', '3001,3002', '--node-ports=11311, 11312'])
     expect(options).toMatchObject({ serverPorts: [3001, 3002], nodePorts: [11311, 11312] })
@@ -32,6 +39,7 @@ describe('the options of the demo', () => {
     [['--server-ports', '3001']],
     [['--server-ports', '3001,3001']],
     [['--node-ports', '0,1']],
+    [['--admin-ports', '9400']],
     [['--unknown']],
     [['word']],
   ])('refuse %j', (args) => {

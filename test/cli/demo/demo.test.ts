@@ -119,6 +119,26 @@ describe('holdfast demo', () => {
     expect((await visitor.get('cart')).items).toEqual([])
   })
 
+  it('gives each server a dashboard, which operators of this machine may use', { timeout: 60_000 }, async () => {
+    const command = demo('--embedded', '--port', '0')
+    const address = await addressOf(command)
+    await until('both are told', 10_000, () => command.stdout().includes('Dashboard of server b'))
+    const printed = Array.from(command.stdout().matchAll(/Dashboard of server \w: (\S+)/g), ([, url]) => url)
+    const { processes } = await new Browser(address).get('demo/state')
+    expect(processes.map(({ dashboard }: { dashboard?: string }) => dashboard)).toEqual([
+      ...printed,
+      undefined,
+      undefined,
+    ])
+    for (const [index, url] of printed.entries()) {
+      expect(await (await fetch(url as string)).text()).toContain('<title>Holdfast</title>')
+      const body = { type: 'read', mbean: 'holdfast:type=SessionManager', attribute: 'Route' }
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(`${url}jolokia`, { method: 'POST', headers, body: JSON.stringify(body) })
+      expect(await answer.json()).toMatchObject({ status: 200, value: 'ab'[index] })
+    }
+  })
+
   it('leaves no process behind when it is killed itself', { timeout: 60_000 }, async () => {
     const command = demo('--embedded', '--port', '0')
     await addressOf(command)
