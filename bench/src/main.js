@@ -37,7 +37,7 @@ async function runScenario(name, options, surroundings) {
 }
 
 function checkBuild({ subjects }) {
-  if (subjects.some(({ isHoldfast }) => isHoldfast) && !existsSync(BUILT)) {
+  if (subjects.some(({ mode }) => mode !== undefined) && !existsSync(BUILT)) {
     throw new UsageError('Holdfast is not built. Run npm run build in the folder above')
   }
 }

@@ -33,7 +33,7 @@ export class Participant {
    */
   static async start(subject, { storages, stopList, connections, exposeGc }) {
     const storage = storages.get(subject.storage)
-    const server = new SubjectProcess(subject, { storagePort: storage?.port, exposeGc })
+    const server = new SubjectProcess(subject, { storagePorts: storage?.ports, exposeGc })
     stopList.add(() => server.stop())
     const load = await Load.open(await server.port(), connections, subject.keepsSessions)
     return new Participant(server, load, storage)

@@ -21,10 +21,10 @@ export class SubjectProcess {
   /** @type {Promise<never>} rejects when the process ends before it was told to */
   #death
 
-  /** @param {import('./subjects.js').Subject} subject @param {{ storagePort?: number, exposeGc?: boolean }} settings */
-  constructor(subject, { storagePort, exposeGc = false }) {
+  /** @param {import('./subjects.js').Subject} subject @param {{ storagePorts?: number[], exposeGc?: boolean }} settings */
+  constructor(subject, { storagePorts, exposeGc = false }) {
     this.subject = subject
-    this.#child = fork(SERVER, [JSON.stringify({ name: subject.name, storagePort })], {
+    this.#child = fork(SERVER, [JSON.stringify({ name: subject.name, storagePorts })], {
       execArgv: exposeGc ? ['--expose-gc'] : [],
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -2,8 +2,8 @@
  * @typedef {object} Subject
  * @property {string} name also the name of its module in `server/`
  * @property {boolean} keepsSessions
- * @property {'redis' | 'memcached'} [storage]
- * @property {boolean} [isHoldfast] the targets are for it
+ * @property {'redis' | 'memcached' | 'memcached-pair'} [storage]
+ * @property {'sticky' | 'nonSticky'} [mode] of Holdfast: its targets are for it
  */
 
 /** What everything is measured from. */
@@ -20,5 +20,7 @@ export const subjects = [
   { name: BASE, keepsSessions: false },
   { name: MEMORY_REFERENCE, keepsSessions: true },
   { name: REFERENCE, keepsSessions: true, storage: 'redis' },
-  { name: 'holdfast-sticky', keepsSessions: true, storage: 'memcached', isHoldfast: true },
+  { name: 'holdfast-sticky', keepsSessions: true, storage: 'memcached', mode: 'sticky' },
+  { name: 'holdfast-non-sticky', keepsSessions: true, storage: 'memcached', mode: 'nonSticky' },
+  { name: 'holdfast-non-sticky-pair', keepsSessions: true, storage: 'memcached-pair', mode: 'nonSticky' },
 ]

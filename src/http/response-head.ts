@@ -1,4 +1,4 @@
-import { ServerResponse } from 'node:http'
+import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 
 /**
  * Remembers status and headers of a response that was ended and not sent yet, as Node would have sent them: who believes, as
@@ -12,14 +12,22 @@ export function rememberHead(res: ServerResponse): () => void {
   /* HTTP/2 has none, and warns when it is asked for. */
   const hasMessage = res instanceof ServerResponse
   const message = hasMessage ? res.statusMessage : ''
-  const headers = { ...res.getHeaders() }
+  const headers = headersOf(res)
   return () => {
     if (res.headersSent) return
     res.statusCode = statusCode
     if (hasMessage && res.statusMessage !== message) res.statusMessage = message
-    for (const name of Object.keys(res.getHeaders())) if (headers[name] === undefined) res.removeHeader(name)
-    for (const [name, value] of Object.entries(headers)) {
-      if (value !== undefined && res.getHeader(name) !== value) res.setHeader(name, value)
+    const current = headersOf(res)
+    for (const name of Object.keys(current)) if (headers[name] === undefined) res.removeHeader(name)
+    for (const name of Object.keys(headers)) {
+      const value = headers[name]
+      if (value !== undefined && current[name] !== value) res.setHeader(name, value)
     }
   }
+}
+
+/* Node's are a copy; a stand-in's may be the thing itself. */
+function headersOf(res: ServerResponse): OutgoingHttpHeaders {
+  const headers = res.getHeaders()
+  return res instanceof ServerResponse ? headers : { ...headers }
 }

@@ -60,13 +60,17 @@ export class SessionState {
   /** Nodes that may still hold an older copy. */
   leftBehind: Set<WatchedNode> | undefined
   wheelBucket = 0
+  /** The digest, where it is asked for several times; not for a session that stays in memory. */
+  digest: string | undefined
   /** Milliseconds to wait before a save that no node could take is tried again; doubles each time. */
   retryPause = 0
   /** Requests that have used the session and are not over. */
   activeRequests = 0
 
+  /** The server that the id names. */
+  route: string | undefined
+
   private place: WatchedNode | undefined
-  private readonly route: string | undefined
 
   constructor(token: string, route: string | undefined, times: SessionTimes, section?: AttributeSection) {
     this.token = ownCopy(token)
@@ -96,7 +100,7 @@ export class SessionState {
 
   /** Digest of the token: the storage key without its prefix. */
   get keyDigest(): string {
-    return tokenDigest(this.token)
+    return this.digest ?? tokenDigest(this.token)
   }
 
   /** A short name for logs and events that does not give the id away. */

@@ -65,8 +65,9 @@ export class Engine {
     return this.derivedForm
   }
 
-  /** Who owns the sessions of this server, in stored records. */
+  /** Who owns the sessions of this server, in stored records; empty: nobody, as in non-sticky mode. */
   get owner(): string {
+    if (this.current.mode === 'non-sticky') return ''
     return this.current.route ?? this.writer
   }
 }

@@ -10,6 +10,7 @@ import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
 import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import type { Found } from './session-storage.js'
 
 /** How long an id that was found nowhere is answered without another look, in milliseconds. */
 const REMEMBER_MISS = 2000
@@ -30,6 +31,8 @@ export class NonStickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
   private readonly outage: OutageWait
+  /** Sessions that can't be stored as they are, with the version that was tried. */
+  private readonly rejected = new WeakMap<SessionState, number>()
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -64,7 +67,9 @@ export class NonStickyMode implements SessionMode {
     return this.find(parts.token, placement.byName(parts.node))
   }
 
+  /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
   async openShared(token: string): Promise<SessionState | undefined> {
+    this.misses.delete(token)
     return this.find(token, undefined)
   }
 
@@ -80,6 +85,7 @@ export class NonStickyMode implements SessionMode {
       state.phase = 'ended'
       return state
     }
+    state.route = this.route
     const shared = local.get(state.token)
     if (shared === undefined) local.add(state)
     if (shared === undefined || shared === state) return state
@@ -114,19 +120,17 @@ export class NonStickyMode implements SessionMode {
   }
 
   async reload(state: SessionState): Promise<SessionState> {
-    if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
-    const current = await this.find(state.token, state.node)
+    /* At once: what others assign while the storage is asked is not ours to drop. */
+    state.attributes.replace(state.attributes.section)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
-    const shared = this.use(current)
-    if (shared.phase === 'ended') throw new SessionGoneError()
-    shared.attributes.replace(shared.attributes.section)
-    return shared
+    return current
   }
 
   async refresh(state: SessionState): Promise<SessionState> {
     if (state.phase === 'new') return state
-    const current = state.phase === 'ended' ? undefined : await this.find(state.token, state.node)
+    const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
     const shared = this.engine.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
@@ -140,11 +144,12 @@ export class NonStickyMode implements SessionMode {
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    this.misses.delete(state.token)
     const result = await this.saver.save(state, attempt)
-    /* One that can't be stored as it is would otherwise stay for ever. */
-    if (result === 'rejected' && state.activeRequests === 0) this.engine.local.remove(state)
-    if (result === 'done') setImmediate(() => this.letGo(state))
+    this.misses.delete(state.token)
+    if (result === 'rejected') this.rejected.set(state, state.version)
+    /* Sticky mode was about to store it when the mode changed. */
+    if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
+    if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
     return result
   }
 
@@ -172,18 +177,40 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
+    this.copies = new CopyKeeper(this.engine, this.parts.storage)
+    this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
     for (const state of [...this.engine.local.values()]) {
-      if (state.isSaved && state.node !== undefined) this.copies.stored(state, state.node)
-      if (state.isSaved) this.copies.isShort(state.token)
-      else if (state.version > 0) this.parts.queue.add(state)
+      state.route = undefined
+      if (state.isSaved) this.rememberCopies(state)
+      if (this.parts.queue.has(state)) this.renewLife(state)
+      if (!state.isSaved && state.version > 0) this.parts.queue.add(state)
       this.letGo(state)
     }
   }
 
   rest(): void {
     this.copies.close()
-    this.copies = new CopyKeeper(this.engine, this.parts.storage)
-    this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
+  }
+
+  /** Sticky mode has stored the session, once. */
+  private rememberCopies(state: SessionState): void {
+    if (state.node === undefined) return
+    this.copies.stored(state, state.node)
+    for (const node of state.leftBehind ?? []) this.copies.leftBehind(state.token, node)
+    this.copies.isShort(state.token)
+  }
+
+  /* A save, comparison or renewal was due or under way: once more, so that its end is noticed here. */
+  private renewLife(state: SessionState): void {
+    this.parts.queue.add(state)
+    if (state.isSaved) this.touch(state)
+  }
+
+  /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
+  private async newest(state: SessionState): Promise<SessionState | undefined> {
+    if (state.savedVersion === 0 && state.sent) await this.parts.stored(state)
+    if (state.phase === 'ended') return undefined
+    return state.savedVersion === 0 ? state : this.find(state.token, state.node)
   }
 
   private find(token: string, hint: WatchedNode | undefined): Opened {
@@ -213,16 +240,19 @@ export class NonStickyMode implements SessionMode {
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = performance.now()
-    const key = this.parts.storage.key(tokenDigest(token))
+    const digest = tokenDigest(token)
+    const key = this.parts.storage.key(digest)
+    const pending = this.pendingHere(token)
     const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
     const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
-        : await this.loadFromCopies(token, key, first, answer)
+        : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
+    state.digest = digest
     statistics.record('load', performance.now() - started)
-    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : state
+    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
   }
 
   /* Written under a key that is on its way out. */
@@ -233,16 +263,21 @@ export class NonStickyMode implements SessionMode {
     return shared
   }
 
+  /* Requests that work with the session here have changes that nobody else knows yet: who comes later sees them. */
+  private asShared(state: SessionState): SessionState {
+    const shared = this.engine.local.get(state.token)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
+    return shared
+  }
+
   private async readFirst(node: WatchedNode, token: string, key: string): Promise<FoundSession | 'absent' | 'failed'> {
     const { clock, settings } = this.engine
     const known = this.copies.known.get(token)
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
     const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
-    const read = async () => {
-      const found = await this.parts.storage.readTwice(node, key, renewTo)
-      return found?.record === undefined ? 'absent' : (found as FoundSession)
-    }
+    const read = () => this.parts.storage.readTwice(node, key, renewTo).then(sessionOrAbsent)
     const started = performance.now()
     try {
       return await read()
@@ -269,11 +304,13 @@ export class NonStickyMode implements SessionMode {
     key: string,
     first: WatchedNode | undefined,
     answer: FoundSession | 'absent' | 'failed',
+    pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
     const copies = await this.compare(token, key, first, answer)
     if (copies.tombstone) return this.isBuried(token)
     const newest = copies.sessions[0]
-    if (newest === undefined) return this.isNowhere(token, first, copies)
+    /* It may have been stored, and let go, while the nodes were asked. */
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
     const state = this.present(token, newest)
     this.copies.compared(token)
     if (state === undefined) return undefined
@@ -297,6 +334,17 @@ export class NonStickyMode implements SessionMode {
     else copies.sessions.push(answer)
     copies.sessions.sort(newestFirst)
     return copies
+  }
+
+  /** A session that is on its way to the storage for the first time, or that the storage has lost while it was being changed. */
+  private pendingHere(token: string): SessionState | undefined {
+    const { local, clock } = this.engine
+    const here = local.get(token)
+    if (here === undefined || here.phase !== 'live' || here.isSaved || here.version === 0) return undefined
+    const now = clock.now()
+    if (here.expiresAt <= now) return undefined
+    here.accessedAt = now
+    return here
   }
 
   private isBuried(token: string): undefined {
@@ -339,6 +387,8 @@ export class NonStickyMode implements SessionMode {
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
+    /* A server in sticky mode has written it, to one node only. */
+    if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
     this.copies.seen(state, record.accessedAt)
     return state
   }
@@ -386,11 +436,17 @@ export class NonStickyMode implements SessionMode {
   private letGo(state: SessionState): void {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
-    if (state.isSaved || state.version === 0 || state.phase === 'ended') local.remove(state)
+    /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
+    const isRejected = this.rejected.get(state) === state.version
+    if (state.isSaved || isRejected || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
 }
 
 /** Whether the storage may answer soon: a node that is set up so that it refuses will go on to do so. */
 function mayPass(error: unknown): boolean {
   return error instanceof StorageUnavailableError && !(error.cause instanceof NodeRefusedError)
+}
+
+function sessionOrAbsent(found: Found | undefined): FoundSession | 'absent' {
+  return found?.record === undefined ? 'absent' : (found as FoundSession)
 }

@@ -1,4 +1,4 @@
-import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
+import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -75,7 +75,7 @@ export class NonStickySaver {
     const others = this.copies.othersOf(state.token, node)
     /* Asked beside the first write, as what stands there now has to be known for the fence. */
     const standing = others.map((other) => this.copies.standingOn(other, state))
-    const written = await this.storePrimary(node, state)
+    const written = await this.storePrimary(node, state, others.length > 0)
     if (written === undefined) return true
     const answers = await Promise.all(
       others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
@@ -92,11 +92,13 @@ export class NonStickySaver {
   }
 
   /** @returns what was written; `undefined`: the session was ended meanwhile. */
-  private async storePrimary(node: WatchedNode, state: SessionState): Promise<Attempt | undefined> {
+  private async storePrimary(node: WatchedNode, state: SessionState, keep: boolean): Promise<Attempt | undefined> {
     const { storage } = this.parts
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const attempt = await this.prepare(state, key)
+      /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
+      const prepared = this.prepare(state, key, keep)
+      const attempt = prepared instanceof Promise ? await prepared : prepared
       if (state.phase === 'ended') return undefined
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
@@ -114,16 +116,17 @@ export class NonStickySaver {
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  private async prepare(state: SessionState, key: string): Promise<Attempt> {
+  /** @param keep the bytes are needed for further copies too, when the shared memory has long been used for others. */
+  private prepare(state: SessionState, key: string, keep: boolean): Attempt | Promise<Attempt> {
     const { storage } = this.parts
     const { version, cookie } = state
     const { section } = state.attributes
     const deadline = storage.deadline(state)
-    /* The bytes are needed for the further copies too, when the shared memory has long been used for others. */
     const base = { version: state.savedVersion, section: state.savedSection, cookie: state.savedCookie }
+    const attempt = (bytes: Buffer): Attempt => ({ version, section, cookie, deadline, bytes, base })
     const encoded = storage.encode(state, key)
-    const bytes = encoded instanceof Promise ? await encoded : Buffer.from(encoded)
-    return { version, section, cookie, deadline, bytes, base }
+    if (encoded instanceof Promise) return encoded.then(attempt)
+    return attempt(keep ? Buffer.from(encoded) : encoded)
   }
 
   /** Another write came first, or the token does not count any more. @returns false: the session was ended. */
@@ -206,9 +209,22 @@ export class NonStickySaver {
     if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
     /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
     if (node.state !== 'up') await node.check()
-    if (attempt < this.attempts && (this.engine.placement.anyUp || (await this.outage.forNode(deadline))))
-      return 'retry'
-    return this.failures.givenUp(state, node, error)
+    const { placement, settings } = this.engine
+    if (attempt >= this.attempts || !(placement.anyUp || (await this.outage.forNode(deadline)))) {
+      return this.failures.givenUp(state, node, error)
+    }
+    if (error instanceof NodeRefusedError && attempt >= settings.backup.attempts) await this.leaveRefusing(node, state)
+    return 'retry'
+  }
+
+  /* The node works, and does not take the session: it has no room, say. Its older copy goes, or others would go on reading it. */
+  private async leaveRefusing(node: WatchedNode, state: SessionState): Promise<void> {
+    const [next] = this.copies.othersOf(state.token, node)
+    const { backup } = state
+    if (next === undefined || state.node !== node || state.phase === 'ended') return
+    this.relocate(state, next)
+    if (backup?.node !== node) return
+    await node.delete(this.parts.storage.key(state.keyDigest), backup.token).catch(() => {})
   }
 
   private get attempts(): number {

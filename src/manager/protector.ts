@@ -231,6 +231,7 @@ export class Protector {
     try {
       const key = this.storage.key(state.keyDigest)
       const found = await this.storage.read(node, key)
+      if (found !== undefined && state.backup === undefined) return
       if (found?.record !== undefined && this.isOlder(found.record, state)) await node.delete(key, found.token)
       state.leftBehind?.delete(node)
     } catch {
@@ -238,11 +239,10 @@ export class Protector {
     }
   }
 
-  private isOlder(record: SessionRecord, state: SessionState): boolean {
-    if (record.kind !== 'session' || !state.isSaved) return false
-    return (
-      record.version < state.savedVersion ||
-      (record.version === state.savedVersion && record.owner === this.engine.owner)
-    )
+  /* What is stored counts: a change that waits for its turn is no reason to keep an older copy. */
+  private isOlder(record: SessionRecord, { backup }: SessionState): boolean {
+    if (record.kind !== 'session' || backup === undefined) return false
+    if (record.version !== backup.version) return record.version < backup.version
+    return record.owner === this.engine.owner || record.owner === ''
   }
 }

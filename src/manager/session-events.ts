@@ -55,7 +55,7 @@ export interface SessionEvents {
   restored: SessionEvent & { node: string | undefined }
   /** A session could not be backed up, for now or as it is; `attribute`: the one to blame where that is known. */
   backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
-  /** An attribute could not be turned into bytes, or back. The others are not affected. */
+  /** An attribute could not be turned into bytes, or back, or merged. The others are not affected. */
   attributeFailed: SessionEvent & { attribute: string; error: Error }
   /** A request waited for the session's lock in vain, or was turned away because too many wait. */
   lockTimeout: SessionEvent

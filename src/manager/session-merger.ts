@@ -63,7 +63,9 @@ export class SessionMerger {
     if (merge === undefined) return mine
     try {
       const value = (encoded: EncodedAttribute | undefined) => encoded && decodeAttribute(encoded, rules)
-      return encodeAttribute(name, merge(name, value(base), value(mine), value(theirs)), rules)
+      const merged = merge(name, value(base), value(mine), value(theirs))
+      if (merged instanceof Promise) throw asynchronous(merged)
+      return encodeAttribute(name, merged, rules)
     } catch (error) {
       this.reportMerge(state, name, error)
       return mine
@@ -78,4 +80,10 @@ export class SessionMerger {
     const message = `merging attribute ${JSON.stringify(attribute)} of session ${state.handle} failed, so the last writer won`
     log.write('merge', `${message}: ${reason.message}`, (m) => settings.logger.error(m))
   }
+}
+
+/* Nothing can wait for it, and as JSON it would be an empty object. */
+function asynchronous(merged: Promise<unknown>): TypeError {
+  merged.catch(() => {})
+  return new TypeError('the merge function must give the value, not a promise')
 }

@@ -16,6 +16,8 @@ export interface Found {
 
 /** As in `SessionState.handle`. */
 const HANDLE_LENGTH = 12
+/** How much too early a storage node may drop a value, in milliseconds. */
+const STORAGE_GRANULARITY = 1000
 /** Shortest life of a tombstone: longer than any request. */
 const MIN_TOMBSTONE_LIFE = 5 * 60_000
 /** Life of a tombstone of a session that never expires. */
@@ -113,12 +115,14 @@ export class SessionStorage {
 
   /**
    * When the stored copy is to expire if nobody comes: the idle timeout and, as not every use is told to the storage,
-   * the granularity of touches on top; never beyond the absolute deadline. 0: never.
+   * the granularity of touches on top; at least a second, as memcached, which counts in whole seconds, may drop a value that much
+   * too early. Never beyond the absolute deadline. 0: never.
    */
   deadline(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): number {
     const { idleTimeout, absoluteDeadline, accessedAt } = times
     if (idleTimeout === 0) return absoluteDeadline
-    const idle = Math.ceil(accessedAt + idleTimeout * (1 + this.engine.settings.backup.touchAfter))
+    const slack = Math.max(idleTimeout * this.engine.settings.backup.touchAfter, STORAGE_GRANULARITY)
+    const idle = Math.ceil(accessedAt + idleTimeout + slack)
     return absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
   }
 

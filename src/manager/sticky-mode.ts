@@ -92,7 +92,7 @@ export class StickyMode implements SessionMode {
   }
 
   use(state: SessionState): SessionState {
-    return state
+    return this.isOurs(state) ? state : this.adopt(state)
   }
 
   touch(state: SessionState): void {
@@ -138,6 +138,8 @@ export class StickyMode implements SessionMode {
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    /* The saver puts what such a one has on top of the session that is here. */
+    if (!this.isOurs(state) && this.adopt(state) !== state) state.phase = 'lost'
     const result = await this.saver.save(state, attempt)
     if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
     return result
@@ -173,12 +175,40 @@ export class StickyMode implements SessionMode {
   readonly underReplicated = 0
   readonly isBusy = false
 
-  /* What non-sticky mode has left here may be older than what other servers have written. */
   enter(): void {
-    for (const state of this.engine.local.values()) state.verifiedAt = 0
+    for (const state of [...this.engine.local.values()]) {
+      this.adopt(state)
+      /* A save under way goes on with further copies: what it leaves behind is looked after by another one. */
+      if (this.parts.queue.has(state) || (!state.isSaved && state.version > 0)) this.parts.queue.add(state)
+    }
   }
 
   rest(): void {}
+
+  private isOurs(state: SessionState): boolean {
+    return state.phase !== 'live' || (this.engine.local.get(state.token) === state && state.route === this.route)
+  }
+
+  /**
+   * Takes in what a request or a job was given in non-sticky mode. It may be older than what other servers have written since, and
+   * there are further copies, which nobody keeps up to date from now on.
+   * @returns the state that all requests here share.
+   */
+  private adopt(state: SessionState): SessionState {
+    const { local, placement } = this.engine
+    const existing = local.get(state.token)
+    if (existing !== undefined && existing !== state) return existing
+    if (existing === undefined) local.add(state)
+    state.route = this.route
+    state.digest = undefined
+    state.verifiedAt = 0
+    for (const node of placement.nodes) {
+      if (node === state.node) continue
+      state.leftBehind ??= new Set()
+      state.leftBehind.add(node)
+    }
+    return state
+  }
 
   /* Another server has had the session since: its copy, wherever it is, is the one that counts. */
   private async findCurrent(state: SessionState): Promise<SessionState> {

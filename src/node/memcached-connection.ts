@@ -107,13 +107,16 @@ export class MemcachedConnection {
     }
   }
 
-  /** What is sent in one turn of the event loop goes out in one system call, which is the dearest part of an operation. */
+  /**
+   * What is sent in one turn of the event loop goes out in one system call, which is the dearest part of an operation. The turn ends when all
+   * sockets that had something to read have been served: under load each of them brings a request that asks the storage.
+   */
   #batchWrites(): void {
     const socket = this.#server._socket
     if (socket === undefined || this.#corked) return
     this.#corked = true
     socket.cork()
-    process.nextTick(this.#uncork, socket)
+    setImmediate(this.#uncork, socket)
   }
 
   readonly #uncork = (socket: Socket): void => {

@@ -49,7 +49,7 @@ export interface SessionRecord {
   accessedAt: number
   idleTimeout: number
   absoluteDeadline: number
-  /** Route of the server whose copy counts; a process' own name where there are no routes. */
+  /** Route of the server whose copy counts; a process' own name where there are no routes; empty in non-sticky mode. */
   owner: string
   /** The process that wrote this record: 8 Latin-1 characters. */
   writer: string

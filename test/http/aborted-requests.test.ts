@@ -4,7 +4,14 @@ import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { Visitor } from '../support/visitor.js'
-import { type Handler, HttpFixture, type SessionRequest } from './http-server.js'
+import {
+  type Handler,
+  HttpFixture,
+  type SessionRequest,
+  type StoringMode,
+  storing,
+  storingModes,
+} from './http-server.js'
 
 let fixture: HttpFixture
 afterEach(() => fixture.close())
@@ -16,8 +23,8 @@ interface Steps {
 }
 
 /** Sends a request of a visitor with a session, goes away in the middle of it, and gives what the session has then. */
-async function leave(mode: 'async' | 'sync', steps: Steps): Promise<unknown> {
-  fixture = new HttpFixture({ backup: { mode } })
+async function leave(mode: StoringMode, steps: Steps): Promise<unknown> {
+  fixture = new HttpFixture(storing(mode))
   let begun = false
   let gone = (): void => {}
   let ended = false
@@ -52,7 +59,7 @@ async function leave(mode: 'async' | 'sync', steps: Steps): Promise<unknown> {
 
 const push = (req: SessionRequest, what: unknown) => (req.session.list as unknown[]).push(what)
 
-describe.each(['async', 'sync'] as const)('a request whose visitor goes away, backup %s', (mode) => {
+describe.each(storingModes)('a request whose visitor goes away, backup %s', (mode) => {
   it('keeps what it changed before, although it never ends its response', async () => {
     const attributes = await leave(mode, {
       before: (req) => {
@@ -138,7 +145,7 @@ describe.each(['async', 'sync'] as const)('a request whose visitor goes away, ba
   })
 
   it('is over also when it waited behind another one of the same connection', async () => {
-    fixture = new HttpFixture({ backup: { mode } })
+    fixture = new HttpFixture(storing(mode))
     const seen: (string | undefined)[] = []
     const url = await fixture.serve((req, res) => {
       seen.push(req.url)
@@ -159,7 +166,7 @@ describe.each(['async', 'sync'] as const)('a request whose visitor goes away, ba
   })
 
   it('keeps its changes over HTTP/2 as well', async () => {
-    fixture = new HttpFixture({ backup: { mode } })
+    fixture = new HttpFixture(storing(mode))
     const middleware = fixture.sessions.middleware()
     let gone = false
     let late = false

@@ -13,6 +13,14 @@ export const expressVersions = [
   ['Express 4', createRequire(import.meta.url)('express4') as typeof express],
 ] as const
 
+/** When a change is stored: beside the response, before its end, or before its end as there is no stickiness. */
+export const storingModes = ['async', 'sync', 'non-sticky'] as const
+export type StoringMode = (typeof storingModes)[number]
+
+export function storing(mode: StoringMode): Partial<HoldfastOptions> {
+  return mode === 'non-sticky' ? { mode } : { backup: { mode } }
+}
+
 export type SessionRequest = IncomingMessage & { session: Session & Record<string, unknown>; originalUrl?: string }
 export type Handler = (req: SessionRequest, res: ServerResponse) => unknown
 

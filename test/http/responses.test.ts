@@ -11,16 +11,21 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { Visitor } from '../support/visitor.js'
-import { expressVersions, type Handler, HttpFixture, type SessionRequest } from './http-server.js'
+import {
+  expressVersions,
+  type Handler,
+  HttpFixture,
+  type SessionRequest,
+  type StoringMode,
+  storing,
+  storingModes,
+} from './http-server.js'
 
 let fixture: HttpFixture
 afterEach(() => fixture.close())
 
-const modes = ['async', 'sync'] as const
-type Mode = (typeof modes)[number]
-
-function start(mode: Mode, handler: Handler, options: Partial<HoldfastOptions> = {}): Promise<string> {
-  fixture = new HttpFixture({ backup: { mode }, ...options })
+function start(mode: StoringMode, handler: Handler, options: Partial<HoldfastOptions> = {}): Promise<string> {
+  fixture = new HttpFixture({ ...storing(mode), ...options })
   return fixture.serve(handler)
 }
 
@@ -39,7 +44,7 @@ function cookiesOf(headers: IncomingHttpHeaders): string[] {
 const large = Buffer.from(Array.from({ length: 300_000 }, (_, i) => 33 + (i % 90))).toString()
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-describe.each(modes)('a response with a changed session, backup %s', (mode) => {
+describe.each(storingModes)('a response with a changed session, backup %s', (mode) => {
   it.each<[string, Handler]>([
     ['one end', (_req, res) => res.end(large)],
     [
@@ -213,11 +218,11 @@ describe.each(modes)('a response with a changed session, backup %s', (mode) => {
 
 describe.each(expressVersions)('%s', (_name, express) => {
   function application(
-    mode: Mode,
+    mode: StoringMode,
     add: (app: Express) => void,
     before: (app: Express) => void = () => {},
   ): Promise<string> {
-    fixture = new HttpFixture({ backup: { mode } })
+    fixture = new HttpFixture(storing(mode))
     const app = express()
     app.set('env', 'test')
     before(app)
@@ -227,7 +232,7 @@ describe.each(expressVersions)('%s', (_name, express) => {
   }
   const session = (req: Request) => (req as unknown as SessionRequest).session
 
-  describe.each(modes)('with backup %s', (mode) => {
+  describe.each(storingModes)('with backup %s', (mode) => {
     it('answers 304 to who has the newest version, and keeps what the request changed', async () => {
       const url = await application(mode, (app) => {
         app.get('/', (req, res) => {

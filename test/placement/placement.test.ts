@@ -157,6 +157,60 @@ describe('a session', () => {
   })
 })
 
+describe('the nodes of the further copies', () => {
+  const idsOf = (nodes: WatchedNode[]) => nodes.map(({ id }) => id)
+
+  it('are others than the primary one, as many as asked for or as there are, each once and always the same', () => {
+    const { placement } = start(['n1', 'n2', 'n3', 'n4'])
+    for (const token of tokens) {
+      const primary = placement.choose(token)
+      for (const count of [1, 2, 3, 9]) {
+        const others = idsOf(placement.others(token, primary, count))
+        expect(others).toHaveLength(Math.min(count, 3))
+        expect(new Set([...others, primary?.id]).size).toBe(others.length + 1)
+        expect(idsOf(placement.others(token, primary, count))).toEqual(others)
+      }
+    }
+  })
+
+  it('are none when there is one node, or none are wanted', () => {
+    const { placement } = start(['n1'])
+    expect(placement.others('token', cluster.node('n1'), 2)).toEqual([])
+    cluster = start(['n1', 'n2'])
+    for (const count of [0, -1]) expect(cluster.placement.others('token', cluster.node('n1'), count)).toEqual([])
+  })
+
+  it('begin with the one that the session moves to when its primary node dies', async () => {
+    const { placement } = start(['n1', 'n2', 'n3'])
+    const next = new Map(tokens.map((token) => [token, placement.others(token, placement.choose(token), 1)[0]]))
+    const moved = tokens.filter((token) => placement.choose(token)?.id === 'n1')
+    await cluster.stop('n1')
+    for (const token of moved) expect(placement.choose(token)).toBe(next.get(token))
+  })
+
+  it('are spread over the nodes', () => {
+    const { placement } = start(['n1', 'n2', 'n3'])
+    const used = new Set(tokens.flatMap((token) => idsOf(placement.others(token, cluster.node('n1'), 1))))
+    expect(used).toEqual(new Set(['n2', 'n3']))
+  })
+
+  it('are neither down nor drained', async () => {
+    const { placement } = start(['n1', 'n2', 'n3', 'n4'])
+    await cluster.stop('n2')
+    cluster.node('n3').draining = true
+    expect(idsOf(placement.others('token', cluster.node('n1'), 3))).toEqual(['n4'])
+  })
+
+  it('are failover nodes only where there is no other regular one (W18)', async () => {
+    const { placement } = start(['n1', 'n2', 'n3', 'n4'], ['n3', 'n4'])
+    for (const token of tokens) expect(idsOf(placement.others(token, cluster.node('n1'), 1))).toEqual(['n2'])
+    expect(idsOf(placement.others('token', cluster.node('n1'), 3))[0]).toBe('n2')
+    await cluster.stop('n2')
+    const used = new Set(tokens.flatMap((token) => idsOf(placement.others(token, cluster.node('n1'), 1))))
+    expect(used).toEqual(new Set(['n3', 'n4']))
+  })
+})
+
 describe('the nodes that can be read', () => {
   it('are each there once, the chosen one first, failover nodes last (W4: a list that ends)', async () => {
     const { placement } = start(['n1', 'n2', 'n3', 'n4'], ['n4'])

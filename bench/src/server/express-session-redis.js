@@ -2,9 +2,9 @@ import { RedisStore } from 'connect-redis'
 import session from 'express-session'
 import { createClient } from 'redis'
 
-/** @param {{ storagePort: number }} settings */
-export async function createSubject({ storagePort }) {
-  const client = createClient({ socket: { host: '127.0.0.1', port: storagePort } })
+/** @param {{ storagePorts: number[] }} settings */
+export async function createSubject({ storagePorts }) {
+  const client = createClient({ socket: { host: '127.0.0.1', port: storagePorts[0] } })
   client.on('error', (error) => console.error(error))
   await client.connect()
   return {

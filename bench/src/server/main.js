@@ -3,10 +3,10 @@ import express from 'express'
 import { memoryUse } from './memory-use.js'
 import { addRoutes } from './routes.js'
 
-const { name, storagePort } = JSON.parse(process.argv[2])
+const { name, storagePorts } = JSON.parse(process.argv[2])
 
 const { createSubject } = await import(`./${name}.js`)
-const subject = await createSubject({ storagePort })
+const subject = await createSubject({ storagePorts })
 
 const app = express()
 app.use(subject.middleware)

@@ -9,10 +9,26 @@ export async function startMemcached() {
   const port = await freePort()
   const args = ['-l', '127.0.0.1', '-p', String(port), '-U', '0', '-m', MEMORY, ...asUser()]
   return {
-    port,
-    process: new StorageProcess('memcached', args, port),
+    ports: [port],
+    processes: [new StorageProcess('memcached', args, port)],
     ping: () => textQuery(port, 'version\r\n', /\r\n$/),
     counts: () => memcachedCounts(port),
+  }
+}
+
+/** Two servers, each of which is to have every session. @returns {import('./storage.js').Storage} */
+export async function startMemcachedPair() {
+  const pair = [await startMemcached(), await startMemcached()]
+  return {
+    ports: pair.flatMap(({ ports }) => ports),
+    processes: pair.flatMap(({ processes }) => processes),
+    ping: () => Promise.all(pair.map(({ ping }) => ping())),
+    counts: async () => {
+      const counts = await Promise.all(pair.map((server) => server.counts()))
+      const sum = (name) => counts[0][name] + counts[1][name]
+      const items = Math.min(...counts.map((count) => count.items))
+      return { items, operations: sum('operations'), writes: sum('writes') }
+    },
   }
 }
 

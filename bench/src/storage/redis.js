@@ -9,8 +9,8 @@ const SETTINGS = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--
 export async function startRedis() {
   const port = await freePort()
   return {
-    port,
-    process: new StorageProcess('redis-server', ['--port', String(port), ...SETTINGS], port),
+    ports: [port],
+    processes: [new StorageProcess('redis-server', ['--port', String(port), ...SETTINGS], port)],
     ping: () => textQuery(port, 'PING\r\n', /\r\n$/),
     counts: () => redisCounts(port),
   }

@@ -1,4 +1,4 @@
-import { startMemcached } from './memcached.js'
+import { startMemcached, startMemcachedPair } from './memcached.js'
 import { startRedis } from './redis.js'
 
 export { StorageError } from './storage-process.js'
@@ -10,13 +10,13 @@ export { StorageError } from './storage-process.js'
  * @property {number} writes commands that stored a session
  *
  * @typedef {object} Storage
- * @property {number} port
- * @property {import('./storage-process.js').StorageProcess} process
+ * @property {number[]} ports
+ * @property {import('./storage-process.js').StorageProcess[]} processes
  * @property {() => Promise<unknown>} ping
  * @property {() => Promise<Counts>} counts
  */
 
-const starters = { redis: startRedis, memcached: startMemcached }
+const starters = { redis: startRedis, memcached: startMemcached, 'memcached-pair': startMemcachedPair }
 
 /**
  * Starts the storage servers that the subjects need.
@@ -29,8 +29,8 @@ export async function startStorages(subjects, stopList) {
   const storages = new Map()
   for (const kind of new Set(subjects.flatMap(({ storage }) => storage ?? []))) {
     const storage = await starters[kind]()
-    stopList.add(() => storage.process.stop())
-    await storage.process.waitUntilUp(storage.ping)
+    for (const process of storage.processes) stopList.add(() => process.stop())
+    await Promise.all(storage.processes.map((process) => process.waitUntilUp(storage.ping)))
     storages.set(kind, storage)
   }
   return storages

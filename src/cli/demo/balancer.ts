@@ -5,6 +5,8 @@ import { routeOf } from './route-cookie.js'
 
 export interface BalancerOptions {
   backends: readonly BackendAddress[]
+  /** Whether the session id says who serves a request; if not, the servers take turns. Default true. */
+  sticky?: boolean
   /** The session cookie's name. Default `sid`. */
   cookieName?: string
   /** Milliseconds to connect to a server. Default 1000. */
@@ -33,8 +35,8 @@ const MAX_ATTEMPTS = 6
 const IDEMPOTENT = new Set(['GET', 'HEAD'])
 
 /**
- * A small sticky balancer: the text after the last dot of the session id names the server. A server that is down is left
- * out, and its visitors go to the others in turn.
+ * A small balancer, sticky or not: the text after the last dot of the session id names the server, or the servers take turns. A server
+ * that is down is left out, and its visitors go to the others in turn.
  *
  * What failed is tried again only where that can't do a thing twice: anything when no connection could be made, GET and
  * HEAD also when the server gave no byte of an answer. Other methods never go over a kept connection, where a closed
@@ -51,6 +53,7 @@ export class Balancer {
 
   constructor(options: BalancerOptions) {
     this.#options = {
+      sticky: true,
       cookieName: 'sid',
       connectTimeout: 1000,
       responseTimeout: 15_000,
@@ -110,7 +113,8 @@ export class Balancer {
 
   async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     this.counters.requests += 1
-    const route = routeOf(req.headers.cookie, this.#options.cookieName)
+    const { sticky, cookieName } = this.#options
+    const route = sticky ? routeOf(req.headers.cookie, cookieName) : undefined
     const safe = IDEMPOTENT.has(req.method ?? '') && !hasBody(req)
     const failed = new Set<Backend>()
     let fresh = !safe

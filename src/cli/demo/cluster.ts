@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Mode } from '../../config/settings.js'
 import { Balancer } from './balancer.js'
 import { DemoError } from './demo-error.js'
 import type { EventLog } from './event-log.js'
@@ -12,6 +13,7 @@ import { until } from './within.js'
 export interface ClusterOptions {
   /** The memcached program; `undefined`: embedded storage nodes. */
   memcached: string | undefined
+  mode: Mode
   /** Of servers a and b. */
   serverPorts: readonly number[]
   /** Of nodes n1 and n2. */
@@ -41,18 +43,22 @@ export class Cluster {
   readonly servers: readonly ServerProcess[]
   readonly nodes: readonly StorageProcess[]
   readonly balancer: Balancer
+  readonly mode: Mode
   readonly #log: EventLog
   #ending = false
 
   constructor(options: ClusterOptions, log: EventLog) {
     this.#log = log
+    this.mode = options.mode
     this.nodes = options.nodePorts.map((port, i) => new StorageProcess(`n${i + 1}`, port, options.memcached, log))
     const nodes = this.nodes.map((node) => node.url).join(',')
     const secret = randomBytes(32).toString('base64url')
     this.servers = options.serverPorts.map(
-      (port, i) => new ServerProcess({ route: 'ab'[i] ?? '', host: LOOPBACK, port, nodes, secret }, log),
+      (port, i) =>
+        new ServerProcess({ route: 'ab'[i] ?? '', mode: options.mode, host: LOOPBACK, port, nodes, secret }, log),
     )
     this.balancer = new Balancer({
+      sticky: options.mode === 'sticky',
       backends: this.servers.map(({ name, port }) => ({ route: name, host: LOOPBACK, port })),
       onUnavailable: pageOrUnavailable,
       onChange: (route, up) => log.publish('balancer', up ? 'serverUp' : 'serverDown', `server=${route}`),

@@ -28,6 +28,7 @@ async function run(options: DemoOptions, io: Terminal): Promise<number> {
   const memcached = options.embedded ? undefined : findMemcached()
   const demo = new Demo({
     memcached,
+    mode: options.mode,
     serverPorts: await choosePorts(options.serverPorts, '--server-ports'),
     nodePorts: await choosePorts(options.nodePorts, '--node-ports'),
   })
@@ -37,7 +38,9 @@ async function run(options: DemoOptions, io: Terminal): Promise<number> {
   const interruption = watchForInterruption(() => process.exit(130))
   process.once('exit', killNow)
   try {
-    io.stdout.write(`Storage nodes: ${memcached === undefined ? 'embedded' : `memcached (${memcached})`}\n`)
+    io.stdout.write(
+      `Storage nodes: ${memcached === undefined ? 'embedded' : `memcached (${memcached})`}; sessions: ${options.mode}\n`,
+    )
     const started = await Promise.race([demo.start(options.host, options.port), interruption.happened])
     if (started === 'interrupted') return 130
     return options.script ? await script(demo, interruption, io) : await serve(demo, options, interruption, io)

@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util'
+import type { Mode } from '../../config/settings.js'
 import { UsageError } from '../usage-error.js'
 import { freePorts, requireFree } from './free-ports.js'
 import { LOOPBACK } from './storage-process.js'
 
 export const demoHelp = `Usage: holdfast demo [options]
 
-Two shop servers, two storage nodes and a sticky balancer on this machine, with a page to kill and revive each.
+Two shop servers, two storage nodes and a balancer on this machine, with a page to kill and revive each.
 
   --script             tell a story without a person: kill things, check every cart, print a table; exit 0 if all held
+  --mode <mode>        sticky (default): the balancer keeps a visitor at one server; non-sticky: it asks the servers in turn
   --port <port>        of the page (default 8080; with --script any free one; 0: any free one)
   --host <address>     where the page listens (default 127.0.0.1)
   --server-ports <a,b> of the two servers (default: free ones)
@@ -17,6 +19,7 @@ Two shop servers, two storage nodes and a sticky balancer on this machine, with 
 
 export interface DemoOptions {
   script: boolean
+  mode: Mode
   embedded: boolean
   help: boolean
   host: string
@@ -33,6 +36,7 @@ export function parseDemoOptions(args: string[]): DemoOptions {
   const script = values.script ?? false
   return {
     script,
+    mode: parseMode(values.mode),
     embedded: values.embedded ?? false,
     help: values.help ?? false,
     host: values.host ?? LOOPBACK,
@@ -54,6 +58,7 @@ function parse(args: string[]) {
       args,
       options: {
         script: { type: 'boolean' },
+        mode: { type: 'string' },
         embedded: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         host: { type: 'string' },
@@ -65,6 +70,11 @@ function parse(args: string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), 'holdfast demo --help')
   }
+}
+
+function parseMode(text = 'sticky'): Mode {
+  if (text === 'sticky' || text === 'non-sticky') return text
+  throw new UsageError(`--mode wants sticky or non-sticky, not ${JSON.stringify(text)}`, 'holdfast demo --help')
 }
 
 function parsePair(text: string | undefined, option: string): number[] | undefined {

@@ -6,6 +6,8 @@ const all = (selector, root) => Array.from((root || document).querySelectorAll(s
 const bad = new Set(['killed', 'nodeDown', 'serverDown', 'backupFailed', 'says'])
 const fine = new Set(['started', 'nodeUp', 'serverUp', 'restored', 'takenOver', 'relocated'])
 let session
+let answeredBy
+let running = []
 let lastAsked = 0
 
 const element = (tag, className, text) => {
@@ -41,20 +43,35 @@ const showCart = (items) => {
   $('#cart-total').textContent = 'Total ' + money(items.reduce((sum, item) => sum + item.price, 0))
 }
 
+/* Where the session is in the storage. Ids without a server: non-sticky mode, in which every running node has a copy. */
+const copyNodes = () => {
+  if (session === undefined) return []
+  const others = session.route === undefined ? running.filter((name) => name.startsWith('n') && name !== session.node) : []
+  return [session.node, ...others]
+}
+
 const showPlace = () => {
   const where = $('#where')
+  const copies = copyNodes()
   if (session === undefined) where.textContent = 'You have no session yet.'
+  else if (session.route === undefined) {
+    const second = copies[1] === undefined ? [' No other node has a copy of it at the moment.'] : [' A copy of it belongs in node ', element('b', '', copies[1]), '.']
+    where.replaceChildren('Server ', element('b', '', answeredBy), ' answered. Your session is in node ', element('b', '', session.node), '.', ...second)
+  }
   else {
     const backup = session.node === undefined ? [' It has no backup at the moment.'] : [' and its backup in node ', element('b', '', session.node), '.']
     where.replaceChildren('Your session lives in server ', element('b', '', session.route), ...backup)
   }
-  const mine = session === undefined ? [] : [session.route, session.node]
+  const mine = session === undefined ? [] : [session.route, ...copies]
   for (const box of all('[data-process]')) {
     const isMine = mine.includes(box.dataset.process)
     box.classList.toggle('mine', isMine)
-    $('.badge', box).hidden = !isMine
+    const badge = $('.badge', box)
+    badge.hidden = !isMine
+    if (session !== undefined && session.route === undefined) badge.textContent = box.dataset.process === copies[0] ? 'your session' : 'your second copy'
   }
-  const lines = session === undefined ? [] : [session.route, session.route + '-' + session.node]
+  const server = session === undefined ? undefined : session.route || answeredBy
+  const lines = session === undefined ? [] : [server, ...copies.map((node) => server + '-' + node)]
   for (const line of all('[data-line]')) line.classList.toggle('mine', lines.includes(line.dataset.line))
 }
 
@@ -64,6 +81,7 @@ const refresh = async () => {
     const cart = await ask('/cart')
     const me = await ask('/whoami')
     session = me.session
+    answeredBy = me.route
     showCart(cart.items)
     showPlace()
     notice('')
@@ -105,6 +123,8 @@ const showState = async () => {
   try {
     const state = await ask('/demo/state')
     state.processes.forEach(showProcess)
+    running = state.processes.filter((view) => view.state === 'running').map((view) => view.name)
+    showPlace()
     const { requests, retries, failures } = state.balancer
     $('#balancer-facts').textContent = requests + ' requests · ' + retries + ' retried · ' + failures + ' failed'
   } catch {

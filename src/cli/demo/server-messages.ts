@@ -1,3 +1,4 @@
+import type { Mode } from '../../config/settings.js'
 import type { CloseReport, ServerStats } from './server-stats.js'
 
 /** From the demo to a server process. */
@@ -16,6 +17,7 @@ export type ServerMessage =
 /** What a server process is told when it starts; travels in its environment, as arguments are visible to everybody. */
 export interface ShopOptions {
   route: string
+  mode: Mode
   host: string
   port: number
   /** As the configuration key `nodes`. */

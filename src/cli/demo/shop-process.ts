@@ -23,9 +23,10 @@ const REQUESTS_END_WITHIN_MS = 3000
 const FLUSH_WITHIN_MS = 5000
 
 const options = JSON.parse(process.env[OPTIONS_VARIABLE] ?? '{}') as ShopOptions
-const { route, nodes, secret } = options
+const { route, mode, nodes, secret } = options
 const sessions = createSessionManager({
   secret,
+  mode,
   route,
   nodes,
   idleTimeout: '30m',

@@ -3,6 +3,12 @@ import { catalogue } from './shop-catalogue.js'
 import type { StoryReport } from './story-report.js'
 import { ShopClient, Visitor } from './story-visitor.js'
 
+/** What a session id may name. */
+export interface Place {
+  route?: string | undefined
+  node?: string | undefined
+}
+
 /** A cart takes 100 items; visitors who have this many only look at it. */
 const FULL_CART = 30
 
@@ -54,9 +60,12 @@ export class Shoppers {
     return `${await this.#countIntact(visitors)} of ${visitors.length} carts intact`
   }
 
-  /** Whether every visitor's id is as it should be; those that are not go into the report. */
-  expectIds(visitors: readonly Visitor[], what: string, holds: (visitor: Visitor) => boolean): void {
-    const wrong = visitors.filter((visitor) => !holds(visitor))
+  /** Whether every visitor's id names that place; those that do not go into the report. What is left out may be any. */
+  expectIds(visitors: readonly Visitor[], { route, node }: Place): void {
+    const what = [route && `server ${route}`, node && `node ${node}`].filter(Boolean).join(' and ')
+    const isThere = (visitor: Visitor) =>
+      (route === undefined || visitor.route === route) && (node === undefined || visitor.node === node)
+    const wrong = visitors.filter((visitor) => !isThere(visitor))
     const [first] = wrong
     if (first === undefined) return
     const example = `visitor ${first.number}: node ${first.node}, server ${first.route}`

@@ -19,7 +19,7 @@ export class Visitor {
 
   /** The storage node that the session id names. */
   get node(): string | undefined {
-    return /-(\w+)\.\w+$/.exec(this.cookie)?.[1]
+    return /-(\w+)(?:\.\w+)?$/.exec(this.cookie)?.[1]
   }
 }
 

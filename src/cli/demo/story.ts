@@ -2,7 +2,7 @@ import type { Terminal } from '../terminal.js'
 import type { Demo } from './demo.js'
 import type { ServerStats } from './server-stats.js'
 import { StoryReport } from './story-report.js'
-import { Shoppers } from './story-shoppers.js'
+import { type Place, Shoppers } from './story-shoppers.js'
 import { until, within } from './within.js'
 
 export interface StoryOptions {
@@ -58,7 +58,7 @@ class Story {
     await this.#killServerOfIdleSessions()
     await this.#reviveServer('b')
     await this.#reviveNode()
-    await this.#shopOn('everybody shops on, on server a', all)
+    await this.#shopOn(this.#isSticky ? 'everybody shops on, on server a' : 'everybody shops on, on both servers', all)
     await this.#restartInOrder()
     await this.#step('all carts, one last time', all.length, () => this.#shoppers.checkCarts(all))
   }
@@ -68,8 +68,7 @@ class Story {
     await this.#step('visitors fill their carts', all.length, async () => {
       await this.#shoppers.fillCarts()
       const carts = await this.#shoppers.checkCarts(all)
-      const [a, b] = ['a', 'b'].map((route) => all.filter((visitor) => visitor.route === route).length)
-      return `${carts}; ${a} live in a, ${b} in b`
+      return `${carts}; ${this.#whereTheyLive()}`
     })
   }
 
@@ -85,7 +84,7 @@ class Story {
 
   async #killServer(): Promise<void> {
     const { all } = this.#shoppers
-    const moving = all.filter((visitor) => visitor.route === 'a').length
+    const moving = this.#isSticky ? `; ${all.filter((visitor) => visitor.route === 'a').length} taken over` : ''
     await this.#step('kill -9 server a while carts are read', all.length, async () => {
       const kill = this.#soon(all.length / 4).then(() => this.#demo.cluster.kill('a'))
       const [carts] = await Promise.all([this.#shoppers.checkCarts(all), kill])
@@ -93,8 +92,8 @@ class Story {
     })
     await this.#step('all carts read on server b', all.length, async () => {
       const carts = await this.#shoppers.checkCarts(all)
-      this.#shoppers.expectIds(all, 'server b', (visitor) => visitor.route === 'b')
-      return `${carts}; ${moving} taken over`
+      this.#expectIds(all, { route: 'b' })
+      return `${carts}${moving}`
     })
   }
 
@@ -104,7 +103,7 @@ class Story {
     const began = performance.now()
     await this.#step('kill -9 node n1', all.length, async () => {
       await this.#demo.cluster.kill('n1')
-      return `${all.filter(({ node }) => node === 'n1').length} backups gone`
+      return `${all.filter(({ node }) => node === 'n1').length} ${this.#isSticky ? 'backups' : 'first copies'} gone`
     })
     await this.#shopOn('half of them shop on', active)
     await this.#step('the idle half is backed up again', idle.length, async () => {
@@ -113,7 +112,7 @@ class Story {
     })
     await this.#step('ids of the active half', active.length, async () => {
       const carts = await this.#shoppers.checkCarts(active)
-      this.#shoppers.expectIds(active, 'node n2', (visitor) => visitor.node === 'n2')
+      this.#expectIds(active, { node: 'n2' })
       return `${carts}; ${activeThere} ids relocated`
     })
   }
@@ -123,12 +122,12 @@ class Story {
     await this.#step('the proof: kill -9 server b, idle carts read on a', idle.length, async () => {
       await this.#demo.cluster.kill('b')
       const carts = await this.#shoppers.checkCarts(idle)
-      this.#shoppers.expectIds(idle, 'server a and node n2', ({ route, node }) => route === 'a' && node === 'n2')
+      this.#expectIds(idle, { route: 'a', node: 'n2' })
       return carts
     })
     await this.#step('all carts read on server a', all.length, async () => {
       const carts = await this.#shoppers.checkCarts(all)
-      this.#shoppers.expectIds(all, 'server a', (visitor) => visitor.route === 'a')
+      this.#expectIds(all, { route: 'a' })
       return carts
     })
   }
@@ -174,6 +173,22 @@ class Story {
 
   async #shopOn(title: string, visitors: Shoppers['all']): Promise<void> {
     await this.#step(title, visitors.length, () => this.#shoppers.shop(visitors))
+  }
+
+  get #isSticky(): boolean {
+    return this.#demo.cluster.mode === 'sticky'
+  }
+
+  /** Without stickiness no id names a server. */
+  #expectIds(visitors: Shoppers['all'], { route, node }: Place): void {
+    this.#shoppers.expectIds(visitors, { route: this.#isSticky ? route : undefined, node })
+  }
+
+  #whereTheyLive(): string {
+    const { all } = this.#shoppers
+    const count = (place: 'route' | 'node', name: string) => all.filter((visitor) => visitor[place] === name).length
+    if (this.#isSticky) return `${count('route', 'a')} live in a, ${count('route', 'b')} in b`
+    return `${count('node', 'n1')} live in n1, ${count('node', 'n2')} in n2`
   }
 
   /** Resolves when that many more requests have been made: the next thing happens in the midst of them. */

@@ -89,6 +89,13 @@ describe('the balancer routes', () => {
     }
   })
 
+  it('any visitor to all in turn, when it is told not to be sticky', async () => {
+    const [a, b] = [await backend('a'), await backend('b')]
+    const { port } = await balancerFor({ a: portOf(a), b: portOf(b) }, { sticky: false })
+    const answers = [await ask(port, { cookie: 'sid=x.a' }), await ask(port, { cookie: 'sid=x.a' })]
+    expect(answers.map(({ body }) => body).sort()).toEqual(['a', 'b'])
+  })
+
   it('and passes method, path, body, status and repeated headers on, and no hop-by-hop headers', async () => {
     const a = await backend('a', (req, res) => {
       let text = ''

@@ -14,7 +14,10 @@ let front: Server
 beforeEach(async () => {
   const ports = await freePorts(4, '127.0.0.1')
   log = new EventLog()
-  cluster = new Cluster({ memcached: undefined, serverPorts: ports.slice(0, 2), nodePorts: ports.slice(2) }, log)
+  cluster = new Cluster(
+    { memcached: undefined, mode: 'sticky', serverPorts: ports.slice(0, 2), nodePorts: ports.slice(2) },
+    log,
+  )
   control = new Control(cluster, log)
   front = await serve((req, res) => {
     if (!control.handle(req, res)) res.end('the shop')

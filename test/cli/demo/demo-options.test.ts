@@ -9,6 +9,11 @@ describe('the options of the demo', () => {
     expect(parseDemoOptions([])).toMatchObject({ script: false, embedded: false, host: '127.0.0.1', port: 8080 })
   })
 
+  it('take the mode of the sessions, sticky unless told otherwise', () => {
+    expect(parseDemoOptions([]).mode).toBe('sticky')
+    expect(parseDemoOptions(['--mode', 'non-sticky']).mode).toBe('non-sticky')
+  })
+
   it('take any free port for the story, which nobody has to find', () => {
     expect(parseDemoOptions(['--script']).port).toBe(0)
     expect(parseDemoOptions(['--script', '--port', '8081']).port).toBe(8081)
@@ -20,6 +25,7 @@ describe('the options of the demo', () => {
   })
 
   it.each([
+    [['--mode', 'glued']],
     [['--port', 'x']],
     [['--port', '65536']],
     [['--port', '-1']],

@@ -69,6 +69,8 @@ describe('holdfast demo', () => {
   it.each([
     ['embedded storage nodes', ['--embedded']],
     ['the storage that this machine has', []],
+    ['embedded storage nodes, without stickiness', ['--embedded', '--mode', 'non-sticky']],
+    ['the storage that this machine has, without stickiness', ['--mode', 'non-sticky']],
   ])('tells a story in which no session and no request is lost, with %s', { timeout: 130_000 }, async (_, storage) => {
     const { code, stdout } = await demo('--script', ...storage).ended
     expect(stdout).toMatch(/^sessions lost +0$/m)

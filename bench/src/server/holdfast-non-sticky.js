@@ -1,0 +1,6 @@
+import { createHoldfast } from './holdfast.js'
+
+/** @param {{ storagePorts: number[] }} settings */
+export async function createSubject({ storagePorts }) {
+  return createHoldfast('non-sticky', storagePorts)
+}
