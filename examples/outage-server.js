@@ -2,9 +2,10 @@
 import express from 'express'
 import { createSessionManager } from 'holdfast'
 
-const [port, route, nodes] = process.argv.slice(2)
+const [port, route, nodes, mode] = process.argv.slice(2)
 const sessions = createSessionManager({
-  route,
+  mode,
+  ...(mode === 'sticky' && { route }),
   nodes,
   secret: 'for this demonstration only, never elsewhere',
   logger: { debug() {}, info() {}, warn() {}, error() {} },
