@@ -2,6 +2,7 @@ import { type KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { AttributeSection } from '../record/record-format.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import { CopyRepair } from './copy-repair.js'
 import type { Engine } from './engine.js'
@@ -17,6 +18,10 @@ export interface Written {
   /** 0: never expires. */
   deadline: number
   bytes: Buffer
+  section: AttributeSection
+  cookie: string
+  /** What it was made from. */
+  base: { version: number; section: AttributeSection }
 }
 
 /** What stands where a further copy is to be written. */
@@ -74,8 +79,8 @@ export class CopyKeeper {
   }
 
   /**
-   * Writes a further copy, unless a newer one is there. Never rejects.
-   * @returns the newer one, if there is.
+   * Writes a further copy, unless a newer one is there, or one of another line of writers. Never rejects.
+   * @returns that one, if there is.
    */
   async write(
     node: WatchedNode,
@@ -88,7 +93,7 @@ export class CopyKeeper {
     for (let round = 0; round < MAX_ROUNDS && current !== 'failed'; round++) {
       const found = current === 'absent' ? undefined : current.found
       if (found?.record.kind === 'tombstone') return 'ended'
-      if (found !== undefined && this.isNewer(found, written)) return found
+      if (found !== undefined && !isBefore(found, written)) return found
       const expected = current === 'absent' ? 'absent' : current.token
       try {
         const result = await node.put(key, written.bytes, written.deadline, expected)
@@ -104,6 +109,14 @@ export class CopyKeeper {
     this.forgetCopy(state.token, node)
     this.engine.statistics.count('underReplicated')
     return 'failed'
+  }
+
+  /** On this node stands what this server has written. */
+  noteCopy(token: string, node: WatchedNode, version: VersionToken): void {
+    const known = this.known.get(token)
+    if (known === undefined) return
+    this.forgetCopy(token, node)
+    known.copies.push({ node, token: version })
   }
 
   /** The primary copy has been stored. */
@@ -179,11 +192,6 @@ export class CopyKeeper {
     this.known.clear()
   }
 
-  private isNewer({ record }: FoundSession, written: Written): boolean {
-    if (record.version !== written.version) return record.version > written.version
-    return record.writer !== this.engine.writer
-  }
-
   private note(state: SessionState, node: WatchedNode | undefined): KnownSession {
     this.known.sweep()
     const known = this.known.note(state.token)
@@ -197,13 +205,6 @@ export class CopyKeeper {
     known.expiresAt = end
     if (isNearer) this.known.schedule(known)
     return known
-  }
-
-  private noteCopy(token: string, node: WatchedNode, version: VersionToken): void {
-    const known = this.known.get(token)
-    if (known === undefined) return
-    this.forgetCopy(token, node)
-    known.copies.push({ node, token: version })
   }
 
   private forgetCopy(token: string, node: WatchedNode): void {
@@ -233,4 +234,14 @@ export class CopyKeeper {
       return 'failed'
     }
   }
+}
+
+/**
+ * Whether our write follows what stands there. The same version with other content is the work of servers that could not reach
+ * each other's nodes.
+ */
+function isBefore({ record }: FoundSession, { version, section, cookie, base }: Written): boolean {
+  if (record.version === version) return record.attributes === section && record.cookie === cookie
+  if (record.version === base.version) return record.attributes === base.section
+  return record.version < version
 }

@@ -1,5 +1,7 @@
 import type { KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import { type AttributeSection, emptySection, encodeRecord } from '../record/record-format.js'
+import { mergeAttributes } from '../session/merge-attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
 import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
@@ -136,6 +138,7 @@ export class CopyRepair {
       if (copies.tombstone || copies.failed.length === 0) this.known.delete(known.token)
       return copies.failed.length === 0 ? 'complete' : 'failed'
     }
+    if (!(await this.uniteTwins(key, copies))) return 'failed'
     const wanted = this.placesOf(known, newest)
     const { idleTimeout, absoluteDeadline } = newest.record
     const deadline = this.storage.deadline({ accessedAt: known.accessedAt, idleTimeout, absoluteDeadline })
@@ -144,6 +147,28 @@ export class CopyRepair {
     await this.removeOlder(known, key, copies, wanted)
     if (!stored) return 'failed'
     return wanted.length < Math.min(settings.backup.replicas, placement.nodes.length) ? 'short' : 'complete'
+  }
+
+  /**
+   * Servers that could not reach each other's nodes may have written the same version. What both had before is not known here, so no
+   * attribute of either goes; of one that both have, that of the later wins.
+   * @returns false: somebody was faster.
+   */
+  private async uniteTwins(key: string, { sessions }: LookUp): Promise<boolean> {
+    const newest = sessions[0] as FoundSession
+    const { record } = newest
+    const twins = sessions.filter((copy) => copy.record.version === record.version && !isSame(copy, newest))
+    if (twins.length === 0) return true
+    const unite = (all: AttributeSection, twin: FoundSession) =>
+      mergeAttributes(emptySection, all, twin.record.attributes, 'mine').section
+    const attributes = twins.reduce(unite, record.attributes)
+    const united = { ...record, version: record.version + 1, writer: this.engine.writer, attributes }
+    const result = await newest.node.put(key, encodeRecord(united), this.storage.deadline(united), newest.token)
+    if (!result.stored) return false
+    this.engine.statistics.count('conflicts')
+    newest.record = united
+    newest.token = result.token
+    return true
   }
 
   private placesOf(known: KnownSession, newest: FoundSession): WatchedNode[] {
@@ -170,7 +195,7 @@ export class CopyRepair {
   ): Promise<boolean> {
     const newest = copies.sessions[0] as FoundSession
     const standing = new Map(copies.sessions.map((copy) => [copy.node, copy]))
-    const missing = wanted.filter((node) => standing.get(node)?.record.version !== newest.record.version)
+    const missing = wanted.filter((node) => !isSame(standing.get(node), newest))
     if (missing.length === 0) return true
     /* The bytes as they are: whoever wrote them may know more than this server does. */
     const value = await newest.node.get(key)
@@ -206,4 +231,9 @@ export class CopyRepair {
       if (node.state !== 'down' && !copies.failed.includes(node)) known.leftBehind?.delete(node)
     }
   }
+}
+
+/* Two servers that could not see each other's nodes may have written the same version. */
+function isSame(copy: FoundSession | undefined, { record }: FoundSession): boolean {
+  return copy?.record.version === record.version && copy.record.writer === record.writer
 }

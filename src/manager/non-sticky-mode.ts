@@ -432,7 +432,7 @@ export class NonStickyMode implements SessionMode {
     shared.accessedAt = current.accessedAt
   }
 
-  /** The storage has the session, and nobody works with it here. */
+  /** The storage has the session, or can't have it as it is, and nobody works with it here. */
   private letGo(state: SessionState): void {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return

@@ -2,7 +2,8 @@ import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../er
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { AttributeSection } from '../record/record-format.js'
+import { emptySection } from '../record/record-format.js'
+import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { CopyKeeper, Standing, Written } from './copy-keeper.js'
 import type { Engine } from './engine.js'
@@ -18,9 +19,7 @@ const FIRST_PAUSE = 2
 
 /** What was on its way to the storage, and what it was made from. */
 interface Attempt extends Written {
-  section: AttributeSection
-  cookie: string
-  base: { version: number; section: AttributeSection; cookie: string }
+  base: Written['base'] & { cookie: string }
 }
 
 /**
@@ -85,8 +84,8 @@ export class NonStickySaver {
       return true
     }
     if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
-    for (const newer of answers) {
-      if (typeof newer === 'object' && (await this.meetElsewhere(node, state, written, newer))) return false
+    for (const other of answers) {
+      if (typeof other === 'object' && (await this.meetElsewhere(node, state, written, other))) return false
     }
     return true
   }
@@ -97,10 +96,10 @@ export class NonStickySaver {
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
+      const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const prepared = this.prepare(state, key, keep)
       const attempt = prepared instanceof Promise ? await prepared : prepared
       if (state.phase === 'ended') return undefined
-      const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const started = performance.now()
       state.sent = true
       const result = await node.put(key, attempt.bytes, attempt.deadline, expected, storage.putOptions())
@@ -147,6 +146,8 @@ export class NonStickySaver {
     if (record.version < state.savedVersion) return
     if (record.version === state.savedVersion && record.attributes === state.savedSection) return
     this.engine.statistics.count('conflicts')
+    /* Servers that could not reach each other's nodes have written the same version. What both had before is not known: nothing goes. */
+    if (record.version === state.savedVersion) state.savedSection = emptySection
     this.parts.merger.absorb(state, record)
     /* The next write is a version of its own, even where nothing is to be added. */
     state.version = Math.max(state.version, record.version + 1)
@@ -168,25 +169,34 @@ export class NonStickySaver {
   }
 
   /**
-   * A further copy is newer than what we have just written. Usually the writer that came after us was faster there. If the primary
-   * node does not have it, others use that node as the primary, as ours was out of their reach: what we have goes on top there.
+   * A further copy is not what our write follows. Usually the writer that came after us was faster there, and has our changes. If not, others
+   * use that node as the primary, as ours was out of their reach: what we have goes on top there.
    */
   private async meetElsewhere(
     node: WatchedNode,
     state: SessionState,
-    { base }: Attempt,
-    newer: FoundSession,
+    written: Attempt,
+    other: FoundSession,
   ): Promise<boolean> {
     const found = await this.parts.storage.read(node, this.parts.storage.key(state.keyDigest))
-    if (found?.record === undefined || found.record.version >= newer.record.version) return false
-    if (state.phase === 'ended') return false
-    this.relocate(state, newer.node)
+    if (found?.record?.kind !== 'session' || state.phase === 'ended') return false
+    const current = found as FoundSession
+    const isOurs = current.record.version === written.version && current.record.writer === this.engine.writer
+    const target = isOurs || current.record.version < other.record.version ? other : current
+    if (target === current && !lacksChanges(written, current)) return false
+    if (isOurs) this.copies.noteCopy(state.token, node, current.token)
+    this.goOnFrom(target, state, written.base)
+    return true
+  }
+
+  /** Puts everything that was changed since `base` on top of what another line of writers has stored. */
+  private goOnFrom(target: FoundSession, state: SessionState, base: Attempt['base']): void {
+    this.relocate(state, target.node)
     state.savedVersion = base.version
     state.savedSection = base.section
     state.savedCookie = base.cookie
-    this.absorbIfOther(state, newer)
-    state.backup = { node: newer.node, token: newer.token, deadline: 0, version: newer.record.version }
-    return true
+    this.absorbIfOther(state, target)
+    state.backup = { node: target.node, token: target.token, deadline: 0, version: target.record.version }
   }
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
@@ -231,6 +241,12 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
+}
+
+/** Whether what we have changed is still as it was before in what others have stored. */
+function lacksChanges({ base, section }: Attempt, { record }: FoundSession): boolean {
+  const { applied } = mergeAttributes(base.section, section, record.attributes, 'theirs')
+  return applied.length > 0
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -2,15 +2,11 @@ import type { Express } from 'express'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { Sessions } from '../../src/create-session-manager.js'
 import type { SessionEventName, SessionEvents } from '../../src/manager/session-events.js'
-import {
-  type FaultyServer,
-  startFaultyServer,
-  startMemcached,
-  type TestMemcached,
-  waitFor,
-} from '../../src/testing/index.js'
+import { type FaultyServer, startFaultyServer, type TestMemcached, waitFor } from '../../src/testing/index.js'
 import { type AppServer, startAppServer } from './app-server.js'
+import { Detour } from './detour.js'
 import { type ServerProcess, startServerProcess } from './server-process.js'
+import { type Place, type StorageKind, storage, type TestStorage } from './storages.js'
 import { Visitor } from './visitor.js'
 
 type Options = Partial<HoldfastOptions>
@@ -19,35 +15,60 @@ type Routes = (app: Express, sessions: Sessions) => void
 /** Short times, so that a failure is noticed while a test looks. */
 export const quick: Options = { probeInterval: '100ms', operationTimeout: '300ms' }
 
+/** A storage node of a cluster. */
+export type ClusterNode = TestStorage & { readonly kind: StorageKind }
+
 /** Storage nodes and servers of one test; `close()` ends what was started, the servers first. */
 export class Cluster {
+  readonly kind: StorageKind
   /** By node id. */
-  readonly memcacheds: Record<string, TestMemcached> = {}
+  readonly storages: Record<string, ClusterNode> = {}
   private readonly servers: { close(): Promise<void> }[] = []
-  private readonly storage: { close(): Promise<void> }[] = []
+  private readonly started: { close(): Promise<void> }[] = []
+
+  private constructor(kind: StorageKind) {
+    this.kind = kind
+  }
 
   /** A cluster with one real memcached for each id. */
-  static async of(...ids: string[]): Promise<Cluster> {
-    const cluster = new Cluster()
-    await Promise.all(ids.map((id) => cluster.startMemcached(id)))
+  static of(...ids: string[]): Promise<Cluster> {
+    return Cluster.on('memcached', ...ids)
+  }
+
+  /** A cluster with one real storage node of that kind for each id. */
+  static async on(kind: StorageKind, ...ids: string[]): Promise<Cluster> {
+    const cluster = new Cluster(kind)
+    await Promise.all(ids.map((id) => cluster.start(id)))
     return cluster
   }
 
-  /** The memcached of that id, or the one that a visitor's cookie names. */
-  memcached(of: string | Visitor): TestMemcached {
+  get ids(): string[] {
+    return Object.keys(this.storages).sort()
+  }
+
+  /** The storage node of that id, or the one that a visitor's cookie names. */
+  node(of: string | Visitor): ClusterNode {
     const id = typeof of === 'string' ? of : of.node
-    const found = this.memcacheds[id ?? '']
-    if (found === undefined) throw new Error(`no memcached ${id}`)
+    const found = this.storages[id ?? '']
+    if (found === undefined) throw new Error(`no storage node ${id}`)
     return found
   }
 
-  /** All nodes in the form of the configuration, some of them reached by another way (through a faulty server). */
-  nodes(detours: Record<string, { host: string; port: number }> = {}): string {
-    const addresses = { ...this.memcacheds, ...detours }
-    return Object.entries(addresses)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([id, { host, port }]) => `${id}:${host}:${port}`)
-      .join(' ')
+  /** By node id, in a cluster of memcached servers. */
+  get memcacheds(): Record<string, TestMemcached> {
+    if (this.kind !== 'memcached') throw new Error(`the nodes are of the kind ${this.kind}`)
+    return this.storages as unknown as Record<string, TestMemcached>
+  }
+
+  /** The memcached of that id, or the one that a visitor's cookie names. */
+  memcached(of: string | Visitor): TestMemcached & { kind: StorageKind } {
+    if (this.kind !== 'memcached') throw new Error(`the nodes are of the kind ${this.kind}`)
+    return this.node(of) as unknown as TestMemcached & { kind: StorageKind }
+  }
+
+  /** All nodes in the form of the configuration, some of them reached by another way (through a detour or faulty server). */
+  nodes(detours: Record<string, Place> = {}): string {
+    return this.ids.map((id) => `${id}:${storage[this.kind].url(detours[id] ?? this.node(id))}`).join(' ')
   }
 
   /** A server in this process. */
@@ -67,28 +88,41 @@ export class Cluster {
   /** Resolves when every server has stored its canary, so that operations can be counted. */
   async settled(): Promise<void> {
     const expected = this.servers.length
-    for (const memcached of Object.values(this.memcacheds)) {
-      await waitFor(async () => (await memcached.storageOperations()) >= expected, { message: 'the canaries' })
+    for (const node of Object.values(this.storages)) {
+      await waitFor(async () => (await node.storageOperations()) >= expected, { message: 'the canaries' })
     }
   }
 
   /** Something that does wrong on request, in front of a memcached. */
   async faulty(id: string): Promise<FaultyServer> {
     const faulty = await startFaultyServer(this.memcached(id))
-    this.storage.push(faulty)
+    this.started.push(faulty)
     return faulty
   }
 
-  async close(): Promise<void> {
-    for (const memcached of Object.values(this.memcacheds)) await memcached.resume()
-    await Promise.all(this.servers.map((server) => server.close()))
-    await Promise.all(this.storage.map((server) => server.close()))
+  /** A way to a storage node that can be cut. */
+  async detour(id: string): Promise<Detour> {
+    const detour = await Detour.to(this.node(id))
+    this.started.push(detour)
+    return detour
   }
 
-  private async startMemcached(id: string): Promise<void> {
-    const memcached = await startMemcached()
-    this.memcacheds[id] = memcached
-    this.storage.push(memcached)
+  /** Operations on keys at all storage nodes so far. */
+  async operations(): Promise<number> {
+    const counts = await Promise.all(Object.values(this.storages).map((node) => node.storageOperations()))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  async close(): Promise<void> {
+    for (const node of Object.values(this.storages)) await node.resume()
+    await Promise.all(this.servers.map((server) => server.close()))
+    await Promise.all(this.started.map((server) => server.close()))
+  }
+
+  private async start(id: string): Promise<void> {
+    const node = await storage[this.kind].start()
+    this.storages[id] = Object.assign(node, { kind: this.kind })
+    this.started.push(node)
   }
 }
 

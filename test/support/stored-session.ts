@@ -1,16 +1,13 @@
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { decodeRecord, type SessionRecord } from '../../src/record/record-format.js'
 import { type Attribute, Attributes, decodedValue } from '../../src/session/attributes.js'
 import { tokenDigest } from '../../src/session-id/session-id.js'
+import { type Place, type StorageKind, storage } from './storages.js'
 import type { Visitor } from './visitor.js'
 
-interface Place {
-  host: string
-  port: number
-}
+/** A storage node; memcached, unless it says otherwise. */
+type Stored = Place & { kind?: StorageKind }
 
 /** A session as a storage node has it. */
 export interface StoredSession {
@@ -25,8 +22,8 @@ export function keyOf(visitor: Visitor): string {
   return `holdfast:${tokenDigest(visitor.token ?? '')}`
 }
 
-/** What one memcached has of a visitor's session; `undefined`: nothing. */
-export function storedSession(place: Place, visitor: Visitor): Promise<StoredSession | undefined> {
+/** What one storage node has of a visitor's session; `undefined`: nothing. */
+export function storedSession(place: Stored, visitor: Visitor): Promise<StoredSession | undefined> {
   return withNode(place, async (node) => {
     const value = await node.get(keyOf(visitor))
     if (value === undefined) return undefined
@@ -35,18 +32,17 @@ export function storedSession(place: Place, visitor: Visitor): Promise<StoredSes
   })
 }
 
-export function storedBytes(place: Place, visitor: Visitor): Promise<Buffer | undefined> {
+export function storedBytes(place: Stored, visitor: Visitor): Promise<Buffer | undefined> {
   return withNode(place, async (node) => (await node.get(keyOf(visitor)))?.bytes)
 }
 
 /** Puts bytes in the place of a visitor's session. */
-export async function storeBytes(place: Place, visitor: Visitor, bytes: Uint8Array): Promise<void> {
+export async function storeBytes(place: Stored, visitor: Visitor, bytes: Uint8Array): Promise<void> {
   await withNode(place, (node) => node.put(keyOf(visitor), bytes, 0, 'any'))
 }
 
-async function withNode<T>({ host, port }: Place, work: (node: StorageNode) => Promise<T>): Promise<T> {
-  const address = parseNodeAddress(`memcached://${host}:${port}`)
-  const node = createMemcachedNode({ id: undefined, address, operationTimeout: 2000 })
+async function withNode<T>(place: Stored, work: (node: StorageNode) => Promise<T>): Promise<T> {
+  const node = storage[place.kind ?? 'memcached'].open(place)
   try {
     return await work(node)
   } finally {
