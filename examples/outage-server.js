@@ -34,6 +34,13 @@ app.post('/', (req, res) => {
 })
 app.get('/', (req, res) => res.json({ count: req.session.count ?? 0 }))
 
+app.use((error, _req, res, _next) =>
+  res
+    .status(error.status ?? 500)
+    .set(error.headers ?? {})
+    .send(error.message),
+)
+
 const server = app.listen(Number(port), '127.0.0.1', async () => {
   await sessions.ready()
   process.send?.('ready')

@@ -65,7 +65,7 @@ class Visitor {
     const headers = this.#cookie === undefined ? {} : { cookie: this.#cookie }
     const answer = await fetch(`${url}/`, { method, headers, signal: AbortSignal.timeout(30_000) })
     const text = await answer.text()
-    if (answer.status !== 200) throw new Error(`${answer.status}: ${text}`)
+    if (answer.status !== 200) throw new Error(`status ${answer.status}`)
     const [cookie] = answer.headers.getSetCookie()
     this.#cookie = cookie?.split(';')[0] ?? this.#cookie
     return JSON.parse(text)

@@ -23,9 +23,9 @@ export class OutageWait {
     return performance.now() + this.patience
   }
 
-  /** Milliseconds: one for the operation that fails, one for the probe that does, two for others to take over. */
+  /** Milliseconds: one time-out for the operation that fails, one for the probe that does, three for another to take over and be found. */
   get patience(): number {
-    return 4 * this.engine.settings.operationTimeout
+    return 5 * this.engine.settings.operationTimeout
   }
 
   /**

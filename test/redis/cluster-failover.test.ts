@@ -5,7 +5,7 @@ import { BusyServers, modes } from '../support/redis-load.js'
 import { keyOf } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-/** Requests without stickiness wait for four times as long for the storage to come back. */
+/** Requests without stickiness wait for five times as long for the storage to come back. */
 const patient = { operationTimeout: '2s' }
 
 describe.each(modes)('the death of a master of a cluster of 3 + 3 under load (%s)', (mode) => {

@@ -5,7 +5,7 @@ import { attributesAt, quick } from '../support/cluster.js'
 import { BusyServers, modes } from '../support/redis-load.js'
 import { Visitor } from '../support/visitor.js'
 
-/** Requests without stickiness wait for four times as long for the storage to come back. */
+/** Requests without stickiness wait for five times as long for the storage to come back. */
 const patient = { operationTimeout: '2s' }
 
 describe.each(modes)('Redis behind HAProxy under load (%s)', (mode) => {
