@@ -67,6 +67,11 @@ export class Sessions {
       openNode(address, {
         operationTimeout: () => this.engine.settings.operationTimeout,
         wait: () => this.engine.settings.wait,
+        nearCache: {
+          limits: () => this.engine.settings.nearCache,
+          keyPrefix: settings.keyPrefix,
+          onFlush: () => this.engine.statistics.count('nearCacheFlushes'),
+        },
       }),
     )
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)

@@ -6,7 +6,7 @@ import type { CookieSettings, Settings } from './settings.js'
 
 /** What was read of a configuration: keys that are missing or wrong are absent. */
 type Readable = Partial<
-  Pick<Settings, 'nodes' | 'failoverNodes' | 'name' | 'wait' | 'operationTimeout'> & {
+  Pick<Settings, 'nodes' | 'failoverNodes' | 'name' | 'wait' | 'nearCache' | 'operationTimeout'> & {
     cookie: Cookie
     locking: Locking
     admin: Admin | undefined
@@ -21,10 +21,11 @@ type Locking = Pick<LockSettings, 'mode'> & { pattern?: RegExp | undefined }
 
 /** Finds settings that are sound each by itself and can't work together. */
 export function impossibleCombinations(settings: Readable): ConfigProblem[] {
-  const { nodes, failoverNodes, cookie, name, locking, wait, operationTimeout, admin } = settings
+  const { nodes, failoverNodes, cookie, name, locking, wait, nearCache, operationTimeout, admin } = settings
   return [
     ...(nodes === undefined || failoverNodes === undefined ? [] : failoverProblems(nodes, failoverNodes)),
     ...(wait === undefined || operationTimeout === undefined ? [] : waitProblems(wait, operationTimeout)),
+    ...(nearCache === undefined || nodes === undefined ? [] : nearCacheProblems(nodes)),
     ...(cookie === undefined ? [] : insecureCookie(cookie)),
     ...(cookie === undefined || name === undefined ? [] : prefixProblems(name, cookie)),
     ...(locking === undefined ? [] : lockingProblems(locking)),
@@ -65,6 +66,12 @@ function waitProblems({ timeout }: NonNullable<Settings['wait']>, operationTimeo
   if (timeout * 2 <= operationTimeout) return []
   const expected = `at most half of operationTimeout (${operationTimeout} ms)`
   return [problemAt(['wait', 'timeout'], `${timeout}ms`, expected)]
+}
+
+function nearCacheProblems(nodes: Settings['nodes']): ConfigProblem[] {
+  if (nodes.some(({ scheme }) => scheme === 'redis')) return []
+  const labels = nodes.map(({ label }) => label).join(', ')
+  return [problemAt(['nearCache'], undefined, `at least one node on Redis with it; the nodes are ${labels}`)]
 }
 
 function insecureCookie(cookie: Cookie): ConfigProblem[] {

@@ -4,12 +4,12 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, wait, locking, compression, encryption, admin, ...keys } = optionsSchema.shape
+  const { cookie, backup, wait, nearCache, locking, compression, encryption, admin, ...keys } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup, wait, locking, compression, encryption, admin }, ''),
+    keyTable({ ...keys, cookie, backup, wait, nearCache, locking, compression, encryption, admin }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
@@ -22,6 +22,8 @@ export function configurationReference(): string {
     keyTable(encryption.unwrap().shape, 'encryption.'),
     '### wait',
     keyTable(wait.unwrap().shape, 'wait.'),
+    '### nearCache',
+    keyTable(nearCache.unwrap().shape, 'nearCache.'),
     codecs,
     '### admin',
     keyTable(admin.unwrap().shape, 'admin.'),
@@ -206,6 +208,7 @@ These are refused at start:
 * an id in \`failoverNodes\` that no node has; failover nodes with a single node; failover nodes only;
 * several nodes of which one has no id, or two with the same id;
 * a \`wait.timeout\` of more than half of \`operationTimeout\`;
+* \`nearCache\` without a node on Redis;
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
 * a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
   another \`cookie.path\` than \`/\`;

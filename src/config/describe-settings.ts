@@ -54,6 +54,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'locking.onTimeout': locking.onTimeout,
     'locking.maxWaiters': String(locking.maxWaiters),
     ...describeWait(settings.wait),
+    ...describeNearCache(settings.nearCache),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     'compression.algorithm': compression.algorithm,
@@ -97,6 +98,14 @@ function describeWait(wait: Settings['wait']): DescribedSettings {
   if (wait === undefined) return { wait: 'none' }
   const { replicas, timeout } = wait
   return { 'wait.replicas': String(replicas), 'wait.timeout': formatDuration(timeout), 'wait.for': wait.for }
+}
+
+function describeNearCache(nearCache: Settings['nearCache']): DescribedSettings {
+  if (nearCache === undefined) return { nearCache: 'off' }
+  return {
+    'nearCache.maxBytes': formatSize(nearCache.maxBytes),
+    'nearCache.maxAge': formatDuration(nearCache.maxAge),
+  }
 }
 
 function describeEmbedded(embed: Settings['embed']): string {

@@ -152,6 +152,14 @@ export interface WaitOptions {
   for?: 'security' | 'synchronous' | undefined
 }
 
+/** Records of Redis nodes that are kept in this server's memory, for reads of non-sticky mode. */
+export interface NearCacheOptions {
+  /** Memory for each Redis node. Default `'64MB'`. */
+  maxBytes?: Size | undefined
+  /** How long a record is used at most. Default `'1m'`. */
+  maxAge?: Duration | undefined
+}
+
 /** The administration over HTTP. */
 export interface AdminOptions {
   /** `'host:port'` of the stand-alone server. Default: there is none. */
@@ -220,6 +228,8 @@ export interface HoldfastOptions {
   locking?: LockingOptions | undefined
   /** Writes that replicas have to acknowledge, on Redis. Default: none. */
   wait?: WaitOptions | undefined
+  /** What this server keeps of sessions in Redis, so that reads need not ask (non-sticky mode). Default: nothing. */
+  nearCache?: NearCacheOptions | undefined
   /** URLs (path and query) that need no session. */
   ignore?: Pattern | undefined
   /** Names of the attributes that are backed up. Default: all. */

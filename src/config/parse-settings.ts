@@ -128,6 +128,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     genid: keys.genid,
     proxy: keys.proxy,
     wait: keys.wait && Object.freeze(keys.wait),
+    nearCache: keys.nearCache && Object.freeze(keys.nearCache),
     ignore: keys.ignore,
     attributes: keys.attributes,
     merge: keys.merge,

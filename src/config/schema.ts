@@ -9,6 +9,7 @@ import { cookieSchema } from './cookie-keys.js'
 import { encryptionSchema } from './encryption-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
+import { nearCacheSchema } from './near-cache-keys.js'
 import { nodeKeys } from './node-keys.js'
 import type { HoldfastOptions } from './options.js'
 import type { MergeFunction } from './settings.js'
@@ -161,6 +162,12 @@ const shape = {
     default: 'none',
     meaning:
       'Writes that replicas of the Redis master have to acknowledge (WAIT), see below. Other storage nodes ignore it.',
+  }),
+  nearCache: nearCacheSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'off',
+    meaning:
+      'Records of Redis nodes that this server keeps in memory for reads of non-sticky mode, see [Near cache](storage.md#near-cache). Sticky mode and other storage nodes ignore it.',
   }),
   ignore: pattern().optional().register(keyNotes, {
     type: 'pattern',

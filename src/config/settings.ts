@@ -43,6 +43,13 @@ export interface WaitSettings {
   for: 'security' | 'synchronous'
 }
 
+export interface NearCacheSettings {
+  /** For each node. */
+  maxBytes: number
+  /** Milliseconds. */
+  maxAge: number
+}
+
 /** The checked configuration: every default filled in, every text parsed. Frozen; `reconfigure` makes a new one. */
 export interface Settings {
   mode: Mode
@@ -79,6 +86,8 @@ export interface Settings {
   locking: LockSettings
   /** Replicas that writes wait for, on Redis; `undefined`: none. */
   wait: WaitSettings | undefined
+  /** Records of Redis nodes that are kept in memory (non-sticky); `undefined`: none. */
+  nearCache: NearCacheSettings | undefined
   /** Tested against the request's URL (path and query). */
   ignore: RegExp | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */

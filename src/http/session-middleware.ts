@@ -60,7 +60,7 @@ async function openFirst(
     for (const id of ids) {
       used = id
       hold = locks ? await manager.lock(id) : undefined
-      state = await manager.open(id)
+      state = await manager.open(id, hold !== undefined)
       if (state !== undefined) break
       await hold?.release()
     }

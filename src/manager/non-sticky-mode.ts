@@ -1,6 +1,7 @@
 import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import { SessionState } from '../local/session-state.js'
+import type { Renewal } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { parseSessionId, tokenDigest } from '../session-id/session-id.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
@@ -57,20 +58,20 @@ export class NonStickyMode implements SessionMode {
     return this.copies.isBusy
   }
 
-  open(id: string): Opened {
+  open(id: string, fresh = false): Opened {
     const { statistics, tokens, placement } = this.engine
     const parts = parseSessionId(id)
     if (parts === undefined || (!this.copies.known.has(parts.token) && !tokens.verify(parts.token))) {
       statistics.count('invalidIds')
       return undefined
     }
-    return this.find(parts.token, placement.byName(parts.node))
+    return this.find(parts.token, placement.byName(parts.node), fresh)
   }
 
   /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
   async openShared(token: string): Promise<SessionState | undefined> {
     this.misses.delete(token)
-    return this.find(token, undefined)
+    return this.find(token, undefined, true)
   }
 
   /* New sessions for everybody, while nobody can be found again: that would be worse than to say so. */
@@ -210,10 +211,11 @@ export class NonStickyMode implements SessionMode {
   private async newest(state: SessionState): Promise<SessionState | undefined> {
     if (state.savedVersion === 0 && state.sent) await this.parts.stored(state)
     if (state.phase === 'ended') return undefined
-    return state.savedVersion === 0 ? state : this.find(state.token, state.node)
+    return state.savedVersion === 0 ? state : this.find(state.token, state.node, true)
   }
 
-  private find(token: string, hint: WatchedNode | undefined): Opened {
+  /** @param fresh the storage itself is to be asked */
+  private find(token: string, hint: WatchedNode | undefined, fresh: boolean): Opened {
     const { settings, statistics, ended, local, clock } = this.engine
     const now = clock.now()
     if (!settings.enabled) return local.get(token)
@@ -222,29 +224,34 @@ export class NonStickyMode implements SessionMode {
       statistics.count('rememberedMisses')
       return undefined
     }
-    return this.load(token, hint)
+    return this.load(token, hint, fresh)
   }
 
   /* While a failover is under way nobody answers; requests that can wait for its end need not fail. */
-  private async load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  private async load(token: string, hint: WatchedNode | undefined, fresh: boolean): Promise<SessionState | undefined> {
     const { deadline } = this.outage
     for (;;) {
       try {
-        return await this.loadOnce(token, hint)
+        return await this.loadOnce(token, hint, fresh)
       } catch (error) {
         if (!mayPass(error) || !(await this.outage.forNode(deadline))) throw error
       }
     }
   }
 
-  private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  private async loadOnce(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+  ): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = performance.now()
     const digest = tokenDigest(token)
     const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
     const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
-    const answer = first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key)
+    const answer =
+      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
         ? this.present(token, answer)
@@ -271,13 +278,22 @@ export class NonStickyMode implements SessionMode {
     return shared
   }
 
-  private async readFirst(node: WatchedNode, token: string, key: string): Promise<FoundSession | 'absent' | 'failed'> {
-    const { clock, settings } = this.engine
+  private async readFirst(
+    node: WatchedNode,
+    token: string,
+    key: string,
+    fresh: boolean,
+  ): Promise<FoundSession | 'absent' | 'failed'> {
+    const { clock, settings, placement } = this.engine
     const known = this.copies.known.get(token)
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
-    const renewTo = this.parts.storage.deadline({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
-    const read = () => this.parts.storage.readTwice(node, key, renewTo).then(sessionOrAbsent)
+    const renewal = this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+    const near = !fresh && node.caches && !placement.shouldLeave(node)
+    const read = () =>
+      near
+        ? this.readNear(node, token, key, renewal).then(sessionOrAbsent)
+        : this.parts.storage.readTwice(node, key, renewal.to).then(sessionOrAbsent)
     const started = performance.now()
     try {
       return await read()
@@ -290,6 +306,14 @@ export class NonStickyMode implements SessionMode {
     }
     await node.check()
     return node.state === 'up' ? read().catch(() => 'failed' as const) : 'failed'
+  }
+
+  /* Whoever has a doubt gets what the storage says now, before other copies are compared with it. */
+  private async readNear(node: WatchedNode, token: string, key: string, renewal: Renewal): Promise<Found | undefined> {
+    const { storage } = this.parts
+    const found = await storage.readCached(node, key, renewal)
+    if (found?.record === undefined || !this.isDoubtful(token, found as FoundSession)) return found
+    return storage.readTwice(node, key, renewal.to)
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */

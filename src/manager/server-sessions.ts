@@ -94,8 +94,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.storeTimeout
   }
 
-  open(id: string): Opened {
-    return this.mode.open(id)
+  open(id: string, fresh?: boolean): Opened {
+    return this.mode.open(id, fresh)
   }
 
   openShared(token: string): Promise<SessionState | undefined> {

@@ -22,9 +22,10 @@ export interface SessionManager {
 
   /**
    * The session that an id leads to. Answers without a promise when the session is in memory and trusted; `undefined`: none.
+   * @param fresh the storage itself is to be asked where others may have changed it: by whoever holds its lock. Default `false`.
    * @throws StorageUnavailableError when it can't be known.
    */
-  open(id: string): SessionState | undefined | Promise<SessionState | undefined>
+  open(id: string, fresh?: boolean): SessionState | undefined | Promise<SessionState | undefined>
   /** A new session that is not admitted yet. */
   create(req: IncomingMessage | undefined): SessionState
   /**

@@ -40,7 +40,7 @@ export interface SessionMode {
    * The session that an id leads to; see `SessionManager.open`.
    * @throws StorageUnavailableError
    */
-  open(id: string): Opened
+  open(id: string, fresh?: boolean): Opened
   /** @throws StorageUnavailableError */
   openShared(token: string): Promise<SessionState | undefined>
   /** Whether a new session may begin here. @throws TooManySessionsError, StorageUnavailableError */

@@ -1,5 +1,12 @@
 import { type HoldfastError, NodeRefusedError, NodeUnreachableError, ProtocolError } from '../errors.js'
-import { type ClusterMap, keySlot, readClusterSlots, readRedirection, withHashTag } from './cluster-slots.js'
+import {
+  type ClusterMap,
+  keySlot,
+  nameProcesses,
+  readClusterSlots,
+  readRedirection,
+  withHashTag,
+} from './cluster-slots.js'
 import { type HostAndPort, printHostPort } from './host.js'
 import type { RedisAddress } from './redis-address.js'
 import { RedisDurableWrites, type ReplicaWait } from './redis-durable-writes.js'
@@ -59,6 +66,10 @@ export class ClusterRedis implements RedisRoute {
     this.#options = options
     this.#linkOptions = linkOptions
     this.#failure = new NodeUnreachableError(`storage node ${this.#label}: it is not known yet who has which keys`)
+  }
+
+  get masters(): readonly HostAndPort[] {
+    return this.#map === undefined ? [] : this.#masters(this.#map).map(({ address }) => address)
   }
 
   serverKey(key: string): string {
@@ -176,14 +187,7 @@ export class ClusterRedis implements RedisRoute {
   /** Known as soon as there was a connection to each master. */
   #identify(): void {
     const masters = this.#map === undefined ? [] : this.#masters(this.#map)
-    const processes = masters.map(({ address, link }) => [printHostPort(address), link.incarnation])
-    const complete = processes.length > 0 && processes.every(([, process]) => process !== undefined)
-    this.incarnation = complete
-      ? processes
-          .map((process) => process.join('='))
-          .sort()
-          .join(' ')
-      : undefined
+    this.incarnation = nameProcesses(masters.map(({ address, link }) => [printHostPort(address), link.incarnation]))
   }
 
   readonly #opened = (): void => {

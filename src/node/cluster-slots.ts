@@ -79,6 +79,15 @@ function readServer(server: unknown, asked: HostAndPort): HostAndPort | undefine
   return { host: host === '' || host === '?' ? asked.host : host, port }
 }
 
+/** One text for the processes of several servers, each as `host:port` and its `run_id`; `undefined` until all are known. */
+export function nameProcesses(servers: readonly (readonly [string, string | undefined])[]): string | undefined {
+  if (servers.length === 0 || servers.some(([, process]) => process === undefined)) return undefined
+  return servers
+    .map((server) => server.join('='))
+    .sort()
+    .join(' ')
+}
+
 /** Reads the `host:port` of a redirection; an empty host is that of the server that answered. */
 export function readRedirection(target: string): HostAndPort | undefined {
   const colon = target.lastIndexOf(':')

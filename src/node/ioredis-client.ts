@@ -24,6 +24,8 @@ export interface RedisSocketEvents {
   onReady(socket: RedisSocket): void
   /** Not connected any more, or it never was. May be called more than once. */
   onLost(reason: string, cause?: unknown): void
+  /** Something was published on a channel that was subscribed to. */
+  onMessage?(payload: unknown): void
 }
 
 /** What we use of ioredis: one connection, from its opening to its end. */
@@ -139,6 +141,8 @@ class IoredisSocket implements RedisSocket {
     redis.once('close', () => events.onLost('closed the connection'))
     redis.once('end', () => events.onLost('closed the connection'))
     redis.once('ready', () => events.onReady(this))
+    if (events.onMessage !== undefined)
+      redis.on('messageBuffer', (_channel: Buffer, payload: unknown) => events.onMessage?.(payload))
     silenceSentinels(redis)
     redis.connect().catch(ignore)
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { createMemcachedNode } from './memcached-node.js'
 import { createMemoryNode } from './memory-node.js'
+import { createNearCache, type NearCacheOptions } from './near-cache.js'
 import type { NodeAddress } from './node-address.js'
 import type { ReplicaWait } from './redis-durable-writes.js'
 import { createRedisNode } from './redis-node.js'
@@ -11,6 +12,8 @@ export interface OpenNodeOptions {
   operationTimeout?: number | (() => number)
   /** Replicas that durable writes wait for, on Redis; a function when that may change. Default: none. */
   wait?: ReplicaWait | (() => ReplicaWait | undefined)
+  /** What is kept of Redis nodes in this process' memory. Default: nothing. */
+  nearCache?: NearCacheOptions
   clock?: Clock
 }
 
@@ -21,5 +24,8 @@ export function openNode(address: NodeAddress, options: OpenNodeOptions = {}): S
   const operationTimeout = options.operationTimeout ?? 1000
   if (address.scheme !== 'redis') return createMemcachedNode({ ...common, address, operationTimeout })
   const wait = options.wait === undefined ? {} : { wait: options.wait }
-  return createRedisNode({ ...common, ...wait, address, operationTimeout })
+  const node = createRedisNode({ ...common, ...wait, address, operationTimeout })
+  if (options.nearCache === undefined) return node
+  const timeout = typeof operationTimeout === 'function' ? operationTimeout : () => operationTimeout
+  return createNearCache(node, options.nearCache, { ...common, address, operationTimeout: timeout })
 }

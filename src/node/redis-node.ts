@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock.js'
 import { ClosedError, NodeRefusedError, ProtocolError } from '../errors.js'
 import { ContentToken } from './content-token.js'
+import type { HostAndPort } from './host.js'
 import { checkItemSize } from './item-size.js'
 import { ownBytes } from './own-bytes.js'
 import type { RedisAddress } from './redis-address.js'
@@ -9,9 +10,17 @@ import type { ReplicaWait } from './redis-durable-writes.js'
 import { requireMaster } from './redis-handshake.js'
 import type { RedisArgument, RedisCommand } from './redis-operation.js'
 import type { RedisRoute } from './redis-route.js'
-import { deleteScript, persistScript, putScript, type RedisScript } from './redis-scripts.js'
+import { deleteScript, persistScript, putScript, type RedisScript, readScript } from './redis-scripts.js'
 import { openRedisRoute } from './redis-topology.js'
-import type { Expected, PutOptions, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
+import type {
+  Expected,
+  PutOptions,
+  PutResult,
+  Renewal,
+  StorageNode,
+  StoredValue,
+  VersionToken,
+} from './storage-node.js'
 
 export interface RedisNodeOptions {
   /** `[A-Za-z0-9_]+`, or `undefined` for the one anonymous node. */
@@ -32,6 +41,23 @@ export interface RedisNodeOptions {
   clock?: Clock
 }
 
+/** A value and when it expires. */
+export interface RenewedValue {
+  value: StoredValue
+  /** Rather too early than too late; 0: never. */
+  deadline: number
+}
+
+/** What a node on Redis does beyond the contract, for the near cache. */
+export interface RedisStorageNode extends StorageNode {
+  /** The masters of the cluster as far as they are known; empty where there is no cluster. */
+  readonly masters: readonly HostAndPort[]
+  /** Reads, and moves the expiry only when it is too early: an expiry that is moved counts as a change for all who track the key. */
+  getRenewing(key: string, renewal: Renewal): Promise<RenewedValue | undefined>
+  /** How the key is called on the server. */
+  serverKey(key: string): string
+}
+
 const mebibyte = 1024 * 1024
 
 /**
@@ -40,13 +66,13 @@ const mebibyte = 1024 * 1024
  * Reads use GETEX, which the server counts as a write: a demoted master, which may hold old data, refuses it.
  * Lives are sent in milliseconds from now, so that the clocks of the machines need not agree.
  */
-export function createRedisNode(options: RedisNodeOptions): StorageNode {
+export function createRedisNode(options: RedisNodeOptions): RedisStorageNode {
   return new RedisNode(options)
 }
 
 const refused: PutResult = Object.freeze({ stored: false })
 
-class RedisNode implements StorageNode {
+class RedisNode implements RedisStorageNode {
   readonly id: string | undefined
   readonly address: string
   readonly maxValueBytes: number
@@ -79,6 +105,22 @@ class RedisNode implements StorageNode {
 
   get incarnation(): string | undefined {
     return this.#route.incarnation
+  }
+
+  get masters(): readonly HostAndPort[] {
+    return this.#route.masters
+  }
+
+  serverKey(key: string): string {
+    return this.#route.serverKey(key)
+  }
+
+  getRenewing(key: string, { to, slack }: Renewal): Promise<RenewedValue | undefined> {
+    const tooLarge = checkItemSize(this, key, 0)
+    if (tooLarge !== undefined) return Promise.reject(tooLarge)
+    const sentAt = this.#clock.now()
+    const args = [this.#life(to) ?? '0', String(Math.max(0, Math.floor(slack)))]
+    return this.#client.send(this.#scriptCommand(readScript, key, args, (reply) => readRenewedValue(reply, sentAt)))
   }
 
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
@@ -195,6 +237,14 @@ function readValue(reply: unknown): StoredValue | undefined {
   if (reply === null) return undefined
   if (!Buffer.isBuffer(reply)) throw new ProtocolError('answered a read with something that is no value')
   return { bytes: ownBytes(reply), token: new ContentToken(reply) }
+}
+
+function readRenewedValue(reply: unknown, sentAt: number): RenewedValue | undefined {
+  if (reply === null) return undefined
+  const [bytes, left] = Array.isArray(reply) ? reply : []
+  const value = readValue(bytes)
+  if (value === undefined || typeof left !== 'number') throw new ProtocolError('answered a read without an expiry')
+  return { value, deadline: left === -1 ? 0 : sentAt + left }
 }
 
 function isOk(reply: unknown): boolean {

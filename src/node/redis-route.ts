@@ -1,3 +1,4 @@
+import type { HostAndPort } from './host.js'
 import type { NotDone } from './redis-errors.js'
 import type { RedisCommand, RedisOperation } from './redis-operation.js'
 
@@ -8,6 +9,8 @@ export interface RedisRoute {
   readonly incarnation: string | undefined
   /** Whether it is worth while to try what could not be sent again, because a search may find another server. */
   readonly finds: boolean
+  /** The masters of a cluster as far as they are known; empty where there is no cluster. */
+  readonly masters: readonly HostAndPort[]
   /** Sends at once, or rejects the operation. */
   perform(operation: RedisOperation): void
   /** Before another attempt: takes notice of a redirection, finds out who has which keys. Never rejects, always ends. */

@@ -31,6 +31,24 @@ if redis.sha1hex(value) ~= ARGV[1] then return -1 end
 redis.call('DEL', KEYS[1])
 return 1`)
 
+/**
+ * KEYS: the key. ARGV: life in milliseconds or 0 (for ever), and how much shorter it may be before it is set. Nothing, or
+ * the bytes and the life that is left (-1: for ever). A life that is long enough stays, and nobody is told of a change.
+ */
+export const readScript = script(`
+local value = redis.call('GETEX', KEYS[1])
+if not value then return false end
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 then return {value, left} end
+if ARGV[1] == '0' then
+  redis.call('PERSIST', KEYS[1])
+  return {value, -1}
+end
+local life = tonumber(ARGV[1])
+if left >= life - tonumber(ARGV[2]) then return {value, left} end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return {value, life}`)
+
 /** KEYS: the key, which is never to expire. 1: it is there, 0: it is not. */
 export const persistScript = script(`
 if redis.call('PERSIST', KEYS[1]) == 1 then return 1 end

@@ -6,6 +6,7 @@ import type { RedisRoute } from './redis-route.js'
 /** One server, or the master that the Sentinels name. */
 export class SingleRedis implements RedisRoute {
   readonly finds: boolean
+  readonly masters = []
   readonly #link: RedisLink
   readonly #durableLink: RedisLink
   readonly #durable: RedisDurableWrites

@@ -31,6 +31,25 @@ export interface PutOptions {
   durable?: boolean
 }
 
+/** How a cached read keeps the value alive on the server. */
+export interface Renewal {
+  /** When the value is to expire, as a deadline. */
+  to: number
+  /** Milliseconds that the expiry may be earlier than that: only beyond them it is moved. */
+  slack: number
+}
+
+/** What a node keeps in this process' memory. */
+export interface NearCacheFigures {
+  entries: number
+  /** With what stands around the values. */
+  bytes: number
+  /** Whether the server tells what changes at present; if not, everything is read from it. */
+  tracking: boolean
+  /** Why not, for people. */
+  problem: string | undefined
+}
+
 /**
  * One storage server. Moves bytes under keys and knows nothing of sessions.
  *
@@ -78,6 +97,17 @@ export interface StorageNode {
    * restarted or replaced, so its data may be lost or old; going to `undefined` and coming back with the same tells nothing.
    */
   readonly incarnation?: string | undefined
+  /** Whether `getCached` may answer from memory at present. Nodes without such a memory have none of the three. */
+  readonly caches?: boolean
+  /**
+   * Reads like `get`, and may answer from this process' memory: then without a promise, and without any operation. Such an
+   * answer can be older than what the server has; how much is said in docs/storage.md. A fenced write with its token is
+   * safe, as its token is that of the older value. Not for whoever has a reason to doubt, holds a lock or repairs: `get`
+   * always asks the server.
+   */
+  getCached?(key: string, renewal: Renewal): StoredValue | Promise<StoredValue | undefined>
+  /** `undefined`: nothing is kept at present. */
+  cacheFigures?(): NearCacheFigures | undefined
   /** Ends at once: pending operations reject, sockets and timers go. Idempotent. */
   close(): Promise<void>
 }

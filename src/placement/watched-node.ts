@@ -1,8 +1,10 @@
 import { NodeUnreachableError } from '../errors.js'
 import type {
   Expected,
+  NearCacheFigures,
   PutOptions,
   PutResult,
+  Renewal,
   ReplicaShortfall,
   StorageNode,
   StoredValue,
@@ -34,6 +36,8 @@ export interface NodeStatus {
   operations: number
   errors: number
   latency: HistogramSnapshot
+  /** `undefined`: nothing of the node is kept in memory. */
+  nearCache: NearCacheFigures | undefined
 }
 
 /**
@@ -109,6 +113,18 @@ export class WatchedNode implements StorageNode {
     return this.watched(this.node.get(key, renewTo))
   }
 
+  get caches(): boolean {
+    return this.node.caches === true
+  }
+
+  /* An answer from memory is no operation, and says nothing about the server. */
+  getCached(key: string, renewal: Renewal): StoredValue | Promise<StoredValue | undefined> {
+    if (this.health.state === 'down') return this.refuse()
+    if (this.node.getCached === undefined) return this.get(key, renewal.to)
+    const answer = this.node.getCached(key, renewal)
+    return answer instanceof Promise ? this.watched(answer) : answer
+  }
+
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult> {
     if (this.health.state === 'down') return this.refuse()
     const result = this.watched(this.node.put(key, bytes, deadline, expected, options))
@@ -139,6 +155,7 @@ export class WatchedNode implements StorageNode {
       operations: this.operations,
       errors: this.errors,
       latency: this.latency.snapshot(),
+      nearCache: this.node.cacheFigures?.(),
     }
   }
 

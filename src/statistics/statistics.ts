@@ -48,6 +48,9 @@ export const counterMeanings = {
   tombstonesPending: 'ended sessions whose tombstone could not be written at once',
   duplicateCookies: 'requests with more than one cookie of our name',
   replicaShortfalls: 'durable writes that fewer replicas than wanted acknowledged in time',
+  nearCacheHits: 'reads answered from the near cache, without any storage operation',
+  nearCacheMisses: 'reads that the near cache could not answer',
+  nearCacheFlushes: 'times that the near cache was emptied because nobody could vouch for it any more',
   nodeFailures: 'times that a storage node went down',
   nodeRecoveries: 'times that a storage node came back',
 } as const

@@ -33,6 +33,7 @@ describe('docs/configuration.md', () => {
       ...Object.keys(shape.compression.unwrap().shape).map((k) => `compression.${k}`),
       ...Object.keys(shape.encryption.unwrap().shape).map((k) => `encryption.${k}`),
       ...Object.keys(shape.wait.unwrap().shape).map((k) => `wait.${k}`),
+      ...Object.keys(shape.nearCache.unwrap().shape).map((k) => `nearCache.${k}`),
       ...Object.keys(shape.admin.unwrap().shape).map((k) => `admin.${k}`),
     ]
     expect([...rows].sort()).toEqual([...Object.keys(shape), ...nested].sort())

@@ -497,3 +497,27 @@ describe('wait', () => {
     expect(problemsOf({ secret, wait }).map((problem) => problem.path)).toEqual([path])
   })
 })
+
+describe('nearCache', () => {
+  const nodes = 'n1:redis://h1 n2:memcached://h2'
+
+  it('is off by default, and has limits when it is given', () => {
+    expect(parse({ nodes }).nearCache).toBeUndefined()
+    expect(parse({ nodes, nearCache: {} }).nearCache).toEqual({ maxBytes: 64_000_000, maxAge: 60_000 })
+    expect(parse({ nodes, nearCache: { maxBytes: '1MB', maxAge: '5s' } }).nearCache).toEqual({
+      maxBytes: 1_000_000,
+      maxAge: 5000,
+    })
+  })
+
+  it.each([
+    [{ nodes, nearCache: { maxBytes: '1KB' } }, 'nearCache.maxBytes'],
+    [{ nodes, nearCache: { maxAge: '0' } }, 'nearCache.maxAge'],
+    [{ nodes, nearCache: { ttl: '5s' } }, 'nearCache.ttl'],
+    [{ nodes, nearCache: true }, 'nearCache'],
+    [{ nodes: 'n1:memcached://h1 n2:memcached://h2', nearCache: {} }, 'nearCache'],
+    [{ nearCache: {} }, 'nearCache'],
+  ])('is refused in %j', (options, path) => {
+    expect(problemsOf({ secret, ...options }).map((problem) => problem.path)).toEqual([path])
+  })
+})

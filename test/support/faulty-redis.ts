@@ -26,6 +26,8 @@ export class FaultyRedis {
   readonly host = '127.0.0.1'
   port = 0
   connections = 0
+  /** What is published on channels doesn't come through. */
+  swallowsMessages = false
   /** Commands in the order in which they came, without those of the greeting. */
   readonly commands: string[] = []
   readonly #upstream: { host: string; port: number }
@@ -54,6 +56,11 @@ export class FaultyRedis {
 
   heal(): void {
     this.#rule = undefined
+  }
+
+  /** Late answers that have come from the real server. */
+  get held(): number {
+    return this.#held.length
   }
 
   /** Sends the late answers. */
@@ -87,7 +94,10 @@ export class FaultyRedis {
       }
     })
     upstream.on('data', (chunk) => {
-      for (const reply of replies.read(chunk)) expected.shift()?.(reply)
+      for (const reply of replies.read(chunk)) {
+        if (isPublished(reply)) this.#publish(client, reply)
+        else expected.shift()?.(reply)
+      }
     })
     for (const socket of [client, upstream]) socket.on('error', () => {})
     client.once('close', () => {
@@ -95,6 +105,10 @@ export class FaultyRedis {
       upstream.destroy()
     })
     upstream.once('close', () => client.destroy())
+  }
+
+  #publish(client: Socket, message: Buffer): void {
+    if (!this.swallowsMessages) client.write(message)
   }
 
   #meet(client: Socket, command: string, send: Send, forward: (reaction: (reply: Buffer) => void) => void): void {
@@ -143,6 +157,11 @@ class AnswersInOrder {
   #write(answer: Buffer): void {
     if (this.#client.writable) this.#client.write(answer)
   }
+}
+
+/** A message on a channel, which answers nothing. */
+function isPublished(reply: Buffer): boolean {
+  return reply.toString('latin1', 0, 15) === '*3\r\n$7\r\nmessage'
 }
 
 function cut(client: Socket, reply: Buffer, afterwards: 'stop' | 'close' | 'reset'): void {
