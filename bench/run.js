@@ -15,7 +15,12 @@ function installPackages() {
 }
 
 // These measure parts of Holdfast alone, and need no packages.
-const parts = { transforms: './src/transforms.js', codecs: './src/codecs/main.js', 'near-cache': './src/near-cache.js' }
+const parts = {
+  transforms: './src/transforms.js',
+  codecs: './src/codecs/main.js',
+  statistics: './src/statistics-cost.js',
+  'near-cache': './src/near-cache.js',
+}
 const part = parts[process.argv[2]]
 
 // npm writes this file last, so that a broken installation is not taken for a good one.

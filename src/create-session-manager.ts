@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AdminMount } from './admin/admin-router.js'
+import type { AdminHandler } from './admin/http/admin-handler.js'
 import { systemClock } from './clock.js'
 import { describeSettings } from './config/describe-settings.js'
 import { loadOptions } from './config/load-file.js'
@@ -11,6 +14,7 @@ import { type FlushReport, ServerSessions } from './manager/server-sessions.js'
 import type { SessionEventName, SessionListener } from './manager/session-events.js'
 import { SessionHandle } from './manager/session-handle.js'
 import { within } from './manager/within.js'
+import { Administration } from './mbeans/administration.js'
 import { type MemcachedServer, startMemcachedServer } from './memcached-server/server.js'
 import { openNode } from './node/open-node.js'
 import type { NodeStatus } from './placement/watched-node.js'
@@ -41,6 +45,8 @@ export interface SessionManagerStats extends StatisticsSnapshot {
   unprotectedSessions: number
   /** Sessions with fewer copies than there should be, or on the wrong nodes, as far as this server knows (non-sticky). */
   underReplicatedSessions: number
+  /** Sessions in the storage whose places this server remembers (non-sticky). */
+  knownSessions: number
   /** Requests that wait for a session's lock. */
   lockWaiters: number
   /** Locks of sessions that requests of this server hold. */
@@ -48,6 +54,14 @@ export interface SessionManagerStats extends StatisticsSnapshot {
   /** Whether sessions are being moved or stored again in the background. */
   protecting: boolean
   nodes: (NodeStatus & { sessions: number })[]
+}
+
+/** How a session manager is shut down; times in milliseconds. */
+export interface CloseOptions {
+  /** How long it tries to store what is pending. Default 10 s. */
+  timeout?: number
+  /** How long it goes on as before while `/readyz` says that it is draining, so that balancers send visitors elsewhere. Default 0. */
+  drain?: number
 }
 
 /** A session manager; made by `createSessionManager`. */
@@ -59,6 +73,9 @@ export class Sessions {
   private readonly starting: Promise<void>
   private embedded: MemcachedServer | undefined
   private closing: Promise<FlushReport> | undefined
+  private readonly startedAt = systemClock.now()
+  private isReady = false
+  private administration: Administration | undefined
 
   constructor(options: HoldfastOptions, settings: Settings) {
     this.#options = options
@@ -78,6 +95,7 @@ export class Sessions {
     this.starting = this.start()
     /* Whoever waits for `ready()` gets the error; nobody has to. */
     this.starting.catch((error) => settings.logger.error(String(error.message)))
+    void this.noteReady()
   }
 
   /** For `app.use(…)` of Express, connect and the like. */
@@ -87,7 +105,7 @@ export class Sessions {
 
   /**
    * Resolves when it is known which storage nodes are up. Requests need not wait for it.
-   * @throws when the embedded storage node can't listen.
+   * @throws when the embedded storage node or the administration can't listen.
    */
   async ready(): Promise<void> {
     await this.starting
@@ -100,13 +118,28 @@ export class Sessions {
   }
 
   /**
-   * For an orderly shutdown: stores what is pending, for at most `timeout` milliseconds (default 10 s), then closes connections
-   * and stops timers.
+   * For an orderly shutdown: stores what is pending, then closes connections and stops timers. From the call on, `/readyz` says that the
+   * server is draining; with `drain`, everything else goes on for so long.
    * @returns what could not be stored.
    */
-  close(options: { timeout?: number } = {}): Promise<FlushReport> {
-    this.closing ??= this.shutDown(options.timeout ?? FLUSH_TIMEOUT)
+  close(options: CloseOptions = {}): Promise<FlushReport> {
+    this.closing ??= this.shutDown(options)
     return this.closing
+  }
+
+  /**
+   * The administration as a request handler, for `app.use('/admin', …)` or plain node:http: MBeans under `/jolokia`, `/metrics`, `/healthz`,
+   * `/readyz`. It asks for the logins of `admin.auth`, unless it is called `unprotected` because the application has checked
+   * already who asks.
+   * @throws ConfigError when it would have no login without being called `unprotected`.
+   */
+  adminRouter(mount: AdminMount = {}): AdminHandler {
+    return this.ownAdministration().router(mount)
+  }
+
+  /** Where the stand-alone server of the administration listens; `undefined`: it does not, or not yet. */
+  get adminUrl(): string | undefined {
+    return this.administration?.url
   }
 
   /**
@@ -196,8 +229,41 @@ export class Sessions {
     return this
   }
 
-  /* The embedded node first: it is likely to be among the nodes that are asked next. */
   private async start(): Promise<void> {
+    const { admin } = this.engine.settings
+    const listening = admin?.listen === undefined ? undefined : this.ownAdministration().listen()
+    const results = await Promise.allSettled([this.startStorage(), listening])
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  private ownAdministration(): Administration {
+    const state = (): 'starting' | 'ready' | 'draining' => {
+      if (this.closing !== undefined) return 'draining'
+      return this.isReady ? 'ready' : 'starting'
+    }
+    this.administration ??= new Administration({
+      manager: this.manager,
+      startedAt: this.startedAt,
+      get state() {
+        return state()
+      },
+      reconfigure: (change) => this.reconfigure(change),
+    })
+    return this.administration
+  }
+
+  private async noteReady(): Promise<void> {
+    try {
+      await this.ready()
+      this.isReady = true
+    } catch {
+      /* Whoever waits for it is told. */
+    }
+  }
+
+  /* The embedded node first: it is likely to be among the nodes that are asked next. */
+  private async startStorage(): Promise<void> {
     const { embed } = this.engine.settings
     if (embed === undefined) return this.manager.start()
     try {
@@ -207,13 +273,15 @@ export class Sessions {
     }
   }
 
-  private async shutDown(timeout: number): Promise<FlushReport> {
+  private async shutDown({ timeout = FLUSH_TIMEOUT, drain = 0 }: CloseOptions): Promise<FlushReport> {
     await this.starting.catch(() => {})
+    if (drain > 0) await sleep(drain)
     const report = await this.manager.close(timeout)
     if (report.unsaved > 0) {
       this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
     }
     await within(this.embedded?.close() ?? Promise.resolve(), timeout)
+    await this.administration?.close()
     return report
   }
 }

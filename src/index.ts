@@ -1,6 +1,17 @@
-export type { AvroOption, AvroSchemaOption, CodecOption, CodecsOption, ModulePath } from './config/options.js'
+export type { Principal } from './admin/access/principal.js'
+export type { AdminMount } from './admin/admin-router.js'
+export type { AdminHandler } from './admin/http/admin-handler.js'
+export type {
+  AdminOptions,
+  AvroOption,
+  AvroSchemaOption,
+  CodecOption,
+  CodecsOption,
+  ModulePath,
+} from './config/options.js'
 export type { HoldfastOptions } from './config/parse-settings.js'
 export {
+  type CloseOptions,
   createSessionManager,
   type SessionManagerStats,
   type Sessions,

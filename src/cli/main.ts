@@ -8,6 +8,7 @@ const help = `Usage: holdfast <command> [options]
   demo             a small cluster on this machine, to see sessions survive (--script: without a person)
   check [config]   validates a configuration and asks every storage node
   node             an embedded storage node in the foreground
+  status [url]     what a running server does, from its administration
   hash-password    the hash of a password, for the administration's users
 
   --help           this text; holdfast <command> --help tells more
@@ -36,6 +37,8 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       return await (await import('./demo/demo-command.js')).demo(args, io)
     case 'check':
       return await (await import('./check.js')).check(args, io)
+    case 'status':
+      return await (await import('./status/status-command.js')).status(args, io)
     case 'node':
       return await (await import('./node-command.js')).node(args, io)
     case 'hash-password':
@@ -50,10 +53,10 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       io.stdout.write(`${help}\n`)
       return 0
     case undefined:
-      throw new UsageError(`which command? There are demo, check, node and hash-password`)
+      throw new UsageError(`which command? There are demo, check, node, status and hash-password`)
     default:
       throw new UsageError(
-        `there is no command ${JSON.stringify(command)}; there are demo, check, node and hash-password`,
+        `there is no command ${JSON.stringify(command)}; there are demo, check, node, status and hash-password`,
       )
   }
 }

@@ -25,6 +25,13 @@ export class LearnedRequests {
     return pattern !== undefined && this.streaks.get(pattern) === enough
   }
 
+  /** Patterns that are known to read only. Walks all that are remembered. */
+  get size(): number {
+    let size = 0
+    for (const streak of this.streaks.values()) if (streak === enough) size++
+    return size
+  }
+
   learn(method: string, url: string, wrote: boolean): void {
     const pattern = learnable(method, url)
     if (pattern === undefined) return

@@ -25,6 +25,11 @@ export class LockPolicy {
     return mode === 'auto' && !this.learned.onlyReads(method ?? '', url)
   }
 
+  /** Patterns of requests that `auto` lets pass without a lock. */
+  get learnedPatterns(): number {
+    return this.learned.size
+  }
+
   /** What a request turned out to do; of use in the mode `auto` only, which forgets nothing while another is set. */
   learn(method: string | undefined, url: string, wrote: boolean): void {
     if (this.settings().mode === 'auto') this.learned.learn(method ?? '', url, wrote)

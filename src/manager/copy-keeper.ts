@@ -160,6 +160,12 @@ export class CopyKeeper {
     this.repair.remove(token)
   }
 
+  /** All copies of all sessions are compared with what should be there. */
+  checkAll(): void {
+    this.repair.resume()
+    this.repair.addAll(() => true)
+  }
+
   /** Sessions should leave the node: it is down, or being drained. */
   leave(node: WatchedNode): void {
     this.repair.addAll((known) => known.isOn(node))

@@ -31,6 +31,10 @@ export class NodeSet implements NodeObserver {
   /** Nodes behind which another server process answers, whose data is not to be relied on. */
   private readonly replaced = new Set<WatchedNode>()
   private readonly preparing = new Set<Promise<void>>()
+  /** Taken out of the configuration: they are closed when nothing is on them any more. */
+  private readonly removed = new Set<WatchedNode>()
+  /** Drained by an operator: they stay, and can be used again. */
+  private readonly drained = new Set<WatchedNode>()
   private closed = false
 
   constructor(engine: Engine, open: OpenNode, callbacks: NodeSetCallbacks) {
@@ -39,7 +43,7 @@ export class NodeSet implements NodeObserver {
     this.callbacks = callbacks
   }
 
-  /** Nodes that have been taken out of the configuration and still have sessions to give away. */
+  /** Nodes that are to give their sessions away: taken out of the configuration, or drained by an operator. */
   get draining(): WatchedNode[] {
     return this.engine.placement.nodes.filter((node) => node.draining)
   }
@@ -50,22 +54,49 @@ export class NodeSet implements NodeObserver {
     const kept: WatchedNode[] = []
     for (const address of settings.nodes) kept.push(this.find(address) ?? this.add(address))
     const removed = placement.nodes.filter((node) => !kept.includes(node))
-    for (const node of removed) node.draining = true
+    for (const node of removed) {
+      this.removed.add(node)
+      node.draining = true
+    }
     placement.use([...kept, ...removed], this.lastResorts())
     for (const node of removed) this.callbacks.leave(node)
     for (const node of kept) if (placement.shouldLeave(node)) this.callbacks.leave(node)
   }
 
-  /** Closes drained nodes that no local session is on any more. */
+  /**
+   * Sessions leave the node and no new ones come to it; it stays open, may be read, and can be undrained.
+   * @returns false, and nothing happens, when no other node could take the sessions.
+   */
+  drain(node: WatchedNode): boolean {
+    if (!this.engine.placement.nodes.some((other) => other !== node && other.isUsable)) return false
+    this.drained.add(node)
+    node.draining = true
+    this.callbacks.leave(node)
+    return true
+  }
+
+  /** @returns false for a node that is not in the configuration any more: it can't stay. */
+  undrain(node: WatchedNode): boolean {
+    this.drained.delete(node)
+    if (this.removed.has(node)) return false
+    if (!node.draining) return true
+    node.draining = false
+    this.callbacks.returned(node)
+    return true
+  }
+
+  /** Closes nodes that were taken out of the configuration and that no local session is on any more. */
   async retire(isEmpty: (node: WatchedNode) => boolean): Promise<void> {
     const { placement } = this.engine
-    const empty = this.draining.filter(isEmpty)
+    const empty = [...this.removed].filter(isEmpty)
     if (empty.length === 0) return
     const left = placement.nodes.filter((node) => !empty.includes(node))
     placement.use(left, this.lastResorts())
     for (const node of empty) {
       this.addresses.delete(node)
       this.replaced.delete(node)
+      this.removed.delete(node)
+      this.drained.delete(node)
     }
     await Promise.all(empty.map((node) => node.close()))
   }
@@ -133,7 +164,8 @@ export class NodeSet implements NodeObserver {
   private find(address: NodeAddress): WatchedNode | undefined {
     for (const [node, known] of this.addresses) {
       if (!sameAddress(known, address)) continue
-      node.draining = false
+      this.removed.delete(node)
+      node.draining = this.drained.has(node)
       return node
     }
     return undefined

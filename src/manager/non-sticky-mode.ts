@@ -1,5 +1,6 @@
 import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
+import type { KnownSessions } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
 import type { Renewal } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -120,6 +121,11 @@ export class NonStickyMode implements SessionMode {
     if (shared !== state) this.parts.ending.forget(state)
   }
 
+  async expireEarly(state: SessionState): Promise<void> {
+    this.copies.forget(state.token)
+    await this.parts.ending.expireEarly(state, this.engine.placement.nodes)
+  }
+
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'new') return state
     /* At once: what others assign while the storage is asked is not ours to drop. */
@@ -152,6 +158,15 @@ export class NonStickyMode implements SessionMode {
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
     if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
     return result
+  }
+
+  get known(): KnownSessions {
+    return this.copies.known
+  }
+
+  reprotect(): void {
+    this.parts.protector.hurry()
+    this.copies.checkAll()
   }
 
   leave(node: WatchedNode): void {

@@ -11,6 +11,7 @@ import { NonStickyMode } from './non-sticky-mode.js'
 import { Protector } from './protector.js'
 import { RequestLocks } from './request-locks.js'
 import { SessionContent } from './session-content.js'
+import { SessionDirectory } from './session-directory.js'
 import { SessionEnding } from './session-ending.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { SessionMerger } from './session-merger.js'
@@ -40,6 +41,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly merger: SessionMerger
   readonly ending: SessionEnding
   readonly locks: RequestLocks
+  readonly directory: SessionDirectory
   private readonly modes: Record<Mode, SessionMode>
   private mode: SessionMode
   private housekeeping: NodeJS.Timeout | undefined
@@ -68,6 +70,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[engine.settings.mode]
     this.locks = new RequestLocks(engine, (token, named) => this.mode.lockNode(token, named))
+    this.directory = new SessionDirectory(this)
   }
 
   /** Opens the nodes and starts the background work. */
@@ -76,6 +79,11 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.engine.local.startSweeping((state) => this.mode.expired(state))
     this.housekeeping = setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()
+  }
+
+  /** The mode in force. */
+  get currentMode(): SessionMode {
+    return this.mode
   }
 
   get isClosed(): boolean {
@@ -258,6 +266,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       lockWaiters: this.locks.waiting,
       locksHeld: this.locks.held,
       underReplicatedSessions: this.mode.underReplicated,
+      knownSessions: this.mode.known?.size ?? 0,
       protecting: this.protector.isBusy || this.mode.isBusy,
     }
   }

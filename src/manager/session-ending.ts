@@ -27,17 +27,37 @@ export class SessionEnding {
    * @param places nodes that may have a copy, beside those that the session itself knows of.
    */
   async destroy(state: SessionState, places: readonly WatchedNode[] = []): Promise<void> {
-    if (state.phase === 'ended') return
-    const { statistics, events } = this.engine
-    const existed = state.phase !== 'new'
+    if (!(await this.endEverywhere(state, places, 'sessionsDestroyed'))) return
+    this.engine.events.emitSession('destroyed', state, { elsewhere: false })
+  }
+
+  /**
+   * Ends a session before its time as if that were over. Unlike one that expires by itself it may be in the memory of other
+   * servers, which must not bring it back: so it is ended everywhere.
+   * @param places see `destroy`.
+   */
+  async expireEarly(state: SessionState, places: readonly WatchedNode[] = []): Promise<void> {
+    if (!(await this.endEverywhere(state, places, 'sessionsExpired'))) return
+    this.engine.events.emitSession('expired', state)
+  }
+
+  /** @returns whether there was anything to end. */
+  private async endEverywhere(
+    state: SessionState,
+    places: readonly WatchedNode[],
+    counter: 'sessionsDestroyed' | 'sessionsExpired',
+  ): Promise<boolean> {
+    const { statistics } = this.engine
+    const { phase } = state
+    if (phase === 'ended') return false
     const mayBeStored = state.savedVersion > 0 || state.sent
     this.end(state)
-    if (!existed) return
-    statistics.count('sessionsDestroyed')
+    if (phase === 'new') return false
+    statistics.count(counter)
     const started = performance.now()
     if (mayBeStored) await this.bury(state, places)
     statistics.record('delete', performance.now() - started)
-    events.emitSession('destroyed', state, { elsewhere: false })
+    return true
   }
 
   /** A copy that was let go, of a session that has been ended by now. */
@@ -72,7 +92,11 @@ export class SessionEnding {
     this.engine.events.emitSession('expired', state)
     /* Version 0: what stands there could not be read, and may be another server's newer copy. */
     if (backup === undefined || backup.version === 0 || backup.node.state === 'down') return
-    backup.node.delete(this.storage.key(state.keyDigest), backup.token).catch(() => {})
+    /* Until its copy is gone nobody who comes back may find it there. */
+    const { ended, clock } = this.engine
+    ended.add(state.token, clock.now() + REMEMBER_ENDED)
+    const forget = () => ended.delete(state.token)
+    backup.node.delete(this.storage.key(state.keyDigest), backup.token).then(forget, forget)
   }
 
   private end(state: SessionState): void {

@@ -1,3 +1,4 @@
+import type { KnownSessions } from '../local/known-sessions.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
@@ -54,6 +55,8 @@ export interface SessionMode {
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
   destroy(state: SessionState): Promise<void>
+  /** Ends a session everywhere as if its time were over. */
+  expireEarly(state: SessionState): Promise<void>
   /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
   reload(state: SessionState): Promise<SessionState>
   /** See `SessionManager.refresh`. */
@@ -62,6 +65,11 @@ export interface SessionMode {
   lockNode(token: string, named: string | undefined): WatchedNode | undefined
   /** One attempt to bring a session to the storage. Never rejects. */
   save(state: SessionState, attempt: number): Promise<SaveResult>
+
+  /** What this server remembers of sessions that are in the storage alone; `undefined`: its memory has them all. */
+  readonly known: KnownSessions | undefined
+  /** Looks at all sessions, and stores those again that are not where they should be; in the background. */
+  reprotect(): void
 
   /** Sessions should leave the node. */
   leave(node: WatchedNode): void

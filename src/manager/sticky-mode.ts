@@ -52,10 +52,7 @@ export class StickyMode implements SessionMode {
     const state = local.get(tokenOf(id))
     if (state === undefined) return this.openElsewhere(id)
     const now = clock.now()
-    if (state.expiresAt <= now) {
-      this.parts.ending.expire(state)
-      return undefined
-    }
+    if (state.expiresAt <= now) return this.openExpired(state, id)
     const { settings } = this.engine
     const { node } = state
     state.accessedAt = now
@@ -116,6 +113,10 @@ export class StickyMode implements SessionMode {
     if (current !== state) this.parts.ending.forget(state)
   }
 
+  expireEarly(state: SessionState): Promise<void> {
+    return this.parts.ending.expireEarly(state)
+  }
+
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
@@ -143,6 +144,18 @@ export class StickyMode implements SessionMode {
     const result = await this.saver.save(state, attempt)
     if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
     return result
+  }
+
+  readonly known = undefined
+
+  reprotect(): void {
+    const { protector } = this.parts
+    protector.hurry()
+    protector.protectAll()
+    for (const node of this.engine.placement.nodes) {
+      protector.evacuate(node)
+      if (node.state === 'up') protector.cleanUp(node)
+    }
   }
 
   leave(node: WatchedNode): void {
@@ -240,6 +253,16 @@ export class StickyMode implements SessionMode {
       this.parts.queue.add(state)
     }
     return this.hit(state)
+  }
+
+  /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
+  private openExpired(state: SessionState, id: string): Opened {
+    if (sameRoute(id, state.id)) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    this.parts.ending.forget(state)
+    return this.openElsewhere(id)
   }
 
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */

@@ -7,6 +7,8 @@ export class Placement {
   private regular: readonly WatchedNode[] = []
   private failover: readonly WatchedNode[] = []
   private byId: ReadonlyMap<string | undefined, WatchedNode> = new Map()
+  /** Called when the nodes were replaced. */
+  onChange: () => void = () => {}
 
   constructor(nodes: readonly WatchedNode[], failoverIds: readonly string[]) {
     this.use(nodes, failoverIds)
@@ -18,6 +20,7 @@ export class Placement {
     this.failover = nodes.filter((node) => node.id !== undefined && failoverIds.includes(node.id))
     this.regular = nodes.filter((node) => !this.failover.includes(node))
     this.byId = new Map(nodes.map((node) => [node.id, node]))
+    this.onChange()
   }
 
   get nodes(): readonly WatchedNode[] {

@@ -33,6 +33,8 @@ export interface NodeStatus {
   address: string
   state: HealthState
   draining: boolean
+  /** Milliseconds since it went down; 0 while it is not. */
+  downFor: number
   operations: number
   errors: number
   latency: HistogramSnapshot
@@ -71,6 +73,11 @@ export class WatchedNode implements StorageNode {
       onDown: () => observer.nodeDown(this),
       onUp: () => observer.nodeUp(this),
     })
+  }
+
+  /** For people and metrics: the id, `default` for the anonymous node. */
+  get name(): string {
+    return this.id ?? 'default'
   }
 
   get maxValueBytes(): number {
@@ -152,6 +159,7 @@ export class WatchedNode implements StorageNode {
       address: this.address,
       state: this.state,
       draining: this.draining,
+      downFor: this.health.downFor(),
       operations: this.operations,
       errors: this.errors,
       latency: this.latency.snapshot(),

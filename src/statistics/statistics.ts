@@ -1,4 +1,4 @@
-import { durationBounds, Histogram, type HistogramSnapshot, sizeBounds } from './histogram.js'
+import { durationBounds, Histogram, type HistogramSnapshot, type HistogramTotals, sizeBounds } from './histogram.js'
 
 /** Every counter with its meaning; in brackets the figure of memcached-session-manager that it stands for. */
 export const counterMeanings = {
@@ -82,6 +82,8 @@ export class Statistics {
   enabled: boolean
   readonly counters: Record<CounterName, number>
   private readonly histograms: Record<HistogramName, Histogram>
+  /** What was counted before the last reset. */
+  private readonly earlier: Record<CounterName, number> = zeroes()
 
   constructor(enabled = true) {
     this.enabled = enabled
@@ -105,7 +107,24 @@ export class Statistics {
     return { counters: { ...this.counters }, histograms: Object.fromEntries(entries) }
   }
 
+  histogram(name: HistogramName): HistogramSnapshot {
+    return this.histograms[name].snapshot()
+  }
+
+  /* For those who watch how figures rise: these never fall, also when somebody resets what people look at. */
+
+  /** Everything counted since the start. */
+  countedEver(name: CounterName): number {
+    return this.counters[name] + this.earlier[name]
+  }
+
+  /** Everything recorded since the start. */
+  recordedEver(name: HistogramName): HistogramTotals {
+    return this.histograms[name].lifetime()
+  }
+
   reset(): void {
+    for (const name of Object.keys(this.counters) as CounterName[]) this.earlier[name] += this.counters[name]
     Object.assign(this.counters, zeroes())
     for (const histogram of Object.values(this.histograms)) histogram.reset()
   }

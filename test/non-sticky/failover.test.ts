@@ -117,7 +117,7 @@ describe('without stickiness, when storage nodes fail', () => {
   })
 
   it('a node that returns with old data does not win, and is brought up to date', async () => {
-    const visitors = (await visitorsOf(a, 20)).filter((visitor) => visitor.node === 'n1')
+    const visitors = (await visitorsOf(a, 30)).filter((visitor) => visitor.node === 'n1')
     expect(visitors.length).toBeGreaterThan(0)
     const copies = visitors.map((visitor) => visitor.copy())
     await cluster.memcached('n1').suspend()
@@ -134,7 +134,7 @@ describe('without stickiness, when storage nodes fail', () => {
   })
 
   it('a session that was ended while a node was away does not come back with it', async () => {
-    const visitors = (await visitorsOf(a, 20)).filter((visitor) => visitor.node === 'n1')
+    const visitors = (await visitorsOf(a, 30)).filter((visitor) => visitor.node === 'n1')
     const copies = visitors.map((visitor) => visitor.copy())
     await cluster.memcached('n1').suspend()
     await isDown('n1')

@@ -89,6 +89,23 @@ describe.each(storages)('time-outs (%s)', (kind) => {
     expect(await isGone(b, visitor)).toBe(true)
   })
 
+  it('a copy that idled here while the visitor was elsewhere does not end the session', async () => {
+    const a = await cluster.server('a', { idleTimeout: '1500ms', backup: { mode: 'sync', timeout: '1s' } })
+    const b = await cluster.server('b', { idleTimeout: '1500ms', backup: { mode: 'sync', timeout: '1s' } })
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    const leftAt = performance.now()
+    /* Asked again and again until the copy at a is over, and not a moment longer: soon it would be swept away. */
+    await waitFor(
+      async () => {
+        await visitor.post(`${b.url}/`, { at: 'b' })
+        return performance.now() - leftAt > 1510
+      },
+      { interval: 100 },
+    )
+    expect(await attributesAt(a, visitor)).toEqual({ number: 0, at: 'b' })
+    expect(visitor.route).toBe('a')
+  })
+
   it('the absolute timeout ends a session in use, also after takeover and relocation', async () => {
     const options = { absoluteTimeout: '3s', idleTimeout: '10s' }
     const a = await cluster.server('a', options)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { durationBounds, Histogram, sizeBounds } from '../../src/statistics/histogram.js'
+import { durationBounds, Histogram, quantile, sizeBounds } from '../../src/statistics/histogram.js'
 
 const values = fc.array(fc.double({ min: 0, max: 10_000, noNaN: true }), { maxLength: 100 })
 
@@ -35,6 +35,48 @@ describe('a histogram', () => {
     histogram.record(99_999)
     histogram.reset()
     expect(histogram.snapshot()).toEqual(empty)
+  })
+
+  it('keeps what was there before a reset for those who watch how it rises', () => {
+    fc.assert(
+      fc.property(values, values, (before, after) => {
+        const [reset, whole] = [new Histogram(durationBounds), new Histogram(durationBounds)]
+        for (const value of before) reset.record(value)
+        reset.reset()
+        for (const value of after) reset.record(value)
+        for (const value of [...before, ...after]) whole.record(value)
+        const { sum, ...counts } = reset.lifetime()
+        const { sum: wholeSum, count, buckets } = whole.snapshot()
+        expect(counts).toEqual({ count, buckets })
+        expect(sum).toBeCloseTo(wholeSum)
+        expect(reset.snapshot().count).toBe(after.length)
+      }),
+    )
+  })
+
+  it('estimates quantiles within the bucket where they fall', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 2500, noNaN: true }), { minLength: 1, maxLength: 100 }),
+        (values) => {
+          const histogram = new Histogram(durationBounds)
+          for (const value of values) histogram.record(value)
+          const sorted = [...values].sort((a, b) => a - b)
+          for (const share of [0.5, 0.95, 1]) {
+            const exact = sorted[Math.ceil(share * values.length) - 1] as number
+            const upper = durationBounds.find((bound) => exact <= bound) as number
+            const lower = durationBounds.filter((bound) => bound < exact).at(-1) ?? 0
+            const estimate = quantile(histogram.snapshot(), share)
+            expect(estimate).toBeLessThanOrEqual(upper)
+            expect(estimate).toBeGreaterThanOrEqual(lower)
+          }
+        },
+      ),
+    )
+    expect(quantile(new Histogram(durationBounds).snapshot(), 0.95)).toBe(0)
+    const beyond = new Histogram(durationBounds)
+    beyond.record(9000)
+    expect(quantile(beyond.snapshot(), 0.95)).toBe(9000)
   })
 
   it('gives snapshots that do not change any more', () => {

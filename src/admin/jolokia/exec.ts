@@ -50,7 +50,10 @@ async function callOne(bean: MBean, call: Call, context: Context): Promise<unkno
     context.audit.add({ action: 'refused', ...entry, outcome: refused })
     throw new AdminRequestError('forbidden', `${operation.name} can't be called: ${refused}`)
   }
-  const shown = call.args.map((value, index) => (operation.args[index]?.secret ? '[hidden]' : value))
+  const shown = call.args.map((value, index) => {
+    const { secret, audited } = operation.args[index] ?? {}
+    return secret ? '[hidden]' : audited === undefined ? value : audited(value)
+  })
   const run = () => withinTime(operation.name, context.memberTimeout, () => operation.invoke(call.args))
   const secret = operation.args.some((argument) => argument.secret)
   const result = await audited({ action: 'exec', ...entry, arguments: shown }, context, run, secret)

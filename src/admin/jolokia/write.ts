@@ -31,7 +31,7 @@ export async function write(
   }
   const { write } = attribute
   const old = await valueBefore(attribute, context)
-  const change = { action: 'write', ...entry, old, new: attribute.secret ? hidden : value } as const
+  const change = { action: 'write', ...entry, old, new: attribute.secret ? hidden : attribute.audited(value) } as const
   const run = () => withinTime(attributeName, context.memberTimeout, () => write(value))
   await audited(change, context, run, attribute.secret)
   return old

@@ -17,6 +17,8 @@ export interface AttributeDeclaration<T> {
   write?: (value: T) => void | Promise<void>
   /** What reading needs. Default `viewer`. */
   right?: 'viewer' | 'values'
+  /** How the audit log shows a value that is written, where that may hold credentials. Default: as it is. */
+  audited?: (value: unknown) => unknown
   /** Its values never leave: it can't be read, and the audit log hides what is written. Default false. */
   secret?: boolean
 }
@@ -27,6 +29,7 @@ export interface Attribute {
   readonly description: string
   readonly right: Right
   readonly secret: boolean
+  readonly audited: (value: unknown) => unknown
   readonly read: (() => unknown) | undefined
   /** Converts, checks and applies a value. @throws {AdminRequestError} and whatever the MBean throws. */
   readonly write: ((value: unknown) => unknown) | undefined
@@ -38,6 +41,10 @@ export interface Argument<T> {
   readonly description: string
   /** Whether the audit log hides it. Default false. */
   readonly secret?: boolean
+  /** How the audit log shows what was given, where that may be what does not belong there. Default: as it is. */
+  readonly audited?: (value: unknown) => unknown
+  /** Whether it may be left out; only further optional arguments may follow. Default false. */
+  readonly optional?: boolean
 }
 
 export interface OperationDeclaration<A extends readonly unknown[], R> {
@@ -113,15 +120,17 @@ function members<T>(declared: Record<string, Named<T>>): Map<string, T> {
 
 /** Declares an attribute. @throws {TypeError} for one that nobody could use, or a secret one that could be read. */
 export function attribute<T>(declaration: AttributeDeclaration<T>): Named<Attribute> {
-  const { type, description, read, write, right = 'viewer', secret = false } = declaration
+  const { type, description, read, write, right = 'viewer', secret = false, audited = asItIs } = declaration
   if (secret ? write === undefined || read !== undefined : read === undefined && write === undefined) {
     throw new TypeError(
       `the attribute ${JSON.stringify(description)} can be neither read nor written, or tells a secret`,
     )
   }
   const convertAndWrite = write && ((value: unknown) => write(within('the value', () => type.convert(value))))
-  return (name) => ({ name, type, description, right, secret, read, write: convertAndWrite })
+  return (name) => ({ name, type, description, right, secret, audited, read, write: convertAndWrite })
 }
+
+const asItIs = (value: unknown): unknown => value
 
 /** Declares an operation. There are no overloads: one name, one operation. */
 export function operation<const A extends readonly unknown[], R>(
@@ -134,10 +143,15 @@ export function operation<const A extends readonly unknown[], R>(
 }
 
 function convertAll(args: readonly Argument<unknown>[], given: readonly unknown[]): unknown[] {
-  if (given.length !== args.length) {
-    throw new AdminRequestError('bad-request', `got ${given.length} arguments, expected ${args.length}`)
+  const required = args.filter(({ optional }) => !optional).length
+  if (given.length < required || given.length > args.length) {
+    const expected = required === args.length ? required : `${required} to ${args.length}`
+    throw new AdminRequestError('bad-request', `got ${given.length} arguments, expected ${expected}`)
   }
-  return args.map(({ name, type }, index) => within(`the argument ${name}`, () => type.convert(given[index])))
+  return given.map((value, index) => {
+    const { name, type } = args[index] as Argument<unknown>
+    return within(`the argument ${name}`, () => type.convert(value))
+  })
 }
 
 /** Tells in an error which value it was. */

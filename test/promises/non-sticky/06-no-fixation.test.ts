@@ -67,7 +67,7 @@ describe('without stickiness, when memcached is out of step', () => {
       const faulty = await cluster.faulty('n1')
       const a = await cluster.server('a', nonSticky)
       const b = await cluster.server('b', { ...nonSticky, nodes: cluster.nodes({ n1: faulty }) })
-      const visitors = await visitorsOf(a, 6)
+      const visitors = await visitorsOf(a, 16)
       const key = keyOf(visitors[0] as Visitor)
       for (const opcode of [0x00, 0x1d]) {
         faulty.fail(fault.kind === 'other-key' ? { ...fault, key } : fault, { opcode })

@@ -1,0 +1,295 @@
+import { setImmediate as pause } from 'node:timers/promises'
+import type { KnownSession } from '../local/known-sessions.js'
+import { SessionState } from '../local/session-state.js'
+import { type AttributeSection, decodeSection, type EncodedAttribute, findInSection } from '../record/record-format.js'
+import { decodeAttribute } from '../session/attributes.js'
+import { tokenDigest } from '../session-id/session-id.js'
+import type { Engine } from './engine.js'
+import { type LookUp, lookUp } from './session-look-up.js'
+import type { SessionMode } from './session-mode.js'
+import type { SessionStorage } from './session-storage.js'
+
+/** One session in a list, as people may see it: named by its handle, without anything of its id or content. */
+export interface SessionSummary {
+  handle: string
+  /** Where its first stored copy is, or belongs. `null`: nowhere. */
+  node: string | null
+  /** `null`: not in this server's memory, so it is not known here. */
+  createdAt: Date | null
+  accessedAt: Date
+  /** `null`: never. */
+  expiresAt: Date | null
+  /** Bytes of its attributes; `null`: not in this server's memory. */
+  bytes: number | null
+  /** Requests on this server that use it now. */
+  activeRequests: number
+  /** Whether a storage node has its newest content. */
+  saved: boolean
+}
+
+/** What is known of one session, without the values of its attributes. */
+export interface SessionDetail {
+  handle: string
+  version: number
+  /** Route of the server whose copy counts; a process' own name where there are no routes. */
+  owner: string
+  createdAt: Date
+  accessedAt: Date
+  /** `null`: never. */
+  expiresAt: Date | null
+  /** Milliseconds; 0: none. */
+  idleTimeout: number
+  /** `null`: none. */
+  absoluteDeadline: Date | null
+  /** Stored copies with the version that each has; the one that counts first. */
+  copies: { node: string; version: number }[]
+  saved: boolean
+  activeRequests: number
+  /** Bytes of all attributes. */
+  bytes: number
+  attributes: { name: string; codec: string; bytes: number }[]
+}
+
+/** `recorded`: as they came to this server; `accessed`: those used last first; `expires`: those that end first; `size`: the largest first. */
+export type ListOrder = 'recorded' | 'accessed' | 'expires' | 'size'
+
+export interface SessionPage {
+  total: number
+  offset: number
+  sessions: SessionSummary[]
+}
+
+/** What the directory asks of the sessions' owner. */
+export interface DirectoryParts {
+  readonly engine: Engine
+  readonly storage: SessionStorage
+  readonly isClosed: boolean
+  readonly currentMode: SessionMode
+}
+
+/** Digests made between two pauses: one costs about a microsecond, and the event loop belongs to the requests. */
+const MAX_DIGESTS = 500
+const MAX_SORTED = 100_000
+/** Sessions that are ended at once. */
+const BATCH = 64
+
+/** The sessions that this server knows, for operators: by handle, and in pages. */
+export class SessionDirectory {
+  private readonly parts: DirectoryParts
+  private ending: Promise<number> | undefined
+
+  constructor(parts: DirectoryParts) {
+    this.parts = parts
+  }
+
+  get size(): number {
+    const { known } = this.parts.currentMode
+    const { local } = this.parts.engine
+    if (known === undefined) return local.size
+    let size = known.size
+    for (const { token } of local.values()) if (!known.has(token)) size++
+    return size
+  }
+
+  /** @throws {RangeError} when there are too many sessions to sort them. */
+  list(offset: number, limit: number, order: ListOrder): SessionPage {
+    const sessions: SessionSummary[] = []
+    let at = 0
+    for (const session of this.inOrder(order)) {
+      if (sessions.length >= limit) break
+      if (at++ >= offset) sessions.push(summaryOf(session))
+    }
+    return { total: this.size, offset, sessions }
+  }
+
+  /** @returns `undefined` when this server knows no session of that handle. @throws StorageUnavailableError */
+  async describe(handle: string): Promise<SessionDetail | undefined> {
+    const found = await this.contentOf(handle)
+    if (found === undefined) return undefined
+    const { section, ...detail } = found
+    const attributes = decodeSection(section).map(({ name, codec, bytes }) => ({ name, codec, bytes: bytes.length }))
+    return { ...detail, bytes: section.length, attributes }
+  }
+
+  /**
+   * The stored value of one attribute.
+   * @returns `undefined` when there is no such session or attribute. @throws StorageUnavailableError, and what the codec throws.
+   */
+  async valueOf(handle: string, attribute: string): Promise<{ value: unknown } | undefined> {
+    const found = await this.contentOf(handle)
+    const encoded: EncodedAttribute | undefined = found && findInSection(found.section, attribute)
+    return encoded && { value: decodeAttribute(encoded, this.parts.engine.rules) }
+  }
+
+  /** Ends a session on all servers. @returns whether there was one. @throws StorageUnavailableError */
+  destroy(handle: string): Promise<boolean> {
+    return this.end(handle, (state) => this.parts.currentMode.destroy(state))
+  }
+
+  /** The same, as if its time were over. */
+  expire(handle: string): Promise<boolean> {
+    return this.end(handle, (state) => this.parts.currentMode.expireEarly(state))
+  }
+
+  /** Ends every session that this server knows now. @returns how many there were. */
+  destroyAll(): Promise<number> {
+    this.ending ??= this.endEach().finally(() => {
+      this.ending = undefined
+    })
+    return this.ending
+  }
+
+  private *all(): Generator<SessionState | KnownSession> {
+    const { local } = this.parts.engine
+    yield* local.values()
+    for (const known of this.parts.currentMode.known?.values() ?? []) {
+      if (local.get(known.token) === undefined) yield known
+    }
+  }
+
+  private inOrder(order: ListOrder): Iterable<SessionState | KnownSession> {
+    if (order === 'recorded') return this.all()
+    if (this.size > MAX_SORTED) throw new RangeError(`more than ${MAX_SORTED} sessions can't be sorted`)
+    const compare = orders[order]
+    return [...this.all()].sort(compare)
+  }
+
+  /* The map may change while the search pauses: what is added is seen, what is removed is not. */
+  private async find(handle: string): Promise<string | undefined> {
+    let looked = 0
+    for (const { token } of this.all()) {
+      if (handleOf(token) === handle) return token
+      if (++looked % MAX_DIGESTS === 0) await pause()
+    }
+    return undefined
+  }
+
+  private async contentOf(handle: string) {
+    const token = await this.find(handle)
+    if (token === undefined) return undefined
+    const state = this.parts.engine.local.get(token)
+    const isHere = state !== undefined && this.parts.currentMode.known === undefined
+    if (isHere) return this.contentHere(state)
+    return (await this.contentInStorage(token, state?.activeRequests ?? 0)) ?? (state && this.contentHere(state))
+  }
+
+  private contentHere(state: SessionState) {
+    const { backup } = state
+    return {
+      handle: state.handle,
+      version: state.version,
+      owner: this.parts.engine.owner,
+      ...timesOf(state),
+      copies: backup === undefined ? [] : [{ node: backup.node.name, version: backup.version }],
+      saved: state.isSaved,
+      activeRequests: state.activeRequests,
+      section: state.attributes.section,
+    }
+  }
+
+  /* A look does not count as a use: the life of the session stays as it is. */
+  private async contentInStorage(token: string, activeRequests: number) {
+    const { storage, engine } = this.parts
+    const copies = await lookUp(storage, engine.placement.readable(token), storage.key(tokenDigest(token)))
+    const newest = copies.sessions[0]?.record
+    if (copies.tombstone || newest === undefined) return undefined
+    const { accessedAt } = engine.local.get(token) ?? this.parts.currentMode.known?.get(token) ?? newest
+    const section: AttributeSection = newest.attributes
+    return {
+      handle: handleOf(token),
+      version: newest.version,
+      owner: newest.owner,
+      ...timesOf({ ...newest, accessedAt: Math.max(accessedAt, newest.accessedAt) }),
+      copies: copiesIn(copies),
+      saved: true,
+      activeRequests,
+      section,
+    }
+  }
+
+  private async end(handle: string, end: (state: SessionState) => Promise<void>): Promise<boolean> {
+    const token = await this.find(handle)
+    return token === undefined ? false : this.endOne(token, end)
+  }
+
+  private async endOne(token: string, end: (state: SessionState) => Promise<void>): Promise<boolean> {
+    const { engine, currentMode } = this.parts
+    const here = engine.local.get(token)
+    const state = currentMode.known === undefined ? here : ((await currentMode.openShared(token)) ?? here)
+    if (state === undefined || state.phase === 'ended') return false
+    await end(state)
+    return true
+  }
+
+  /* Those that begin meanwhile stay: the list is as it was at the call. */
+  private async endEach(): Promise<number> {
+    const tokens = Array.from(this.all(), ({ token }) => token)
+    let ended = 0
+    for (let at = 0; at < tokens.length && !this.parts.isClosed; at += BATCH) {
+      const batch = tokens.slice(at, at + BATCH)
+      const end = (state: SessionState) => this.parts.currentMode.destroy(state)
+      const results = await Promise.allSettled(batch.map((token) => this.endOne(token, end)))
+      ended += results.filter((result) => result.status === 'fulfilled' && result.value).length
+      await pause()
+    }
+    return ended
+  }
+}
+
+type Listed = SessionState | KnownSession
+
+const orders: Record<Exclude<ListOrder, 'recorded'>, (a: Listed, b: Listed) => number> = {
+  accessed: (a, b) => b.accessedAt - a.accessedAt,
+  expires: (a, b) => (a.expiresAt === b.expiresAt ? 0 : a.expiresAt - b.expiresAt),
+  size: (a, b) => (bytesOf(b) ?? 0) - (bytesOf(a) ?? 0),
+}
+
+function bytesOf(session: Listed): number | null {
+  return session instanceof SessionState ? session.attributes.section.length : null
+}
+
+function handleOf(token: string): string {
+  return tokenDigest(token).slice(0, 12)
+}
+
+function summaryOf(session: Listed): SessionSummary {
+  const here = session instanceof SessionState ? session : undefined
+  const node = session instanceof SessionState ? session.node : session.primary
+  return {
+    handle: handleOf(session.token),
+    node: node?.name ?? null,
+    createdAt: here === undefined ? null : new Date(here.createdAt),
+    accessedAt: new Date(session.accessedAt),
+    expiresAt: dateOrNone(session.expiresAt),
+    bytes: bytesOf(session),
+    activeRequests: here?.activeRequests ?? 0,
+    saved: here?.isSaved ?? true,
+  }
+}
+
+interface Times {
+  createdAt: number
+  accessedAt: number
+  idleTimeout: number
+  absoluteDeadline: number
+}
+
+function timesOf({ createdAt, accessedAt, idleTimeout, absoluteDeadline }: Times) {
+  const idle = idleTimeout === 0 ? Number.POSITIVE_INFINITY : accessedAt + idleTimeout
+  const end = absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
+  return {
+    createdAt: new Date(createdAt),
+    accessedAt: new Date(accessedAt),
+    expiresAt: dateOrNone(end),
+    idleTimeout,
+    absoluteDeadline: absoluteDeadline === 0 ? null : new Date(absoluteDeadline),
+  }
+}
+
+function dateOrNone(time: number): Date | null {
+  return time === Number.POSITIVE_INFINITY ? null : new Date(time)
+}
+
+function copiesIn({ sessions }: LookUp): SessionDetail['copies'] {
+  return sessions.map(({ node, record }) => ({ node: node.name, version: record.version }))
+}

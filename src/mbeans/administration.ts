@@ -1,0 +1,65 @@
+import { AuditLog } from '../admin/access/audit-log.js'
+import { type AdminMount, createAdminRouter } from '../admin/admin-router.js'
+import { type AdminServer, startAdminServer } from '../admin/admin-server.js'
+import { adminSettings } from '../admin/admin-settings.js'
+import type { AdminHandler, AdminHandlerOptions } from '../admin/http/admin-handler.js'
+import type { Readiness } from '../admin/http/health.js'
+import { Beans } from './beans.js'
+import type { Managed } from './managed.js'
+import { metricFamilies } from './metrics/families.js'
+import { createMetrics } from './metrics/metrics.js'
+import { packageVersion } from './package-version.js'
+
+/** The administration of one session manager: its MBeans, metrics and health, on a listener of its own or in the application. */
+export class Administration {
+  private readonly managed: Managed
+  private readonly options: AdminHandlerOptions
+  private server: AdminServer | undefined
+
+  constructor(managed: Managed) {
+    const { engine } = managed.manager
+    const { logger } = engine.settings
+    const version = packageVersion()
+    const { registry, census } = new Beans(managed, version)
+    this.managed = managed
+    this.options = {
+      registry,
+      logger,
+      version,
+      clock: engine.clock,
+      audit: new AuditLog({ logger, clock: engine.clock }),
+      metrics: createMetrics(metricFamilies(managed, census, version)),
+      readiness: () => readinessOf(managed),
+    }
+  }
+
+  /** Where the stand-alone server listens; `undefined`: it does not. */
+  get url(): string | undefined {
+    return this.server?.url
+  }
+
+  /** Starts the stand-alone server where the configuration has one. @throws HoldfastError, ConfigError */
+  async listen(): Promise<void> {
+    const settings = this.managed.manager.engine.settings.admin
+    if (settings?.listen === undefined) return
+    this.server = await startAdminServer(settings, this.options)
+    this.options.logger.info(`the administration listens on ${this.server.url}`)
+  }
+
+  /** @throws ConfigError */
+  router(mount: AdminMount): AdminHandler {
+    const settings = this.managed.manager.engine.settings.admin ?? adminSettings()
+    return createAdminRouter(settings, this.options, mount)
+  }
+
+  async close(): Promise<void> {
+    await this.server?.close()
+  }
+}
+
+/* A storage node that is down is no reason to send visitors away: the others would have the same one. */
+function readinessOf({ state, manager }: Managed): Readiness {
+  const { pendingBackups, unprotectedSessions } = manager.figures()
+  const nodes = Object.fromEntries(manager.engine.placement.nodes.map((node) => [node.name, node.state]))
+  return { state, detail: { nodes, pendingBackups, unprotectedSessions } }
+}

@@ -1,0 +1,118 @@
+import { attribute, defineMBean, type MBean, operation } from '../admin/mbean/mbean.js'
+import { boolean, double, illegalArgument, long, map, nothing, string } from '../admin/mbean/value-type.js'
+import type { WatchedNode } from '../placement/watched-node.js'
+import { quantile } from '../statistics/histogram.js'
+import type { Census } from './census.js'
+import type { Managed } from './managed.js'
+import { printHistogram } from './print-histogram.js'
+
+/** One storage node as this server sees it. */
+export function storageNodeBean(managed: Managed, node: WatchedNode, census: Census): MBean {
+  return defineMBean({
+    name: `holdfast:type=StorageNode,id=${node.name}`,
+    description: 'A storage node, as this server sees it.',
+    attributes: { ...place(node), ...health(node), ...work(node, census) },
+    operations: nodeOperations(managed, node),
+  })
+}
+
+function place(node: WatchedNode) {
+  return {
+    Id: attribute({ type: string(), description: 'Its id; default: it has none.', read: () => node.name }),
+    Address: attribute({ type: string(), description: 'Its address, without credentials.', read: () => node.address }),
+    Connections: attribute({
+      type: long(),
+      description: 'Connections that were made to it since the start.',
+      read: () => node.connections,
+    }),
+    Incarnation: attribute({
+      type: string(),
+      description: 'What tells one run of the server behind the address from another; empty: it is not known.',
+      read: () => node.incarnation ?? '',
+    }),
+  }
+}
+
+function health(node: WatchedNode) {
+  return {
+    State: attribute({
+      type: string(),
+      description: 'up; suspect: an operation failed and a probe is under way; down.',
+      read: () => node.state,
+    }),
+    Draining: attribute({
+      type: boolean(),
+      description: 'Whether sessions leave it: drained by an operator, or taken out of the configuration.',
+      read: () => node.draining,
+    }),
+    DownFor: attribute({
+      type: long(),
+      description: 'Milliseconds since it went down; 0: it is not down.',
+      read: () => Math.round(node.status().downFor),
+    }),
+  }
+}
+
+function work(node: WatchedNode, census: Census) {
+  return {
+    Sessions: attribute({
+      type: long(),
+      description: 'Sessions with a copy there, as far as this server knows.',
+      read: () => census.current.byNode.get(node) ?? 0,
+    }),
+    Operations: attribute({
+      type: long(),
+      description: 'Operations that this server has sent to it.',
+      read: () => node.status().operations,
+    }),
+    Errors: attribute({
+      type: long(),
+      description: 'Operations that failed.',
+      read: () => node.status().errors,
+    }),
+    LatencyAverage: attribute({
+      type: double(),
+      description: 'Average time of an operation in milliseconds.',
+      read: () => node.status().latency.average,
+    }),
+    LatencyP95: attribute({
+      type: double(),
+      description: 'Milliseconds within which 95 % of the operations were answered, estimated from the histogram.',
+      read: () => quantile(node.status().latency, 0.95),
+    }),
+    Latency: attribute({
+      type: map(),
+      description: 'Histogram of the time of operations in milliseconds.',
+      read: () => printHistogram(node.status().latency),
+    }),
+  }
+}
+
+function nodeOperations({ manager: { nodes } }: Managed, node: WatchedNode) {
+  return {
+    drain: operation({
+      description:
+        "This server's sessions leave the node and no new ones come to it; it stays configured until it is undrained.",
+      returns: nothing(),
+      invoke: () => {
+        if (!nodes.drain(node)) throw illegalArgument('no other node can take its sessions')
+      },
+    }),
+    undrain: operation({
+      description: 'Sessions may come to the node again.',
+      returns: nothing(),
+      invoke: () => {
+        if (!nodes.undrain(node)) throw illegalArgument('the node is not in the configuration any more')
+      },
+    }),
+    probe: operation({
+      description: 'Finds out now whether the node works. Answers its state.',
+      returns: string(),
+      right: 'viewer',
+      invoke: async () => {
+        await node.check()
+        return node.state
+      },
+    }),
+  }
+}
