@@ -2,9 +2,10 @@
 import express from 'express'
 import { createSessionManager } from 'holdfast'
 
-const [port, route, nodes] = process.argv.slice(2)
+const [port, route, nodes, mode] = process.argv.slice(2)
 const sessions = createSessionManager({
-  route,
+  mode,
+  ...(mode === 'sticky' && { route }),
   nodes,
   secret: 'for this demonstration only, never elsewhere',
   logger: { debug() {}, info() {}, warn() {}, error() {} },
@@ -32,6 +33,13 @@ app.post('/', (req, res) => {
   res.json({ count: req.session.count })
 })
 app.get('/', (req, res) => res.json({ count: req.session.count ?? 0 }))
+
+app.use((error, _req, res, _next) =>
+  res
+    .status(error.status ?? 500)
+    .set(error.headers ?? {})
+    .send(error.message),
+)
 
 const server = app.listen(Number(port), '127.0.0.1', async () => {
   await sessions.ready()

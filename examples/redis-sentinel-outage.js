@@ -2,8 +2,9 @@
  * What a dead and a hanging Redis master cost, measured: three Sentinels, a master and two replicas, and two servers in
  * sticky mode with asynchronous backups, under load. The master is killed, then the next one is stopped in its tracks.
  *
- *   npm run build && node examples/redis-sentinel-outage.js [--visitors 50] [--down-after 2000]
+ *   npm run build && node examples/redis-sentinel-outage.js [--visitors 50] [--down-after 2000] [--mode sticky]
  *
+ * With `--mode non-sticky` each request goes to either server, and the storage has the sessions.
  * `--memcached` does the same to two memcached servers instead, which have nobody who would elect anything.
  */
 import { fork } from 'node:child_process'
@@ -17,6 +18,7 @@ const { values } = parseArgs({
   options: {
     visitors: { type: 'string', default: '50' },
     'down-after': { type: 'string', default: '2000' },
+    mode: { type: 'string', default: 'sticky' },
     memcached: { type: 'boolean', default: false },
   },
 })
@@ -28,7 +30,7 @@ const serverProgram = fileURLToPath(new URL('outage-server.js', import.meta.url)
 
 async function startServer(route, nodes) {
   const port = await freePort()
-  const child = fork(serverProgram, [String(port), route, nodes])
+  const child = fork(serverProgram, [String(port), route, nodes, values.mode])
   const exited = once(child, 'exit')
   await Promise.race([once(child, 'message'), exited.then(() => Promise.reject(new Error('the server ended at once')))])
   const url = `http://127.0.0.1:${port}`
@@ -63,7 +65,7 @@ class Visitor {
     const headers = this.#cookie === undefined ? {} : { cookie: this.#cookie }
     const answer = await fetch(`${url}/`, { method, headers, signal: AbortSignal.timeout(30_000) })
     const text = await answer.text()
-    if (answer.status !== 200) throw new Error(`${answer.status}: ${text}`)
+    if (answer.status !== 200) throw new Error(`status ${answer.status}`)
     const [cookie] = answer.headers.getSetCookie()
     this.#cookie = cookie?.split(';')[0] ?? this.#cookie
     return JSON.parse(text)
@@ -98,7 +100,7 @@ function startLoad(visitors, serverOf) {
   }
 }
 
-/** Writes to every server again and again. The longest time in which none of them took a write. */
+/** Writes to every server again and again. The longest time in which none of them took a write, from the last to the next. */
 function watchWrites(servers) {
   let last = performance.now()
   let longest = 0
@@ -167,14 +169,16 @@ async function countLost(visitors, otherServerOf) {
 
 async function measure(title, fail, servers) {
   const visitors = Array.from({ length: Number(values.visitors) }, () => new Visitor())
-  const serverOf = (visitor) => servers[visitors.indexOf(visitor) % 2]
+  const homeOf = (visitor) => servers[visitors.indexOf(visitor) % 2]
+  let turn = 0
+  const serverOf = (visitor) => (values.mode === 'sticky' ? homeOf(visitor) : servers[turn++ % 2])
   const load = startLoad(visitors, serverOf)
   await waitFor(() => visitors.every(({ count }) => count > 5), { timeout: 20_000, message: 'the load' })
   const unavailable = await fail()
   await sleep(calm)
   const report = await load.stop()
   await Promise.all(servers.map((server) => server.flush()))
-  const lost = await countLost(visitors, (visitor) => servers.find((server) => server !== serverOf(visitor)))
+  const lost = await countLost(visitors, (visitor) => servers.find((server) => server !== homeOf(visitor)))
   console.log(`\n${title}`)
   console.log(`  storage took no write for       ${unavailable}`)
   for (const [index, server] of servers.entries()) {

@@ -1,4 +1,4 @@
-import { SessionGoneError, StorageUnavailableError } from '../errors.js'
+import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import type { KnownSessions } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
@@ -9,6 +9,7 @@ import type { SaveResult } from '../write-behind/save-queue.js'
 import { CopyKeeper } from './copy-keeper.js'
 import type { Engine } from './engine.js'
 import { NonStickySaver } from './non-sticky-saver.js'
+import { OutageWait } from './outage-wait.js'
 import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
 import type { Found } from './session-storage.js'
@@ -31,6 +32,7 @@ export class NonStickyMode implements SessionMode {
   private readonly engine: Engine
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
+  private readonly outage: OutageWait
   /** Sessions that can't be stored as they are, with the version that was tried. */
   private readonly rejected = new WeakMap<SessionState, number>()
   private copies: CopyKeeper
@@ -39,14 +41,14 @@ export class NonStickyMode implements SessionMode {
   constructor(parts: ManagerParts) {
     this.parts = parts
     this.engine = parts.engine
+    this.outage = new OutageWait(parts.engine)
     this.copies = new CopyKeeper(parts.engine, parts.storage)
-    this.saver = new NonStickySaver(parts, this.copies)
+    this.saver = new NonStickySaver(parts, this.copies, this.outage)
   }
 
-  /* A node that hangs costs one operation's time, the write on the next node another. */
+  /* A node that hangs costs one operation's time, the write on the next node another; one that is replaced, somewhat more. */
   get storeTimeout(): number {
-    const { backup, operationTimeout } = this.engine.settings
-    return Math.max(backup.timeout, 3 * operationTimeout)
+    return Math.max(this.engine.settings.backup.timeout, this.outage.patience)
   }
 
   get underReplicated(): number {
@@ -192,7 +194,7 @@ export class NonStickyMode implements SessionMode {
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
-    this.saver = new NonStickySaver(this.parts, this.copies)
+    this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
     for (const state of [...this.engine.local.values()]) {
       state.route = undefined
       if (state.isSaved) this.rememberCopies(state)
@@ -240,7 +242,23 @@ export class NonStickyMode implements SessionMode {
     return this.load(token, hint, fresh)
   }
 
+  /* While a failover is under way nobody answers; requests that can wait for its end need not fail. */
   private async load(token: string, hint: WatchedNode | undefined, fresh: boolean): Promise<SessionState | undefined> {
+    const { deadline } = this.outage
+    for (;;) {
+      try {
+        return await this.loadOnce(token, hint, fresh)
+      } catch (error) {
+        if (!mayPass(error) || !(await this.outage.forNode(deadline))) throw error
+      }
+    }
+  }
+
+  private async loadOnce(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+  ): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = performance.now()
     const digest = tokenDigest(token)
@@ -294,7 +312,10 @@ export class NonStickyMode implements SessionMode {
     const started = performance.now()
     try {
       return await read()
-    } catch {
+    } catch (error) {
+      /* That is how it is set up, and nobody else could be asked. */
+      if (error instanceof NodeRefusedError && this.engine.placement.nodes.length === 1)
+        throw new StorageUnavailableError({ cause: error })
       /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
       if (performance.now() - started > settings.operationTimeout / 2) return 'failed'
     }
@@ -458,6 +479,11 @@ export class NonStickyMode implements SessionMode {
     const isRejected = this.rejected.get(state) === state.version
     if (state.isSaved || isRejected || state.version === 0 || state.phase === 'ended') local.remove(state)
   }
+}
+
+/** Whether the storage may answer soon: a node that is set up so that it refuses will go on to do so. */
+function mayPass(error: unknown): boolean {
+  return error instanceof StorageUnavailableError && !(error.cause instanceof NodeRefusedError)
 }
 
 function sessionOrAbsent(found: Found | undefined): FoundSession | 'absent' {

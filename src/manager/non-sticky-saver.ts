@@ -7,6 +7,7 @@ import { mergeAttributes } from '../session/merge-attributes.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { CopyKeeper, Standing, Written } from './copy-keeper.js'
 import type { Engine } from './engine.js'
+import type { OutageWait } from './outage-wait.js'
 import { SaveFailures } from './save-failures.js'
 import type { FoundSession } from './session-look-up.js'
 import type { ManagerParts } from './session-mode.js'
@@ -29,24 +30,30 @@ export class NonStickySaver {
   private readonly engine: Engine
   private readonly parts: ManagerParts
   private readonly copies: CopyKeeper
+  private readonly outage: OutageWait
   private readonly failures: SaveFailures
 
-  constructor(parts: ManagerParts, copies: CopyKeeper) {
+  constructor(parts: ManagerParts, copies: CopyKeeper, outage: OutageWait) {
     this.parts = parts
     this.engine = parts.engine
     this.copies = copies
+    this.outage = outage
     this.failures = new SaveFailures(parts.engine)
   }
 
   /** One attempt, for the queue. Never rejects. */
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
-    if (!this.settlePlace(state)) return this.failures.nowhere(state)
+    const { deadline } = this.outage
+    if (!this.settlePlace(state)) {
+      const isBack = await this.outage.forNode(deadline)
+      return isBack && attempt <= this.attempts ? 'retry' : this.failures.nowhere(state)
+    }
     const node = state.node as WatchedNode
     try {
       return state.isSaved || (await this.store(node, state)) ? 'done' : 'retry'
     } catch (error) {
-      return this.afterFailure(node, state, attempt, error as Error)
+      return this.afterFailure(node, state, { attempt, deadline }, error as Error)
     }
   }
 
@@ -206,18 +213,17 @@ export class NonStickySaver {
   private async afterFailure(
     node: WatchedNode,
     state: SessionState,
-    attempt: number,
+    { attempt, deadline }: { attempt: number; deadline: number },
     error: Error,
   ): Promise<SaveResult> {
     if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
-    const { placement, settings } = this.engine
     /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
     if (node.state !== 'up') await node.check()
-    const perNode = settings.backup.attempts
-    if (attempt >= perNode * Math.max(1, placement.nodes.length) || !placement.anyUp) {
+    const { placement, settings } = this.engine
+    if (attempt >= this.attempts || !(placement.anyUp || (await this.outage.forNode(deadline)))) {
       return this.failures.givenUp(state, node, error)
     }
-    if (error instanceof NodeRefusedError && attempt >= perNode) await this.leaveRefusing(node, state)
+    if (error instanceof NodeRefusedError && attempt >= settings.backup.attempts) await this.leaveRefusing(node, state)
     return 'retry'
   }
 
@@ -229,6 +235,11 @@ export class NonStickySaver {
     this.relocate(state, next)
     if (backup?.node !== node) return
     await node.delete(this.parts.storage.key(state.keyDigest), backup.token).catch(() => {})
+  }
+
+  private get attempts(): number {
+    const { placement, settings } = this.engine
+    return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
 }
 

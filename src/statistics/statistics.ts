@@ -38,6 +38,7 @@ export const counterMeanings = {
   unreadableRecords: 'stored records that could not be read',
   oversizedSessions: 'sessions too large for their storage node',
   underReplicated: 'writes that a node of a further copy did not acknowledge',
+  outageWaits: 'waits for a storage node to come back, as none was up (non-sticky mode)',
   rememberedMisses: 'ids of ours that were found nowhere a moment ago, answered without another look',
   knownSessionsDropped: 'sessions whose places were forgotten for want of room',
   locksAcquired: 'locks that requests were given',

@@ -4,12 +4,15 @@ import { parseNodeAddress } from '../../src/node/node-address.js'
 import type { RedisAddress } from '../../src/node/redis-address.js'
 import { createRedisNode } from '../../src/node/redis-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
-import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
-import { startRedis } from '../../src/testing/start-redis.js'
-import type { TestServer } from '../../src/testing/start-server.js'
-import { waitFor } from '../../src/testing/wait-for.js'
+import {
+  type RedisClusterGroup,
+  startRedis,
+  startRedisCluster,
+  storageNodeConformance,
+  type TestRedis,
+  waitFor,
+} from '../../src/testing/index.js'
 import { redisCommand } from '../support/redis-command.js'
-import { type RedisCluster, startRedisCluster } from '../support/redis-groups.js'
 
 const later = (): number => Date.now() + 600_000
 
@@ -41,7 +44,7 @@ describe('the slots of a Redis cluster', () => {
 })
 
 describe('the Redis node on a cluster', () => {
-  let cluster: RedisCluster
+  let cluster: RedisClusterGroup
   let node: StorageNode | undefined
 
   beforeAll(async () => {
@@ -51,19 +54,19 @@ describe('the Redis node on a cluster', () => {
   afterEach(() => node?.close())
   afterAll(() => cluster?.close())
 
-  const open = (seeds = cluster.servers.slice(0, 2), operationTimeout = 10_000): StorageNode => {
+  const open = (seeds = cluster.nodes.slice(0, 2), operationTimeout = 10_000): StorageNode => {
     const hosts = seeds.map(({ host, port }) => `${host}:${port}`).join(',')
     const address = parseNodeAddress(`redis+cluster://${hosts}`) as RedisAddress
     return createRedisNode({ id: undefined, address, operationTimeout, wait: { replicas: 1, timeout: 500 } })
   }
 
-  const masters = async (): Promise<TestServer[]> => {
-    const roles = await Promise.all(cluster.servers.map((server) => redisCommand(server, 'INFO replication')))
-    return cluster.servers.filter((_, index) => roles[index]?.includes('role:master'))
+  const masters = async (): Promise<TestRedis[]> => {
+    const roles = await Promise.all(cluster.nodes.map((server) => redisCommand(server, 'INFO replication')))
+    return cluster.nodes.filter((_, index) => roles[index]?.includes('role:master'))
   }
 
   /** A key whose slot that server has. */
-  const keyOn = async (server: TestServer): Promise<string> => {
+  const keyOn = async (server: TestRedis): Promise<string> => {
     for (let number = 0; ; number += 1) {
       const answer = await redisCommand(server, `EXISTS {key-${number}}`)
       if (answer === ':0') return `key-${number}`
@@ -92,25 +95,25 @@ describe('the Redis node on a cluster', () => {
   it('follows slots that move, with all keys in them', async () => {
     const [from, to] = await masters()
     node = open()
-    const key = await keyOn(from as TestServer)
+    const key = await keyOn(from as TestRedis)
     const first = await node.put(key, Buffer.from('one'), later(), 'any')
     const slot = keySlot(withHashTag(key))
-    const ids = await Promise.all([from, to].map((server) => redisCommand(server as TestServer, 'CLUSTER MYID')))
+    const ids = await Promise.all([from, to].map((server) => redisCommand(server as TestRedis, 'CLUSTER MYID')))
     const [fromId, toId] = ids.map((answer) => answer.split('\r\n')[1])
-    await redisCommand(to as TestServer, `CLUSTER SETSLOT ${slot} IMPORTING ${fromId}`)
-    await redisCommand(from as TestServer, `CLUSTER SETSLOT ${slot} MIGRATING ${toId}`)
-    await redisCommand(from as TestServer, `MIGRATE 127.0.0.1 ${to?.port} {${key}} 0 5000`)
+    await redisCommand(to as TestRedis, `CLUSTER SETSLOT ${slot} IMPORTING ${fromId}`)
+    await redisCommand(from as TestRedis, `CLUSTER SETSLOT ${slot} MIGRATING ${toId}`)
+    await redisCommand(from as TestRedis, `MIGRATE 127.0.0.1 ${to?.port} {${key}} 0 5000`)
     if (!first.stored) throw new Error('refused')
     expect(await node.put(key, Buffer.from('two'), later(), first.token)).toMatchObject({ stored: true })
     for (const server of await masters()) await redisCommand(server, `CLUSTER SETSLOT ${slot} NODE ${toId}`)
     expect((await node.get(key))?.bytes.toString()).toBe('two')
-    expect(await redisCommand(to as TestServer, `EXISTS {${key}}`)).toBe(':1')
+    expect(await redisCommand(to as TestRedis, `EXISTS {${key}}`)).toBe(':1')
   })
 
   it('goes on with the other masters while one is dead, and with its replica afterwards', async () => {
     node = open(undefined, 1000)
     const [dying, ...others] = await masters()
-    const lost = await keyOn(dying as TestServer)
+    const lost = await keyOn(dying as TestRedis)
     const keys = await Promise.all(others.map(keyOn))
     await node.put(lost, Buffer.from('kept'), later(), 'any', { durable: true })
     for (const key of keys) await node.put(key, Buffer.from('value'), later(), 'any')

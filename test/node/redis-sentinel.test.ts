@@ -4,11 +4,13 @@ import { parseNodeAddress } from '../../src/node/node-address.js'
 import type { RedisAddress } from '../../src/node/redis-address.js'
 import { createRedisNode } from '../../src/node/redis-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
-import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
-import { freePort } from '../../src/testing/free-port.js'
-import { waitFor } from '../../src/testing/wait-for.js'
-import { redisCommand } from '../support/redis-command.js'
-import { type SentinelGroup, startSentinelGroup } from '../support/redis-groups.js'
+import {
+  freePort,
+  type SentinelGroup,
+  startRedisSentinel,
+  storageNodeConformance,
+  waitFor,
+} from '../../src/testing/index.js'
 
 const later = (): number => Date.now() + 600_000
 
@@ -27,14 +29,14 @@ let group: SentinelGroup
 let node: StorageNode | undefined
 
 beforeAll(async () => {
-  group = await startSentinelGroup()
+  group = await startRedisSentinel()
 }, 60_000)
 
 afterAll(() => group?.close())
 
 describe('the Redis node on a Sentinel group', () => {
   const open = (sentinels = group.sentinels.map(({ host, port }) => `${host}:${port}`), operationTimeout = 2000) => {
-    const address = parseNodeAddress(`redis+sentinel://${sentinels.join(',')}/sessions`) as RedisAddress
+    const address = parseNodeAddress(`redis+sentinel://${sentinels.join(',')}/${group.name}`) as RedisAddress
     return createRedisNode({ id: undefined, address, operationTimeout, wait: { replicas: 1, timeout: 900 } })
   }
 
@@ -47,7 +49,7 @@ describe('the Redis node on a Sentinel group', () => {
     {
       tokens: 'content',
       async open() {
-        await redisCommand(await group.master(), 'FLUSHALL')
+        await (await group.currentMaster()).command('FLUSHALL')
         return { node: open(undefined, 10_000), close: async () => {} }
       },
     },
@@ -79,22 +81,20 @@ describe('the Redis node on a Sentinel group', () => {
       const printed = vi.spyOn(console, 'error')
       const other = open()
       node = other
-      const old = await group.master()
-      await waitFor(async () => (await redisCommand(old, 'WAIT 1 100')) === ':1', { timeout: 20_000 })
+      const old = await group.currentMaster()
+      await waitFor(async () => (await old.command('WAIT', 2, 100)) === 2, { timeout: 20_000 })
       await storeOnReplica(node)
       const process = node.incarnation
       await old[how]()
       await waitFor(async () => (await other.get('key').catch(() => undefined))?.bytes.toString() === 'value', {
         timeout: 30_000,
       })
-      await waitFor(async () => (await group.master()).port !== old.port, { timeout: 20_000 })
+      await waitFor(async () => (await group.currentMaster().catch(() => old)) !== old, { timeout: 20_000 })
       expect(node.incarnation).not.toBe(process)
       expect(await node.put('key', Buffer.from('new'), later(), 'any')).toMatchObject({ stored: true })
       if (how === 'suspend') await old.resume()
       else await old.restart()
-      await waitFor(async () => (await redisCommand(old, 'INFO replication')).includes('role:slave'), {
-        timeout: 30_000,
-      })
+      await group.settled()
       expect((await node.get('key'))?.bytes.toString()).toBe('new')
       expect(printed).not.toHaveBeenCalled()
       printed.mockRestore()

@@ -3,6 +3,7 @@ import { waitFor } from '../../src/testing/index.js'
 import type { AppServer } from '../support/app-server.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
 import { type Load, startLoad } from '../support/load.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
@@ -15,11 +16,11 @@ async function everyVisitorAnswered({ report }: Load, times: number): Promise<vo
   await waitFor(() => [...report.acknowledged].every(([visitor, count]) => count >= (before.get(visitor) ?? 0) + times))
 }
 
-describe('when a storage node dies', () => {
+describe.each(storages)('when a storage node dies (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1', 'n2')
+    cluster = await Cluster.on(kind, 'n1', 'n2')
   })
 
   afterEach(() => cluster.close())
@@ -27,7 +28,7 @@ describe('when a storage node dies', () => {
   async function expectOnlyOn(id: string, visitors: Visitor[], counts: Map<Visitor, number>): Promise<void> {
     for (const visitor of visitors) {
       expect(visitor.node).toBe(id)
-      const stored = await storedSession(cluster.memcached(id), visitor)
+      const stored = await storedSession(cluster.node(id), visitor)
       expect(stored?.attributes).toMatchObject({ count: counts.get(visitor) })
     }
   }
@@ -42,7 +43,7 @@ describe('when a storage node dies', () => {
     expect(onFirst).toBeGreaterThan(0)
     const load = startLoad(() => a.url, visitors)
     await waitFor(() => load.report.answers > 100)
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     await waitFor(() => visitors.every((visitor) => visitor.node === 'n2'))
     const { statuses, failures, latencies, acknowledged } = await load.stop()
     expect([...statuses]).toEqual([200])
@@ -61,7 +62,7 @@ describe('when a storage node dies', () => {
     await a.sessions.flush()
     const load = startLoad(() => a.url, visitors)
     await waitFor(() => load.report.answers > 100)
-    await cluster.memcached('n1').suspend()
+    await cluster.node('n1').suspend()
     await waitFor(() => visitors.every((visitor) => visitor.node === 'n2'), { timeout: 12_000 })
     await everyVisitorAnswered(load, 2)
     const waitsAtRelocation = a.sessions.stats().counters.backupTimeouts
@@ -81,7 +82,7 @@ describe('when a storage node dies', () => {
     const a = await cluster.server('a', { operationTimeout: '2s', trustFor: 0, backup: { timeout: '100ms' } })
     const visitors = await visitorsOf(a, 10)
     await a.sessions.flush()
-    await Promise.all([cluster.memcached('n1').suspend(), cluster.memcached('n2').suspend()])
+    await Promise.all([cluster.node('n1').suspend(), cluster.node('n2').suspend()])
     const started = performance.now()
     const all = await Promise.all(visitors.map((visitor) => attributesAt(a, visitor)))
     expect(all.map(({ number }) => number)).toEqual(visitors.map((_, number) => number))
@@ -93,11 +94,11 @@ describe('when a storage node dies', () => {
     const a = await cluster.server('a', { probeInterval: '1m', backup: { mode: 'sync', timeout: '1s' } })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     const first = visitor.node as string
-    await cluster.memcached(first).kill()
+    await cluster.node(first).kill()
     const answer = await visitor.post(`${a.url}/`, { paid: true })
     expect(answer.status).toBe(200)
     expect(visitor.node).not.toBe(first)
-    expect((await storedSession(cluster.memcached(visitor), visitor))?.attributes).toEqual({ number: 0, paid: true })
+    expect((await storedSession(cluster.node(visitor), visitor))?.attributes).toEqual({ number: 0, paid: true })
   })
 
   it('another server finds sessions whose ids still name the dead node', async () => {
@@ -106,7 +107,7 @@ describe('when a storage node dies', () => {
     const visitors = await visitorsOf(a, 20)
     await a.sessions.flush()
     const orphans = visitors.filter((visitor) => visitor.node === 'n1')
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     await waitFor(() => a.sessions.stats().nodes[1]?.sessions === 20 && a.sessions.stats().pendingBackups === 0)
     for (const visitor of orphans) {
       expect(visitor.node).toBe('n1')
@@ -122,7 +123,7 @@ describe('when a storage node dies', () => {
     await waitFor(async () => (await a.stats()).pendingBackups === 0)
     const [orphan] = visitors.filter((visitor) => visitor.node === 'n1') as [Visitor]
     await a.suspend()
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     const answer = await orphan.get(`${b.url}/`)
     expect([answer.status, answer.cookie]).toEqual([503, undefined])
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
@@ -134,14 +135,14 @@ describe('when a storage node dies', () => {
   it('and no other is up, sessions live in memory under ids without a node, and are stored when one returns', async () => {
     const a = await cluster.server('a')
     const [old] = (await visitorsOf(a, 1)) as [Visitor]
-    await Promise.all([cluster.memcached('n1').kill(), cluster.memcached('n2').kill()])
+    await Promise.all([cluster.node('n1').kill(), cluster.node('n2').kill()])
     await waitFor(() => a.sessions.stats().nodes.every((node) => node.state === 'down'))
     const [fresh] = (await visitorsOf(a, 1)) as [Visitor]
     expect(fresh.node).toBeUndefined()
     expect((await old.post(`${a.url}/`, { more: 1 })).status).toBe(200)
     expect(await attributesAt(a, old)).toEqual({ number: 0, more: 1 })
     await waitFor(() => a.sessions.stats().unprotectedSessions === 2)
-    await cluster.memcached('n2').restart()
+    await cluster.node('n2').restart()
     await waitFor(() => a.sessions.stats().unprotectedSessions + a.sessions.stats().pendingBackups === 0)
     const b = await cluster.server('b')
     for (const visitor of [old, fresh]) {
@@ -157,12 +158,12 @@ describe('when a storage node dies', () => {
     const visitors = await visitorsOf(a, 5)
     expect(visitors.map((visitor) => visitor.node)).toEqual(Array(5).fill('n1'))
     await a.sessions.flush()
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     await waitFor(() => a.sessions.stats().nodes[1]?.sessions === 5)
-    await cluster.memcached('n1').restart()
+    await cluster.node('n1').restart()
     await waitFor(() => a.sessions.stats().nodes[0]?.sessions === 5)
     await a.sessions.flush()
-    for (const visitor of visitors) expect(await storedSession(cluster.memcached('n1'), visitor)).toBeDefined()
+    for (const visitor of visitors) expect(await storedSession(cluster.node('n1'), visitor)).toBeDefined()
     expect(a.sessions.stats().counters.relocations).toBe(10)
   })
 })

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
-import { attributesAt, Cluster, quick, record, visitorsOf } from '../support/cluster.js'
+import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
 import { startLoad } from '../support/load.js'
-import { startServerProcess } from '../support/server-process.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-describe('when a server dies', () => {
+describe.each(storages)('when a server dies (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1', 'n2')
+    cluster = await Cluster.on(kind, 'n1', 'n2')
   })
 
   afterEach(() => cluster.close())
@@ -62,10 +62,10 @@ describe('when a server dies', () => {
   })
 
   it('W9: by SIGTERM with writes pending, everything is stored before it ends', async () => {
-    const slow = { n1: await cluster.faulty('n1'), n2: await cluster.faulty('n2') }
+    const slow = { n1: await cluster.troubled('n1'), n2: await cluster.troubled('n2') }
     const options = { nodes: cluster.nodes(slow), backup: { concurrency: 2 } }
     const a = await cluster.process('a', options)
-    for (const node of Object.values(slow)) node.fail({ kind: 'delay', ms: 50 })
+    for (const node of Object.values(slow)) node.delay(50)
     const visitors = await visitorsOf(a, 40)
     expect((await a.stats()).pendingBackups).toBeGreaterThan(10)
     expect(await a.terminate()).toEqual({ unsaved: 0, handles: [] })
@@ -77,7 +77,7 @@ describe('when a server dies', () => {
   it('close() reports what it could not store', async () => {
     const a = await cluster.server('a')
     const created = record(a.sessions, 'created')
-    await Promise.all([cluster.memcached('n1').kill(), cluster.memcached('n2').kill()])
+    await Promise.all([cluster.node('n1').kill(), cluster.node('n2').kill()])
     await visitorsOf(a, 3)
     const report = await a.sessions.close({ timeout: 300 })
     expect(report.unsaved).toBe(3)
@@ -86,7 +86,7 @@ describe('when a server dies', () => {
 
   it('close() takes no longer than its timeout when a storage node hangs', async () => {
     const a = await cluster.server('a', { operationTimeout: '10s' })
-    await Promise.all([cluster.memcached('n1').suspend(), cluster.memcached('n2').suspend()])
+    await Promise.all([cluster.node('n1').suspend(), cluster.node('n2').suspend()])
     await visitorsOf(a, 3)
     const started = performance.now()
     const report = await a.sessions.close({ timeout: 300 })
@@ -99,7 +99,7 @@ describe('when a server dies', () => {
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await waitFor(async () => (await a.stats()).pendingBackups === 0)
     await a.kill()
-    const b = await startServerProcess({ ...quick, route: 'b', nodes: cluster.nodes() })
+    const b = await cluster.process('b')
     expect(await attributesAt(b, visitor)).toEqual({ number: 0 })
     await b.kill()
     const c = await cluster.server('c')
@@ -108,9 +108,9 @@ describe('when a server dies', () => {
   })
 })
 
-describe('the loss window of asynchronous backup', () => {
+describe.each(storages)('the loss window of asynchronous backup (%s)', (kind) => {
   it('is the time of one write: a change is at the storage node soon after its response', async () => {
-    const cluster = await Cluster.of('n1')
+    const cluster = await Cluster.on(kind, 'n1')
     try {
       const a = await cluster.server('a')
       const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
@@ -118,7 +118,7 @@ describe('the loss window of asynchronous backup', () => {
       for (let count = 1; count <= 50; count++) {
         await visitor.post(`${a.url}/`, { count })
         const answered = performance.now()
-        const isStored = async () => (await storedSession(cluster.memcached('n1'), visitor))?.attributes.count === count
+        const isStored = async () => (await storedSession(cluster.node('n1'), visitor))?.attributes.count === count
         await waitFor(isStored, { interval: 0 })
         windows.push(performance.now() - answered)
       }

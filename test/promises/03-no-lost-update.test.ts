@@ -3,14 +3,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate, visitorsOf } from '../support/cluster.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-describe('changes of different attributes at the same time', () => {
+describe.each(storages)('changes of different attributes at the same time (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1')
+    cluster = await Cluster.on(kind, 'n1')
   })
 
   afterEach(() => cluster.close())
@@ -41,7 +42,7 @@ describe('changes of different attributes at the same time', () => {
     await a.sessions.flush()
     const expected = { number: 0, between: true, ...Object.fromEntries(names.map((name) => [name, true])) }
     expect(await attributesAt(a, visitor)).toEqual(expected)
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual(expected)
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual(expected)
   })
 
   it('are kept when a slow request on one server ends after another server took the session over', async () => {
@@ -61,17 +62,17 @@ describe('changes of different attributes at the same time', () => {
     await visitor.post(`${b.url}/`, { after: true })
     await b.sessions.flush()
     const expected = { number: 0, slow: true, fast: true, after: true }
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual(expected)
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual(expected)
     expect(await attributesAt(b, visitor)).toEqual(expected)
   })
 
   it('are kept when the visitor is sent to and fro faster than the backups are written', async () => {
-    const slow = await cluster.faulty('n1')
+    const slow = await cluster.troubled('n1')
     const nodes = cluster.nodes({ n1: slow })
     const servers = [await cluster.server('a', { nodes }), await cluster.server('b', { nodes })]
     const [visitor] = (await visitorsOf(servers[0] as { url: string }, 1)) as [Visitor]
     await servers[0]?.sessions.flush()
-    slow.fail({ kind: 'delay', ms: 15 }, { opcode: 0x01 })
+    slow.delay(15, 'writes')
     const expected: Record<string, unknown> = { number: 0 }
     for (let hop = 1; hop <= 30; hop++) {
       expected[`hop${hop}`] = hop
@@ -81,7 +82,7 @@ describe('changes of different attributes at the same time', () => {
     slow.heal()
     const isComplete = async () => {
       for (const server of servers) await server.sessions.flush()
-      const stored = await storedSession(cluster.memcached('n1'), visitor)
+      const stored = await storedSession(cluster.node('n1'), visitor)
       return JSON.stringify(sorted(stored?.attributes)) === JSON.stringify(sorted(expected))
     }
     await waitFor(isComplete, { timeout: 2000, message: 'all thirty changes in the storage' })

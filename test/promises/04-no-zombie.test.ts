@@ -1,9 +1,9 @@
 import type { Express, Request } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { exchange } from '../../src/testing/exchange.js'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
+import { storage, storages } from '../support/storages.js'
 import { keyOf, storedSession } from '../support/stored-session.js'
 import { Visitor } from '../support/visitor.js'
 
@@ -23,11 +23,11 @@ function heldRoute(gate: Gate, change = changeSession) {
   }
 }
 
-describe('a session that has ended', () => {
+describe.each(storages)('a session that has ended (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1', 'n2')
+    cluster = await Cluster.on(kind, 'n1', 'n2')
   })
 
   afterEach(() => cluster.close())
@@ -46,8 +46,8 @@ describe('a session that has ended', () => {
     }
     const old = new Visitor()
     old.id = id
-    for (const memcached of Object.values(cluster.memcacheds)) {
-      await waitFor(async () => (await storedSession(memcached, old))?.kind !== 'session', { message: 'a tombstone' })
+    for (const node of Object.values(cluster.storages)) {
+      await waitFor(async () => (await storedSession(node, old))?.kind !== 'session', { message: 'a tombstone' })
     }
   }
 
@@ -106,11 +106,11 @@ describe('a session that has ended', () => {
   })
 
   it('does not come back by writes that are queued or under way', async () => {
-    const slow = { n1: await cluster.faulty('n1'), n2: await cluster.faulty('n2') }
+    const slow = { n1: await cluster.troubled('n1'), n2: await cluster.troubled('n2') }
     const a = await cluster.server('a', { nodes: cluster.nodes(slow), backup: { concurrency: 1 } })
     const visitors = await visitorsOf(a, 12)
     await a.sessions.flush()
-    for (const node of Object.values(slow)) node.fail({ kind: 'delay', ms: 30 })
+    for (const node of Object.values(slow)) node.delay(30)
     await Promise.all(visitors.map((visitor) => visitor.post(`${a.url}/`, { more: true })))
     expect(a.sessions.stats().pendingBackups).toBeGreaterThan(5)
     const answers = await Promise.all(visitors.map((visitor) => visitor.post(`${a.url}/destroy`, {})))
@@ -126,7 +126,7 @@ describe('a session that has ended', () => {
     const a = await cluster.server('a', { probeInterval: '50ms' })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
-    const hung = cluster.memcached(visitor)
+    const hung = cluster.node(visitor)
     const old = visitor.copy()
     await hung.suspend()
     await visitor.post(`${a.url}/`, { stuck: true })
@@ -139,16 +139,16 @@ describe('a session that has ended', () => {
   })
 
   it('does not come back although its very first write was still on the way to a hung node', async () => {
-    const single = await Cluster.of('n1')
+    const single = await Cluster.on(kind, 'n1')
     try {
       const a = await single.server('a', { probeInterval: '50ms' })
-      await single.memcached('n1').suspend()
+      await single.node('n1').suspend()
       const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
       const old = visitor.copy()
       await waitFor(() => a.sessions.stats().unprotectedSessions === 1)
       await visitor.post(`${a.url}/destroy`, {})
-      await single.memcached('n1').resume()
-      const isBuried = async () => (await storedSession(single.memcached('n1'), old))?.kind === 'tombstone'
+      await single.node('n1').resume()
+      const isBuried = async () => (await storedSession(single.node('n1'), old))?.kind === 'tombstone'
       await waitFor(isBuried, { message: 'a tombstone' })
       const b = await single.server('b')
       expect((await old.get(`${b.url}/`)).json()).toMatchObject({ attributes: {} })
@@ -162,7 +162,7 @@ describe('a session that has ended', () => {
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
     const old = visitor.copy()
-    const first = cluster.memcached(visitor)
+    const first = cluster.node(visitor)
     await first.suspend()
     await waitFor(() => a.sessions.stats().counters.relocations === 1)
     await visitor.post(`${a.url}/`, { moved: true })
@@ -220,14 +220,9 @@ describe('a session that has ended', () => {
     const a = await cluster.server('a', { idleTimeout: '10m' })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
-    const memcached = cluster.memcached(visitor)
+    const node = cluster.node(visitor)
     await visitor.post(`${a.url}/destroy`, {})
-    expect((await storedSession(memcached, visitor))?.kind).toBe('tombstone')
-    expect(await secondsToLive(memcached, keyOf(visitor))).toBeGreaterThan(10 * 60)
+    expect((await storedSession(node, visitor))?.kind).toBe('tombstone')
+    expect(await storage[kind].secondsToLive(node, keyOf(visitor))).toBeGreaterThan(10 * 60)
   })
 })
-
-async function secondsToLive(place: { host: string; port: number }, key: string): Promise<number> {
-  const answer = await exchange(place, `mg ${key} t`, (text) => text.endsWith('\r\n'))
-  return Number(/ t(-?\d+)/.exec(answer)?.[1])
-}

@@ -2,14 +2,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
 import type { ServerProcess } from '../support/server-process.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-describe('a server that lost a session', () => {
+describe.each(storages)('a server that lost a session (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1')
+    cluster = await Cluster.on(kind, 'n1')
   })
 
   afterEach(() => cluster.close())
@@ -23,7 +24,7 @@ describe('a server that lost a session', () => {
       if (hop > 1) expect((await attributesAt(server, visitor)).last).toBe(hop - 1)
       await visitor.post(`${server.url}/`, { last: hop })
     }
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual({ number: 0, last: 20 })
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual({ number: 0, last: 20 })
     const takeovers = servers.map(({ sessions }) => sessions.stats().counters.takeovers)
     expect(takeovers).toEqual([10, 10])
   })
@@ -55,7 +56,7 @@ describe('a server that lost a session', () => {
     await a.sessions.flush()
     expect(released).toMatchObject([{ owner: 'b' }])
     expect(a.sessions.stats().activeSessions).toBe(0)
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual({ number: 'of b' })
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual({ number: 'of b' })
     expect(await attributesAt(b, visitor)).toEqual({ number: 'of b' })
   })
 
@@ -73,7 +74,7 @@ describe('a server that lost a session', () => {
     const { handovers, yieldedAttributes } = a.sessions.stats().counters
     expect({ handovers, yieldedAttributes }).toEqual({ handovers: 1, yieldedAttributes: 1 })
     const expected = { number: 0, shared: 'of b', own: 'of a' }
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.owner).toBe('b')
+    expect((await storedSession(cluster.node('n1'), visitor))?.owner).toBe('b')
     await waitFor(async () => (await attributesAt(b, visitor)).own === 'of a')
     expect(await attributesAt(b, visitor)).toEqual(expected)
   })
@@ -83,11 +84,11 @@ describe('a server that lost a session', () => {
 
     /** A change of the paused server that is on its way when it is stopped, and one of its successor. */
     async function overtake(change: object, successors: object): Promise<Visitor> {
-      const detour = await cluster.faulty('n1')
+      const detour = await cluster.troubled('n1')
       paused = await cluster.process('a', { nodes: cluster.nodes({ n1: detour }), operationTimeout: '1s' })
       const [visitor] = (await visitorsOf(paused, 1)) as [Visitor]
       await waitFor(async () => (await paused.stats()).pendingBackups === 0)
-      detour.fail({ kind: 'status', status: 0x86 }, { opcode: 0x01 })
+      detour.refuseWrites()
       await visitor.copy().post(`${paused.url}/`, change)
       await paused.suspend()
       const b = await cluster.server('b')
@@ -102,13 +103,13 @@ describe('a server that lost a session', () => {
 
     it("can't overwrite its successor's change when it wakes up", async () => {
       const visitor = await overtake({ number: 'stale' }, { number: 'new' })
-      expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual({ number: 'new' })
+      expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual({ number: 'new' })
       expect((await paused.stats()).activeSessions).toBe(0)
     })
 
     it('adds what its successor has not changed when it wakes up', async () => {
       const visitor = await overtake({ mine: 'late', number: 'stale' }, { number: 'new' })
-      const stored = await storedSession(cluster.memcached('n1'), visitor)
+      const stored = await storedSession(cluster.node('n1'), visitor)
       expect(stored?.attributes).toEqual({ number: 'new', mine: 'late' })
       expect(stored?.owner).toBe('b')
       expect((await paused.stats()).counters.handovers).toBe(1)
@@ -116,11 +117,11 @@ describe('a server that lost a session', () => {
   })
 })
 
-describe('a storage node that returns with old data', () => {
+describe.each(storages)('a storage node that returns with old data (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1', 'n2')
+    cluster = await Cluster.on(kind, 'n1', 'n2')
   })
 
   afterEach(() => cluster.close())
@@ -131,7 +132,7 @@ describe('a storage node that returns with old data', () => {
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
     const old = visitor.copy()
-    const paused = cluster.memcached(visitor)
+    const paused = cluster.node(visitor)
     await paused.suspend()
     await waitFor(() => a.sessions.stats().counters.relocations === 1)
     await visitor.post(`${a.url}/`, { number: 'new' })
@@ -162,7 +163,7 @@ describe('a storage node that returns with old data', () => {
     await visitor.post(`${b.url}/`, { by: 'b' })
     await visitor.post(`${a.url}/`, { by: 'a' })
     const first = visitor.node as string
-    await cluster.memcached(first).kill()
+    await cluster.node(first).kill()
     await waitFor(() => [a, b].every(({ sessions }) => sessions.stats().nodes.some((node) => node.state === 'down')))
     await visitor.post(`${a.url}/`, { by: 'a again' })
     expect(visitor.node).not.toBe(first)
@@ -183,7 +184,7 @@ describe('a storage node that returns with old data', () => {
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
     const old = visitor.copy()
-    const paused = cluster.memcached(visitor)
+    const paused = cluster.node(visitor)
     await paused.suspend()
     await old.copy().post(`${a.url}/`, { number: 'kept in its socket' })
     await waitFor(() => a.sessions.stats().counters.relocations === 1)

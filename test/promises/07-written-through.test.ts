@@ -1,23 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type FaultyServer, waitFor } from '../../src/testing/index.js'
+import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
+import type { TroubledWay } from '../support/troubled-way.js'
 import type { Visitor } from '../support/visitor.js'
 
 /** Milliseconds that the storage takes to answer. */
 const delay = 150
 
-describe('security writes in async mode', () => {
+describe.each(storages)('security writes in async mode (%s)', (kind) => {
   let cluster: Cluster
-  let faulty: FaultyServer
+  let way: TroubledWay
   let a: AppServer
   let visitor: Visitor
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1')
-    faulty = await cluster.faulty('n1')
-    const options = { nodes: cluster.nodes({ n1: faulty }), unset: 'destroy', backup: { mode: 'async' } } as const
+    cluster = await Cluster.on(kind, 'n1')
+    way = await cluster.troubled('n1')
+    const options = { nodes: cluster.nodes({ n1: way }), unset: 'destroy', backup: { mode: 'async' } } as const
     a = await cluster.server('a', options, (app) => {
       app.post('/unset', (req, res) => {
         ;(req as { session?: unknown }).session = null
@@ -30,7 +32,7 @@ describe('security writes in async mode', () => {
     })
     visitor = (await visitorsOf(a, 1))[0] as Visitor
     await a.sessions.flush()
-    faulty.fail({ kind: 'delay', ms: delay })
+    way.delay(delay)
   })
 
   afterEach(() => cluster.close())
@@ -49,31 +51,31 @@ describe('security writes in async mode', () => {
     const old = visitor.copy()
     const waited = await duration(async () => expect((await visitor.post(`${a.url}${path}`, {})).status).toBe(200))
     expect(waited).toBeGreaterThan(delay - 5)
-    expect((await storedSession(cluster.memcached('n1'), old))?.kind).toBe('tombstone')
+    expect((await storedSession(cluster.node('n1'), old))?.kind).toBe('tombstone')
   })
 
   it('wait for the storage’s answer: revocation from outside of a request', async () => {
     const revoke = () => a.sessions.destroy(visitor.id as string)
     expect(await duration(async () => expect(await revoke()).toBe(true))).toBeGreaterThan(delay - 5)
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.kind).toBe('tombstone')
+    expect((await storedSession(cluster.node('n1'), visitor))?.kind).toBe('tombstone')
   })
 
   it('regenerate({ keep: true }) has stored the new session too when it resolves', async () => {
     const old = visitor.token
     await visitor.post(`${a.url}/login`, {})
     expect(visitor.token).not.toBe(old)
-    expect((await storedSession(cluster.memcached('n1'), visitor))?.attributes).toEqual({ number: 0 })
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual({ number: 0 })
   })
 
   it('wait a bounded time for a node that hangs, and are made up for when it answers again', async () => {
     const old = visitor.copy()
-    faulty.fail({ kind: 'silent' })
+    way.silence()
     const waited = await duration(async () => expect((await visitor.post(`${a.url}/destroy`, {})).status).toBe(200))
     expect(waited).toBeGreaterThan(250)
     expect(waited).toBeLessThan(300 + 500)
     expect(a.sessions.stats().counters.tombstonesPending).toBeGreaterThan(0)
-    faulty.heal()
-    await waitFor(async () => (await storedSession(cluster.memcached('n1'), old))?.kind === 'tombstone')
+    way.heal()
+    await waitFor(async () => (await storedSession(cluster.node('n1'), old))?.kind === 'tombstone')
     const b = await cluster.server('b')
     expect(await attributesAt(b, old)).toEqual({})
   })

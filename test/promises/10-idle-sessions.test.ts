@@ -1,21 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
+import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-describe('idle sessions', () => {
+describe.each(storages)('idle sessions (%s)', (kind) => {
   let cluster: Cluster
 
   beforeEach(async () => {
-    cluster = await Cluster.of('n1', 'n2')
+    cluster = await Cluster.on(kind, 'n1', 'n2')
   })
 
   afterEach(() => cluster.close())
 
   async function areAllOn(id: string, visitors: Visitor[]): Promise<boolean> {
     for (const visitor of visitors) {
-      if ((await storedSession(cluster.memcached(id), visitor)) === undefined) return false
+      if ((await storedSession(cluster.node(id), visitor)) === undefined) return false
     }
     return true
   }
@@ -24,7 +25,7 @@ describe('idle sessions', () => {
     const a = await cluster.process('a')
     const visitors = await visitorsOf(a, 40)
     await waitFor(async () => (await a.stats()).pendingBackups === 0)
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     await waitFor(() => areAllOn('n2', visitors))
     const relocated = (await a.events()).filter((name) => name === 'relocated')
     expect(relocated.length).toBeGreaterThanOrEqual(visitors.filter((visitor) => visitor.node === 'n1').length)
@@ -40,7 +41,7 @@ describe('idle sessions', () => {
     await a.sessions.flush()
     const times: number[] = []
     a.sessions.on('relocated', () => times.push(performance.now()))
-    await cluster.memcached('n1').kill()
+    await cluster.node('n1').kill()
     await waitFor(() => times.length === 100)
     expect(a.sessions.stats().nodes[1]?.sessions).toBe(visitors.length)
     const duration = (times[99] as number) - (times[0] as number)
@@ -57,7 +58,7 @@ describe('idle sessions', () => {
     await waitFor(async () => (await a.stats()).pendingBackups === 0)
     const onFirst = visitors.filter((visitor) => visitor.node === 'n1')
     expect(onFirst.length).toBeGreaterThan(0)
-    await cluster.memcached('n1').restart()
+    await cluster.node('n1').restart()
     await waitFor(async () => {
       const restored = (await a.events()).filter((name) => name === 'restored' || name === 'relocated')
       return restored.length >= onFirst.length && (await a.stats()).pendingBackups === 0
@@ -68,18 +69,18 @@ describe('idle sessions', () => {
   })
 
   it('of a single node that was restarted between two probes are stored again', async () => {
-    const single = await Cluster.of('n1')
+    const single = await Cluster.on(kind, 'n1')
     try {
       const a = await single.server('a', { probeInterval: '300ms' })
       const restored = record(a.sessions, 'restored')
       const visitors = await visitorsOf(a, 20)
       await a.sessions.flush()
-      await single.memcached('n1').restart()
-      for (const visitor of visitors) expect(await storedSession(single.memcached('n1'), visitor)).toBeUndefined()
+      await single.node('n1').restart()
+      for (const visitor of visitors) expect(await storedSession(single.node('n1'), visitor)).toBeUndefined()
       await waitFor(() => restored.length === 20)
       await a.sessions.flush()
       for (const [number, visitor] of visitors.entries()) {
-        expect((await storedSession(single.memcached('n1'), visitor))?.attributes).toEqual({ number })
+        expect((await storedSession(single.node('n1'), visitor))?.attributes).toEqual({ number })
       }
     } finally {
       await single.close()
@@ -91,10 +92,10 @@ describe('idle sessions', () => {
     const restored = record(a.sessions, 'restored')
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
-    await cluster.memcached(visitor).flushAll()
+    await cluster.node(visitor).flushAll()
     expect(await attributesAt(a, visitor)).toEqual({ number: 0 })
     await a.sessions.flush()
     expect(restored.length).toBe(1)
-    expect(await storedSession(cluster.memcached(visitor), visitor)).toBeDefined()
+    expect(await storedSession(cluster.node(visitor), visitor)).toBeDefined()
   })
 })

@@ -7,6 +7,7 @@ import { type AppServer, startAppServer } from './app-server.js'
 import { Detour } from './detour.js'
 import { type ServerProcess, startServerProcess } from './server-process.js'
 import { type Place, type StorageKind, storage, type TestStorage } from './storages.js'
+import type { TroubledWay } from './troubled-way.js'
 import { Visitor } from './visitor.js'
 
 type Options = Partial<HoldfastOptions>
@@ -80,7 +81,13 @@ export class Cluster {
 
   /** A server in a process of its own. */
   async process(route: string, options: Options = {}): Promise<ServerProcess> {
-    const server = await startServerProcess({ ...quick, route, nodes: this.nodes(), ...options })
+    const server = await startServerProcess({
+      ...quick,
+      ...storage[this.kind].inProcesses,
+      route,
+      nodes: this.nodes(),
+      ...options,
+    })
     this.servers.push(server)
     return server
   }
@@ -98,6 +105,13 @@ export class Cluster {
     const faulty = await startFaultyServer(this.memcached(id))
     this.started.push(faulty)
     return faulty
+  }
+
+  /** A way to a storage node that makes trouble on request, whatever kind the node is of. */
+  async troubled(id: string): Promise<TroubledWay> {
+    const way = await storage[this.kind].trouble(this.node(id))
+    this.started.push(way)
+    return way
   }
 
   /** A way to a storage node that can be cut. */

@@ -6,12 +6,13 @@ import { commandName, MessageReader } from './resp.js'
  * What happens to a request. Answers keep their order, as they do with a real server: behind one that doesn't come no
  * other comes on that connection. `silent`: nothing. `unanswered`: it is carried out, the answer is kept. `close`, `reset`: the
  * connection ends instead. `cut`: it is carried out, half of the answer is sent, then the connection hangs or ends.
- * `answer`: these bytes are sent instead. `late`: it is carried out, and answered when `release()` is called.
+ * `answer`: these bytes are sent instead. `delay`: it is carried out at once and answered after `ms`. `late`: it is carried out, and answered when `release()` is called.
  */
 export type RedisFault =
   | { kind: 'silent' | 'unanswered' | 'close' | 'reset' | 'late' }
   | { kind: 'cut'; afterwards: 'stop' | 'close' | 'reset' }
   | { kind: 'answer'; bytes: string }
+  | { kind: 'delay'; ms: number }
 
 interface Rule {
   fault: RedisFault
@@ -117,6 +118,7 @@ export class FaultyRedis {
     if (fault === undefined) forward(send)
     else if (fault.kind === 'unanswered') forward(() => {})
     else if (fault.kind === 'late') forward((reply) => this.#held.push(() => send(reply)))
+    else if (fault.kind === 'delay') forward((reply) => setTimeout(send, fault.ms, reply))
     else if (fault.kind === 'answer') send(Buffer.from(fault.bytes))
     else if (fault.kind === 'close') client.end()
     else if (fault.kind === 'reset') client.resetAndDestroy()

@@ -1,3 +1,4 @@
+import { waitFor } from '../../src/testing/index.js'
 import type { Answer, Visitor } from './visitor.js'
 
 export interface LoadReport {
@@ -5,6 +6,8 @@ export interface LoadReport {
   statuses: Set<number>
   /** Milliseconds, in the order of the answers. */
   latencies: number[]
+  /** Answers 503: how many, and whether each of them said when to come again. */
+  refused: { count: number; withRetryAfter: number }
   /** Requests that got no answer at all. */
   failures: number
   /** By visitor: the count in the last change that was answered with 200. */
@@ -23,6 +26,7 @@ export function startLoad(urlOf: (visitor: Visitor) => string, visitors: readonl
     answers: 0,
     statuses: new Set(),
     latencies: [],
+    refused: { count: 0, withRetryAfter: 0 },
     failures: 0,
     acknowledged: new Map(visitors.map((visitor) => [visitor, 0])),
   }
@@ -53,5 +57,14 @@ async function countUp(url: string, visitor: Visitor, count: number, report: Loa
   report.latencies.push(performance.now() - started)
   report.statuses.add(answer.status)
   report.answers++
+  if (answer.status === 503) report.refused.count++
+  if (answer.status === 503 && Number(answer.headers['retry-after']) > 0) report.refused.withRetryAfter++
   if (answer.status === 200) report.acknowledged.set(visitor, count)
+}
+
+/** Resolves when each of these visitors has been answered well so many times more. */
+export async function answeredAgain({ report }: Load, times = 3, timeout = 30_000): Promise<void> {
+  const before = new Map(report.acknowledged)
+  const isAnswered = ([visitor, count]: [Visitor, number]) => count >= (before.get(visitor) ?? 0) + times
+  await waitFor(() => [...report.acknowledged].every(isAnswered), { timeout, message: 'every visitor to be answered' })
 }

@@ -22,14 +22,23 @@ export function keyOf(visitor: Visitor): string {
   return `holdfast:${tokenDigest(visitor.token ?? '')}`
 }
 
+/** The part of the key that reports name a session by. */
+export function handleOf(visitor: Visitor): string {
+  return tokenDigest(visitor.token ?? '').slice(0, 12)
+}
+
 /** What one storage node has of a visitor's session; `undefined`: nothing. */
 export function storedSession(place: Stored, visitor: Visitor): Promise<StoredSession | undefined> {
   return withNode(place, async (node) => {
     const value = await node.get(keyOf(visitor))
-    if (value === undefined) return undefined
-    const { kind, version, owner, attributes } = decodeRecord(value.bytes, keyOf(visitor))
-    return { kind, version, owner, attributes: readAttributes(attributes) }
+    return value && readStored(value.bytes, visitor)
   })
+}
+
+/** The session in what stands under a visitor's key. */
+export function readStored(bytes: Buffer, visitor: Visitor): StoredSession {
+  const { kind, version, owner, attributes } = decodeRecord(bytes, keyOf(visitor))
+  return { kind, version, owner, attributes: readAttributes(attributes) }
 }
 
 export function storedBytes(place: Stored, visitor: Visitor): Promise<Buffer | undefined> {

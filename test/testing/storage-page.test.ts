@@ -4,10 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterEach, expect, it } from 'vitest'
+import { expandEnvironment } from '../../src/config/environment.js'
+import { findProblems } from '../../src/config/parse-settings.js'
+import { parseYaml } from '../../src/config/parse-text.js'
 import { haproxyProgram } from '../../src/testing/server-binaries.js'
 import { startRedis } from '../../src/testing/start-redis.js'
 import { startServer } from '../../src/testing/start-server.js'
 import { waitFor } from '../../src/testing/wait-for.js'
+import { startAppServer } from '../support/app-server.js'
+import { attributesAt, visitorsOf } from '../support/cluster.js'
+import { modes } from '../support/redis-load.js'
 
 const page = readFileSync(new URL('../../docs/storage.md', import.meta.url), 'utf8')
 const configuration = /```haproxy\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
@@ -78,3 +84,35 @@ async function portBehind(host: string, port: number): Promise<number> {
     client.disconnect()
   }
 }
+
+it.each(modes)(
+  'the access rules in the documentation are enough (%s)',
+  async (mode) => {
+    const rules = /^ {6}ACL SETUSER (.*)$/m.exec(page)?.[1]?.split(' ') ?? []
+    const redis = await add(startRedis())
+    await redis.command('ACL', 'SETUSER', ...rules)
+    const nodes = `redis://holdfast:password@${redis.host}:${redis.port}`
+    const locking = mode === 'sticky' ? {} : { locking: { mode: 'all' as const } }
+    const options = { mode, nodes, operationTimeout: '5s', ...locking }
+    const a = await add(startAppServer({ ...options, route: 'a' }))
+    const b = await add(startAppServer({ ...options, route: 'b' }))
+    const visitors = await visitorsOf(a, 3)
+    await a.sessions.flush()
+    for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
+    for (const visitor of visitors) expect((await visitor.post(`${b.url}/destroy`, {})).status).toBe(200)
+    for (const visitor of await visitorsOf(a, 3)) await visitor.post(`${b.url}/`, { more: 'of it' })
+    for (const { sessions } of [a, b]) expect(await sessions.flush()).toMatchObject({ unsaved: 0 })
+    expect(await redis.command('ACL', 'LOG')).toEqual([])
+  },
+  30_000,
+)
+
+it('every configuration in the documentation is accepted', () => {
+  const examples = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text)
+  expect(examples.length).toBeGreaterThan(6)
+  const environment = { SESSION_SECRET: 'a secret for tests only', REDIS_PASSWORD: 'p', ROUTE: 'a', HOST: '10.0.0.1' }
+  for (const text of examples) {
+    const { value, problems } = expandEnvironment(parseYaml(text, 'the page'), environment)
+    expect([...problems, ...findProblems(value)]).toEqual([])
+  }
+})
