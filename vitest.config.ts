@@ -6,7 +6,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/browser/**'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    /* More than cores: most tests wait for servers and time-outs. */
+    maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     retry: 0,
