@@ -204,7 +204,7 @@ describe('the sessions as a store, without stickiness', () => {
     const text = await waitFor(async () => {
       const [name, before] = [`text ${Math.random()}`, created()]
       await Promise.all([one.set(name, { x: 1 }), two.set(name, { y: 1 })])
-      return created() - before === 2 && name
+      return created() - before === 2 ? name : undefined
     })
     for (const store of [one, two]) expect(await store.get(text)).toMatchObject({ x: 1, y: 1 })
   })
