@@ -7,7 +7,7 @@ const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/i
 export function configurationWarnings(options: HoldfastOptions, settings: Settings): string[] {
   const warnings: string[] = []
   const remote = settings.nodes.filter((node) => node.scheme !== 'memory')
-  if (settings.route === undefined && remote.length > 0) {
+  if (settings.mode === 'sticky' && settings.route === undefined && remote.length > 0) {
     warnings.push('route is not set: give each server its own as soon as there is more than one')
   }
   if (remote.length === 0) {

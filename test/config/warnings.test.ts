@@ -10,6 +10,7 @@ function warnings(options: Partial<HoldfastOptions>): string[] {
 describe('warnings', () => {
   it('say nothing about a sound configuration', () => {
     expect(warnings({ route: 'a', nodes: 'n1:h:1 n2:h:2', embed: '127.0.0.1:1' })).toEqual([])
+    expect(warnings({ mode: 'non-sticky', nodes: 'n1:h:1 n2:h:2' })).toEqual([])
   })
 
   it.each<[Partial<HoldfastOptions>, RegExp]>([
