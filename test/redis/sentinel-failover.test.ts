@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type SentinelGroup, startRedisSentinel, type TestRedis, waitFor } from '../../src/testing/index.js'
 import { type AppServer, startAppServer } from '../support/app-server.js'
 import { attributesAt, quick, record, visitorsOf } from '../support/cluster.js'
@@ -12,16 +12,21 @@ const patient = { operationTimeout: '2s' }
 let group: SentinelGroup
 let running: { close(): Promise<void> }[] = []
 
-beforeAll(async () => {
+/* A group of its own for each failover: after one, Sentinel takes its time before it is ready for the next. */
+beforeEach(async () => {
   group = await startRedisSentinel()
 }, 60_000)
 
 afterEach(async () => {
   for (const each of running) await each.close()
   running = []
+  await group?.close()
 })
 
-afterAll(() => group?.close())
+/** Replicas that have got everything so far and go on to get what comes. */
+function replicasOnline(replication: unknown): number {
+  return String(replication).match(/^slave\d+:.*state=online,offset=[1-9]/gm)?.length ?? 0
+}
 
 describe.each(modes)('the loss of the master of a Sentinel group under load (%s)', (mode) => {
   it.each(['kill', 'suspend'] as const)(
@@ -30,6 +35,8 @@ describe.each(modes)('the loss of the master of a Sentinel group under load (%s)
       const busy = await BusyServers.start(mode, group.url, patient)
       running.push(busy)
       const old = await group.currentMaster()
+      /* What no replica has, nobody can have after the failover. */
+      await waitFor(async () => replicasOnline(await old.command('INFO', 'replication')) === 2, { timeout: 20_000 })
       await old[how]()
       await group.waitForFailover(old)
       await busy.goOn()

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
+import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, startAppServer } from './app-server.js'
 import { attributesAt, quick, visitorsOf } from './cluster.js'
 import { answeredAgain, type Load, type LoadReport, startLoad } from './load.js'
@@ -58,7 +59,13 @@ export class BusyServers {
   /** Ends the load, and looks for every session in the storage, as it was acknowledged last. */
   async stopAndCompare(): Promise<LoadReport> {
     const report = await this.load.stop()
-    await Promise.all(this.servers.map(({ sessions }) => sessions.flush()))
+    /* A server that has just found the storage away says so, and has the changes still. */
+    for (const { sessions } of this.servers) {
+      await waitFor(async () => (await sessions.flush()).unsaved === 0, {
+        timeout: 20_000,
+        message: 'the last changes',
+      })
+    }
     for (const visitor of this.visitors) {
       const seen = await attributesAt(this.otherThan(visitor), visitor)
       expect(seen).toEqual({ number: expect.any(Number), count: report.acknowledged.get(visitor) })
