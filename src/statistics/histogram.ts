@@ -97,7 +97,8 @@ export function quantile({ count, max, buckets }: HistogramSnapshot, share: numb
   for (const bucket of buckets) {
     const inside = bucket.count - below
     if (inside > 0 && bucket.count >= rank) {
-      return Math.min(max, lower + ((bucket.le - lower) * (rank - below)) / inside)
+      /* The bound itself stands there too, as the division may round above it. */
+      return Math.min(max, bucket.le, lower + ((bucket.le - lower) * (rank - below)) / inside)
     }
     lower = bucket.le
     below = bucket.count

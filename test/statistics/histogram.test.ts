@@ -73,6 +73,9 @@ describe('a histogram', () => {
         },
       ),
     )
+    const rounded = new Histogram(durationBounds)
+    for (const value of [0, 0, 0, 0.10000000000000002, 0.10000000000000002, 0.10000000000000002]) rounded.record(value)
+    expect(quantile(rounded.snapshot(), 0.5)).toBe(0.1)
     expect(quantile(new Histogram(durationBounds).snapshot(), 0.95)).toBe(0)
     const beyond = new Histogram(durationBounds)
     beyond.record(9000)
