@@ -1,6 +1,6 @@
 import type { KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { type AttributeSection, emptySection, encodeRecord } from '../record/record-format.js'
+import { type AttributeSection, emptySection } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
@@ -138,11 +138,11 @@ export class CopyRepair {
       if (copies.tombstone || copies.failed.length === 0) this.known.delete(known.token)
       return copies.failed.length === 0 ? 'complete' : 'failed'
     }
-    if (!(await this.uniteTwins(key, copies))) return 'failed'
-    const wanted = this.placesOf(known, newest)
     const { idleTimeout, absoluteDeadline } = newest.record
     const deadline = this.storage.deadline({ accessedAt: known.accessedAt, idleTimeout, absoluteDeadline })
     if (deadline !== 0 && deadline <= clock.now()) return 'complete'
+    if (!(await this.uniteTwins(key, copies, deadline))) return 'failed'
+    const wanted = this.placesOf(known, newest)
     const stored = await this.writeMissing(known, key, copies, wanted, deadline)
     await this.removeOlder(known, key, copies, wanted)
     if (!stored) return 'failed'
@@ -154,7 +154,7 @@ export class CopyRepair {
    * attribute of either goes; of one that both have, that of the later wins.
    * @returns false: somebody was faster.
    */
-  private async uniteTwins(key: string, { sessions }: LookUp): Promise<boolean> {
+  private async uniteTwins(key: string, { sessions }: LookUp, deadline: number): Promise<boolean> {
     const newest = sessions[0] as FoundSession
     const { record } = newest
     const twins = sessions.filter((copy) => copy.record.version === record.version && !isSame(copy, newest))
@@ -163,7 +163,9 @@ export class CopyRepair {
       mergeAttributes(emptySection, all, twin.record.attributes, 'mine').section
     const attributes = twins.reduce(unite, record.attributes)
     const united = { ...record, version: record.version + 1, writer: this.engine.writer, attributes }
-    const result = await newest.node.put(key, encodeRecord(united), this.storage.deadline(united), newest.token)
+    const packed = this.storage.pack(united)
+    const bytes = packed instanceof Promise ? await packed : packed
+    const result = await newest.node.put(key, bytes, deadline, newest.token)
     if (!result.stored) return false
     this.engine.statistics.count('conflicts')
     newest.record = united

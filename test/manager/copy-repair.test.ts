@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type HoldfastOptions, parseSettings } from '../../src/config/parse-settings.js'
+import type { SessionMode } from '../../src/manager/session-mode.js'
+import { decodeRecord, encodeRecord, replaceInSection, toByteString } from '../../src/record/record-format.js'
+import { StoredForm } from '../../src/record/transforms/stored-form.js'
+import { waitFor } from '../../src/testing/index.js'
+import { startPair, timeToLive } from '../non-sticky/non-sticky-fixture.js'
+import { type AppServer, secret } from '../support/app-server.js'
+import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
+import { keyOf, storeBytes, storedBytes } from '../support/stored-session.js'
+import type { Visitor } from '../support/visitor.js'
+
+const hour = 3_600_000
+const encrypted: Partial<HoldfastOptions> = {
+  encryption: { keys: [{ id: 'k1', key: randomBytes(32).toString('base64') }] },
+}
+
+/** What an operator does who wants all copies to be looked at. */
+function reprotect({ sessions }: AppServer): void {
+  ;(sessions as unknown as { manager: { currentMode: SessionMode } }).manager.currentMode.reprotect()
+}
+
+describe('copies that servers have written apart from each other, with the same version', () => {
+  const form = new StoredForm(parseSettings({ secret, ...encrypted }))
+  let cluster: Cluster
+
+  beforeEach(async () => {
+    cluster = await Cluster.of('n1', 'n2')
+  })
+
+  afterEach(() => cluster.close())
+
+  async function stored(node: string, visitor: Visitor): Promise<Buffer> {
+    return (await storedBytes(cluster.memcached(node), visitor)) as Buffer
+  }
+
+  async function recordOn(node: string, visitor: Visitor) {
+    return decodeRecord(await form.unwrap(await stored(node, visitor), keyOf(visitor)), keyOf(visitor))
+  }
+
+  /** Another server's copy of the same version, last written an hour ago; requests that only read have kept it since. */
+  async function storeTwin(node: string, visitor: Visitor, number: number): Promise<void> {
+    const record = await recordOn(node, visitor)
+    const bytes = toByteString(Buffer.from(String(number)))
+    const attributes = replaceInSection(record.attributes, { name: 'number', codec: 'json', bytes }) as string
+    const twin = { ...record, attributes, writer: `writer_${number}`, accessedAt: record.accessedAt - hour }
+    await storeBytes(cluster.memcached(node), visitor, await form.wrap(encodeRecord(twin), keyOf(visitor)))
+  }
+
+  it('are joined in the form that is configured, and live as long as the session was used', async () => {
+    const [a, b] = await startPair(cluster, encrypted)
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    const { version } = await recordOn('n1', visitor)
+    await storeTwin('n1', visitor, 7)
+    await storeTwin('n2', visitor, 8)
+    reprotect(a)
+    for (const node of ['n1', 'n2']) {
+      await waitFor(async () => (await recordOn(node, visitor)).version === version + 1)
+      expect(await timeToLive(cluster, node, visitor)).toBeGreaterThan(60)
+    }
+    expect(await stored('n1', visitor)).toEqual(await stored('n2', visitor))
+    expect(await attributesAt(b, visitor)).toEqual({ number: expect.any(Number) })
+    expect(b.sessions.stats().counters.unreadableRecords).toBe(0)
+  })
+})
