@@ -280,7 +280,7 @@ export class Sessions {
     if (report.unsaved > 0) {
       this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
     }
-    await within(this.embedded?.close() ?? Promise.resolve(), timeout)
+    await within(systemClock, this.embedded?.close() ?? Promise.resolve(), timeout)
     await this.administration?.close()
     return report
   }

@@ -9,16 +9,17 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
  * Who may import whom: each part only what stands below it, so that data flows one way. `type:` allows types alone.
  * request → middleware (http) → manager → session, placement → record → node
  */
-const base = ['errors', 'clock', 'logger']
+const base = ['errors', 'clock', 'random', 'logger']
 const mayImport: Record<string, string[]> = {
   errors: [],
   clock: [],
+  random: [],
   logger: [],
-  'session-id': ['errors'],
+  'session-id': ['errors', 'random'],
   record: ['errors'],
   node: ['errors', 'clock'],
   'memcached-server': ['errors', 'clock'],
-  lock: ['errors', 'clock', 'type:node'],
+  lock: ['errors', 'clock', 'random', 'type:node'],
   statistics: [],
   admin: [...base],
   session: ['errors', 'record'],
@@ -101,6 +102,11 @@ const mayImport: Record<string, string[]> = {
   ],
 }
 
+/** Where everything that waits, and everything random, has to go through `Clock` and `RandomSource`, so that it can be simulated. */
+const simulated = ['manager', 'local', 'placement', 'write-behind', 'lock', 'session-id']
+const ambient =
+  /(?<![\w.])(?:set(?:Timeout|Interval|Immediate)|clear(?:Timeout|Interval)|queueMicrotask|random(?:Bytes|UUID|Int))\(|Math\.random|(?:performance|Date)\.now/
+
 interface Import {
   from: string
   to: string
@@ -126,6 +132,17 @@ describe('the architecture', () => {
   it('knows every part', () => {
     const parts = new Set(sourceFiles(src).map((file) => partOf(relative(src, file))))
     expect([...parts].filter((part) => !(part in mayImport))).toEqual([])
+  })
+
+  it('takes time and chance from nowhere but their sources', () => {
+    const files = sourceFiles(src).filter((file) => simulated.includes(partOf(relative(src, file))))
+    const lines = files.flatMap((file) =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .flatMap((line, i) => (ambient.test(line) ? [`${relative(src, file)}:${i + 1}: ${line.trim()}`] : [])),
+    )
+    expect(lines).toEqual([])
+    expect(files.length).toBeGreaterThan(30)
   })
 
   it('has no import circles between files', () => {

@@ -242,7 +242,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
       this.handle?.commit()
       return undefined
     }
-    return within(this.manager.destroy(state), settings.operationTimeout * 2)
+    return within(this.manager.engine.clock, this.manager.destroy(state), settings.operationTimeout * 2)
   }
 
   private async waitFor(
@@ -252,7 +252,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   ): Promise<void> {
     const { statistics } = this.manager.engine
     const started = performance.now()
-    if (!(await within(work, timeout))) statistics.count(counter)
+    if (!(await within(this.manager.engine.clock, work, timeout))) statistics.count(counter)
     statistics.record('effectiveBackup', performance.now() - started)
   }
 

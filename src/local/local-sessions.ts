@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import { ExpiryWheel } from './expiry-wheel.js'
 import type { SessionState } from './session-state.js'
 
@@ -10,7 +10,7 @@ export class LocalSessions {
   private readonly byToken = new Map<string, SessionState>()
   private readonly wheel: ExpiryWheel<SessionState>
   private readonly clock: Clock
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -47,13 +47,13 @@ export class LocalSessions {
 
   /** Hands every session that expires to the callback, which removes it. */
   startSweeping(onExpired: (state: SessionState) => void): void {
-    this.timer = setInterval(() => {
+    this.timer = this.clock.setInterval(() => {
       for (const state of this.wheel.sweep(this.clock.now())) onExpired(state)
     }, SWEEP_INTERVAL)
     this.timer.unref()
   }
 
   close(): void {
-    clearInterval(this.timer)
+    this.clock.clearInterval(this.timer)
   }
 }

@@ -1,3 +1,5 @@
+import type { RandomSource } from '../random.js'
+
 /** Milliseconds. */
 const shortest = 3
 export const longestPause = 50
@@ -9,14 +11,19 @@ const growth = 1.7
  */
 export class BackOff {
   private next = shortest
+  private readonly random: RandomSource
+
+  constructor(random: RandomSource) {
+    this.random = random
+  }
 
   pause(): number {
     const upTo = this.next
     this.next = Math.min(upTo * growth, longestPause)
-    return jittered(upTo)
+    return jittered(upTo, this.random)
   }
 }
 
-export function jittered(ms: number): number {
-  return ms * (0.5 + Math.random() / 2)
+export function jittered(ms: number, random: RandomSource): number {
+  return ms * (0.5 + random.fraction() / 2)
 }

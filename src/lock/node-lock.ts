@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import type { Clock } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import { NodeUnreachableError } from '../errors.js'
 import type { StorageNode, VersionToken } from '../node/storage-node.js'
+import type { RandomSource } from '../random.js'
 
 export interface NodeLockOptions {
   node: StorageNode
@@ -12,6 +12,7 @@ export interface NodeLockOptions {
   /** Milliseconds, asked at each renewal. */
   expiry: () => number
   clock: Clock
+  random: RandomSource
 }
 
 /** Servers count expiry in whole seconds: a value can go that much before its deadline. */
@@ -26,9 +27,9 @@ const shortestDelay = 20
  * @throws whatever the node's write rejects with
  */
 export async function tryLock(options: NodeLockOptions): Promise<NodeLock | undefined> {
-  const { node, key, holder, clock } = options
-  const value = Buffer.from(`${randomUUID()} ${holder}`)
-  const asked = performance.now()
+  const { node, key, holder, clock, random } = options
+  const value = Buffer.from(`${random.bytes(16).toString('base64url')} ${holder}`)
+  const asked = clock.monotonic()
   const expiry = options.expiry()
   try {
     const result = await node.put(key, value, clock.now() + expiry, 'absent')
@@ -52,18 +53,19 @@ function trusted(expiry: number): number {
  */
 export class NodeLock {
   /** Milliseconds on the monotonic clock. */
-  readonly takenAt = performance.now()
+  readonly takenAt: number
   private readonly options: NodeLockOptions
   private readonly value: Buffer
   private token: VersionToken
   private trustedUntil: number
   private state: 'held' | 'lost' | 'released' = 'held'
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private renewal: Promise<void> | undefined
   private onLost: () => void = ignore
 
   constructor(options: NodeLockOptions, value: Buffer, token: VersionToken, trustedUntil: number) {
     this.options = options
+    this.takenAt = options.clock.monotonic()
     this.value = value
     this.token = token
     this.trustedUntil = trustedUntil
@@ -75,7 +77,7 @@ export class NodeLock {
   }
 
   get isHeld(): boolean {
-    return this.state === 'held' && performance.now() < this.trustedUntil
+    return this.state === 'held' && this.options.clock.monotonic() < this.trustedUntil
   }
 
   /** `onLost` is called when the lock is lost, at once where that has happened; one watcher at a time. */
@@ -87,7 +89,7 @@ export class NodeLock {
   /** Ends the renewals; the lock then expires by itself. */
   abandon(): void {
     this.state = 'released'
-    clearTimeout(this.timer)
+    this.options.clock.clearTimeout(this.timer)
   }
 
   /** Removes the lock if it is still ours. Where the node can't be asked, it expires by itself. */
@@ -105,29 +107,34 @@ export class NodeLock {
 
   /** At a third of the expiry, and at most half of the time that is left: so attempts that fail come closer together. */
   private renewLater(): void {
-    const left = this.trustedUntil - performance.now()
+    const left = this.trustedUntil - this.options.clock.monotonic()
     const delay = left < shortestDelay ? Math.max(0, left) : Math.min(this.options.expiry() / 3, left / 2)
-    this.timer = setTimeout(() => this.beginRenewal(), delay).unref()
+    this.wakeAfter(delay, () => this.beginRenewal())
+  }
+
+  private wakeAfter(ms: number, callback: () => void): void {
+    this.timer = this.options.clock.setTimeout(callback, ms)
+    this.timer.unref()
   }
 
   private beginRenewal(): void {
-    const left = this.trustedUntil - performance.now()
+    const left = this.trustedUntil - this.options.clock.monotonic()
     if (left <= 0) {
       this.lose()
       return
     }
-    this.timer = setTimeout(() => this.lose(), left).unref()
+    this.wakeAfter(left, () => this.lose())
     this.renewal = this.renew()
   }
 
   private async renew(): Promise<void> {
-    const asked = performance.now()
+    const asked = this.options.clock.monotonic()
     const expiry = this.options.expiry()
     const outcome = await this.prolong(this.options.clock.now() + expiry).catch(unanswered)
     if (this.state !== 'held') return
     if (outcome === 'gone') return this.lose()
     if (outcome === 'renewed') this.trustedUntil = asked + trusted(expiry)
-    clearTimeout(this.timer)
+    this.options.clock.clearTimeout(this.timer)
     this.renewLater()
   }
 
@@ -147,7 +154,7 @@ export class NodeLock {
   private lose(): void {
     if (this.state !== 'held') return
     this.state = 'lost'
-    clearTimeout(this.timer)
+    this.options.clock.clearTimeout(this.timer)
     this.onLost()
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { ClosedError, LockLostError, LockTimeoutError } from '../errors.js'
 import type { StorageNode } from '../node/storage-node.js'
+import type { RandomSource } from '../random.js'
 import { BackOff, jittered, longestPause } from './back-off.js'
 import { LockLine } from './lock-line.js'
 import type { LockSettings } from './lock-settings.js'
@@ -17,6 +18,7 @@ export interface LockHold {
 
 export interface SessionLocksOptions {
   clock: Clock
+  random: RandomSource
   /** Asked at each use, so that settings may change. */
   settings: () => Pick<LockSettings, 'expiry' | 'timeout' | 'maxWaiters'>
   /** Names this process in the stored value, for people who look there. Default: its process id. */
@@ -75,7 +77,7 @@ export class SessionLocks {
   async acquire(key: string, node: StorageNode | undefined): Promise<LockHold> {
     if (this.closed) throw new ClosedError('the lock')
     const { timeout, maxWaiters } = this.options.settings()
-    const waiter = new Waiter(node, timeout)
+    const waiter = new Waiter(this.options.clock, node, timeout)
     const line = this.lineOf(key)
     if (line.isTaken && line.length >= maxWaiters)
       throw this.failed(key, new LockTimeoutError('too many requests wait'))
@@ -126,11 +128,12 @@ export class SessionLocks {
   }
 
   private async lockOn(node: StorageNode, key: string, waiter: Waiter, pause: number): Promise<NodeLock> {
-    const backOff = new BackOff()
+    const backOff = new BackOff(this.options.random)
     const expiry = (): number => this.options.settings().expiry
     if (pause > 0) await waiter.wait(pause)
     for (;;) {
-      const lock = await tryLock({ node, key, expiry, holder: this.holder, clock: this.options.clock })
+      const { clock, random } = this.options
+      const lock = await tryLock({ node, key, expiry, holder: this.holder, clock, random })
       if (waiter.error !== undefined) {
         void lock?.release()
         throw waiter.error
@@ -157,7 +160,7 @@ export class SessionLocks {
   /** Gives the turn to the next in line; the node's lock too, unless other processes are due. */
   private async pass(key: string, line: LockLine, { lock, handovers }: Turn): Promise<void> {
     const wanted = lock?.isHeld === true && !this.closed && line.first?.node === lock.node
-    const age = lock === undefined ? 0 : performance.now() - lock.takenAt
+    const age = lock === undefined ? 0 : this.options.clock.monotonic() - lock.takenAt
     lock?.watch(ignore)
     if (wanted && handovers < maxHandovers && age < longestTurn) {
       line.pass({ lock, handovers: handovers + 1, pause: 0 })
@@ -165,7 +168,7 @@ export class SessionLocks {
     }
     await lock?.release()
     /* Other processes ask at intervals: they are given time for one attempt, a part of what this process has had. */
-    line.pass({ ...firstTurn, pause: wanted ? jittered(Math.min(age / 2, longestPause)) : 0 })
+    line.pass({ ...firstTurn, pause: wanted ? jittered(Math.min(age / 2, longestPause), this.options.random) : 0 })
     if (!line.isTaken) this.lines.delete(key)
   }
 

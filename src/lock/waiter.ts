@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../clock.js'
 import type { StorageNode } from '../node/storage-node.js'
 import type { NodeLock } from './node-lock.js'
 
@@ -23,13 +24,16 @@ export class Waiter {
   hasWaited = false
   /** Why it has to give up; set once. */
   error: Error | undefined
-  private readonly since = performance.now()
+  private readonly clock: Clock
+  private readonly since: number
   private readonly timeout: number
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private waiting: Waiting | undefined
 
   /** @param timeout milliseconds */
-  constructor(node: StorageNode | undefined, timeout: number) {
+  constructor(clock: Clock, node: StorageNode | undefined, timeout: number) {
+    this.clock = clock
+    this.since = clock.monotonic()
     this.node = node
     this.timeout = timeout
   }
@@ -40,7 +44,7 @@ export class Waiter {
   }
 
   get elapsed(): number {
-    return performance.now() - this.since
+    return this.clock.monotonic() - this.since
   }
 
   /** Milliseconds; negative when the time is up. */
@@ -59,7 +63,8 @@ export class Waiter {
     if (this.error !== undefined) return Promise.reject(this.error)
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject }
-      this.timer = setTimeout(() => this.stop()?.resolve(undefined), Math.max(0, Math.min(ms, this.left)))
+      const limit = Math.max(0, Math.min(ms, this.left))
+      this.timer = this.clock.setTimeout(() => this.stop()?.resolve(undefined), limit)
     })
   }
 
@@ -74,7 +79,7 @@ export class Waiter {
 
   private stop(): Waiting | undefined {
     const { waiting } = this
-    clearTimeout(this.timer)
+    this.clock.clearTimeout(this.timer)
     this.waiting = undefined
     return waiting
   }

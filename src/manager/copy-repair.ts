@@ -1,3 +1,4 @@
+import type { Timer } from '../clock.js'
 import type { KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { type AttributeSection, emptySection } from '../record/record-format.js'
@@ -34,7 +35,7 @@ export class CopyRepair {
   private readonly short = new Set<string>()
   private walks: Walk[] = []
   private running = 0
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private closed = false
 
   constructor(engine: Engine, storage: SessionStorage, known: KnownSessions) {
@@ -79,7 +80,7 @@ export class CopyRepair {
 
   close(): void {
     this.closed = true
-    clearInterval(this.timer)
+    this.engine.clock.clearInterval(this.timer)
     this.timer = undefined
     this.walks = []
     this.waiting.clear()
@@ -88,7 +89,7 @@ export class CopyRepair {
 
   private wake(): void {
     if (this.timer !== undefined || this.closed) return
-    this.timer = setInterval(() => this.tick(), TICK)
+    this.timer = this.engine.clock.setInterval(() => this.tick(), TICK)
     this.timer.unref()
   }
 
@@ -104,7 +105,7 @@ export class CopyRepair {
       void this.run(token)
     }
     if (this.isBusy) return
-    clearInterval(this.timer)
+    this.engine.clock.clearInterval(this.timer)
     this.timer = undefined
   }
 

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import type { Settings } from '../config/settings.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import { LocalSessions } from '../local/local-sessions.js'
 import { Placement } from '../placement/placement.js'
+import { type RandomSource, systemRandom } from '../random.js'
 import { StoredForm } from '../record/transforms/stored-form.js'
 import type { AttributeRules } from '../session/attributes.js'
 import { SessionTokens } from '../session-id/session-id.js'
@@ -14,6 +14,7 @@ import { SessionEventBus } from './session-events.js'
 /** What the parts of one manager share: the settings in force, and the parts without behaviour of their own towards each other. */
 export class Engine {
   readonly clock: Clock
+  readonly random: RandomSource
   readonly statistics: Statistics
   readonly events: SessionEventBus
   readonly local: LocalSessions
@@ -27,17 +28,23 @@ export class Engine {
   private derivedRules: AttributeRules
   private derivedForm: StoredForm
 
-  constructor(settings: Settings, clock: Clock) {
+  constructor(settings: Settings, clock: Clock, random: RandomSource = systemRandom) {
     this.clock = clock
+    this.random = random
     this.current = settings
-    this.derivedTokens = new SessionTokens(settings.secret)
+    this.derivedTokens = new SessionTokens(settings.secret, this.random)
     this.derivedRules = rulesOf(settings)
     this.derivedForm = new StoredForm(settings)
     this.statistics = new Statistics(settings.statistics)
     this.events = new SessionEventBus(() => this.current.logger)
     this.local = new LocalSessions(clock)
     this.log = new RateLimitedLog(clock)
-    this.writer = randomBytes(6).toString('base64url')
+    this.writer = this.newName()
+  }
+
+  /** 8 characters that nobody else has. */
+  newName(): string {
+    return this.random.bytes(6).toString('base64url')
   }
 
   get settings(): Settings {
@@ -46,7 +53,7 @@ export class Engine {
 
   set settings(settings: Settings) {
     this.current = settings
-    this.derivedTokens = new SessionTokens(settings.secret)
+    this.derivedTokens = new SessionTokens(settings.secret, this.random)
     this.derivedRules = rulesOf(settings)
     this.derivedForm = new StoredForm(settings)
     this.statistics.enabled = settings.statistics

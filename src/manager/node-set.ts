@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { NodeAddress } from '../node/node-address.js'
 import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
-import { type NodeObserver, WatchedNode } from '../placement/watched-node.js'
+import { type NodeObserver, WatchedNode, type WatchOptions } from '../placement/watched-node.js'
 import type { Engine } from './engine.js'
 
 /** What the set tells of its nodes. */
@@ -172,12 +172,17 @@ export class NodeSet implements NodeObserver {
   }
 
   private add(address: NodeAddress): WatchedNode {
-    const node = new WatchedNode(this.open(address), () => this.engine.settings.probeInterval, this)
+    const node = new WatchedNode(this.open(address), this.watching(), this)
     this.addresses.set(node, address)
     node.start()
     const prepared = this.setCanary(node).finally(() => this.preparing.delete(prepared))
     this.preparing.add(prepared)
     return node
+  }
+
+  private watching(): WatchOptions {
+    const { clock, random } = this.engine
+    return { clock, random, probeInterval: () => this.engine.settings.probeInterval }
   }
 
   private get canaryKey(): string {

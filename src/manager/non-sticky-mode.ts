@@ -156,7 +156,7 @@ export class NonStickyMode implements SessionMode {
     if (result === 'rejected') this.rejected.set(state, state.version)
     /* Sticky mode was about to store it when the mode changed. */
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
-    if (result === 'done' || result === 'rejected') setImmediate(() => this.letGo(state))
+    if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
     return result
   }
 
@@ -260,7 +260,7 @@ export class NonStickyMode implements SessionMode {
     fresh: boolean,
   ): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
-    const started = performance.now()
+    const started = this.engine.clock.monotonic()
     const digest = tokenDigest(token)
     const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
@@ -273,7 +273,7 @@ export class NonStickyMode implements SessionMode {
         : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
     state.digest = digest
-    statistics.record('load', performance.now() - started)
+    statistics.record('load', this.engine.clock.monotonic() - started)
     return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
   }
 
@@ -309,7 +309,7 @@ export class NonStickyMode implements SessionMode {
       near
         ? this.readNear(node, token, key, renewal).then(sessionOrAbsent)
         : this.parts.storage.readTwice(node, key, renewal.to).then(sessionOrAbsent)
-    const started = performance.now()
+    const started = clock.monotonic()
     try {
       return await read()
     } catch (error) {
@@ -317,7 +317,7 @@ export class NonStickyMode implements SessionMode {
       if (error instanceof NodeRefusedError && this.engine.placement.nodes.length === 1)
         throw new StorageUnavailableError({ cause: error })
       /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
-      if (performance.now() - started > settings.operationTimeout / 2) return 'failed'
+      if (clock.monotonic() - started > settings.operationTimeout / 2) return 'failed'
     }
     await node.check()
     return node.state === 'up' ? read().catch(() => 'failed' as const) : 'failed'

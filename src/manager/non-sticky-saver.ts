@@ -1,3 +1,4 @@
+import { pause } from '../clock.js'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
@@ -100,16 +101,16 @@ export class NonStickySaver {
       const prepared = this.prepare(state, key, keep)
       const attempt = prepared instanceof Promise ? await prepared : prepared
       if (state.phase === 'ended') return undefined
-      const started = performance.now()
+      const started = this.engine.clock.monotonic()
       state.sent = true
       const result = await node.put(key, attempt.bytes, attempt.deadline, expected, storage.putOptions())
       if (result.stored) {
-        this.engine.statistics.record('storageUpdate', performance.now() - started)
+        this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
         this.acknowledge(state, node, attempt, result.token)
         return attempt
       }
       this.engine.statistics.count('backupsRefused')
-      if (round > 0) await pause(FIRST_PAUSE * 2 ** round * Math.random())
+      if (round > 0) await this.pauseAfter(round)
       if (!(await this.meetStored(node, state, key))) return undefined
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
@@ -237,6 +238,11 @@ export class NonStickySaver {
     await node.delete(this.parts.storage.key(state.keyDigest), backup.token).catch(() => {})
   }
 
+  private pauseAfter(round: number): Promise<void> {
+    const { clock, random } = this.engine
+    return pause(clock, FIRST_PAUSE * 2 ** round * random.fraction())
+  }
+
   private get attempts(): number {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
@@ -247,8 +253,4 @@ export class NonStickySaver {
 function lacksChanges({ base, section }: Attempt, { record }: FoundSession): boolean {
   const { applied } = mergeAttributes(base.section, section, record.attributes, 'theirs')
   return applied.length > 0
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

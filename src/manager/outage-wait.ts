@@ -1,3 +1,4 @@
+import { pause } from '../clock.js'
 import type { Engine } from './engine.js'
 
 /** Requests that wait at once; further ones are told at once that there is no storage. */
@@ -18,9 +19,9 @@ export class OutageWait {
     this.engine = engine
   }
 
-  /** When a wait that begins now is given up, on the clock of `performance.now()`. */
+  /** When a wait that begins now is given up, on the monotonic clock. */
   get deadline(): number {
-    return performance.now() + this.patience
+    return this.engine.clock.monotonic() + this.patience
   }
 
   /** Milliseconds: one time-out for the operation that fails, one for the probe that does, three for another to take over and be found. */
@@ -34,7 +35,7 @@ export class OutageWait {
    * @returns whether another attempt is worth while.
    */
   async forNode(deadline: number): Promise<boolean> {
-    if (performance.now() >= deadline || this.waiting >= MAX_WAITING) return false
+    if (this.engine.clock.monotonic() >= deadline || this.waiting >= MAX_WAITING) return false
     if (this.isUp && this.engine.placement.nodes.length > 1) return false
     this.engine.statistics.count('outageWaits')
     this.waiting++
@@ -47,11 +48,11 @@ export class OutageWait {
 
   private async lookUntil(deadline: number): Promise<boolean> {
     const { placement } = this.engine
-    while ((placement.failedRecently() || this.isUp) && performance.now() < deadline) {
+    while ((placement.failedRecently() || this.isUp) && this.engine.clock.monotonic() < deadline) {
       this.looking ??= this.look().finally(() => {
         this.looking = undefined
       })
-      await Promise.race([this.looking, pause(deadline - performance.now())])
+      await Promise.race([this.looking, pause(this.engine.clock, deadline - this.engine.clock.monotonic())])
       if (this.isUp) return true
     }
     return false
@@ -64,10 +65,6 @@ export class OutageWait {
   /* One look for all who wait; a node that hangs doesn't hold up the look at the others. */
   private look(): Promise<unknown> {
     const checks = this.engine.placement.nodes.map((node) => node.check())
-    return Promise.race(checks).then(() => pause(LOOK_AGAIN))
+    return Promise.race(checks).then(() => pause(this.engine.clock, LOOK_AGAIN))
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
 }

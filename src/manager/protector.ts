@@ -1,3 +1,4 @@
+import type { Timer } from '../clock.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { SessionRecord } from '../record/record-format.js'
@@ -44,7 +45,7 @@ export class Protector {
   private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
   private readonly tombstones = new Map<string, PendingTombstone>()
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private closed = false
 
   constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue) {
@@ -147,7 +148,7 @@ export class Protector {
 
   close(): void {
     this.closed = true
-    clearInterval(this.timer)
+    this.engine.clock.clearInterval(this.timer)
     this.walks.clear()
     this.parked.clear()
     this.tombstones.clear()
@@ -160,7 +161,7 @@ export class Protector {
 
   private wake(): void {
     if (this.timer !== undefined || this.closed) return
-    this.timer = setInterval(() => this.tick(), TICK)
+    this.timer = this.engine.clock.setInterval(() => this.tick(), TICK)
     this.timer.unref()
   }
 
@@ -173,7 +174,7 @@ export class Protector {
       this.writeTombstones(budget)
     }
     if (this.walks.size + this.parked.size + this.tombstones.size > 0) return
-    clearInterval(this.timer)
+    this.engine.clock.clearInterval(this.timer)
     this.timer = undefined
   }
 

@@ -15,12 +15,13 @@ export class RequestLocks {
   private readonly placeOf: PlaceOfLock
 
   constructor(engine: Engine, placeOf: PlaceOfLock) {
-    const { clock, statistics } = engine
+    const { clock, random, statistics } = engine
     this.engine = engine
     this.placeOf = placeOf
     this.policy = new LockPolicy(() => engine.settings.locking)
     this.locks = new SessionLocks({
       clock,
+      random,
       settings: () => engine.settings.locking,
       onWaited: (ms) => {
         statistics.count('lockWaits')

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Timer } from '../clock.js'
 import type { Mode } from '../config/settings.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
@@ -44,7 +45,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly directory: SessionDirectory
   private readonly modes: Record<Mode, SessionMode>
   private mode: SessionMode
-  private housekeeping: NodeJS.Timeout | undefined
+  private housekeeping: Timer | undefined
   private closed = false
 
   constructor(engine: Engine, openNode: OpenNode) {
@@ -54,6 +55,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.merger = new SessionMerger(engine, this.content)
     this.queue = new SaveQueue({
       clock: engine.clock,
+      random: engine.random,
       save: (state, attempt) => this.save(state, attempt),
       concurrency: () => engine.settings.backup.concurrency,
       maxPendingBytes: () => engine.settings.backup.maxPendingBytes,
@@ -77,7 +79,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   start(): void {
     this.nodes.apply()
     this.engine.local.startSweeping((state) => this.mode.expired(state))
-    this.housekeeping = setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
+    this.housekeeping = this.engine.clock.setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()
   }
 
@@ -225,7 +227,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
   async flush(timeout: number): Promise<FlushReport> {
     this.protector.unparkAll()
-    await within(this.queue.idle(), timeout)
+    await within(this.engine.clock, this.queue.idle(), timeout)
     return this.report()
   }
 
@@ -233,7 +235,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   async close(timeout: number): Promise<FlushReport> {
     const report = await this.flush(timeout)
     this.closed = true
-    clearInterval(this.housekeeping)
+    this.engine.clock.clearInterval(this.housekeeping)
     this.locks.close()
     this.mode.rest()
     this.queue.close()
@@ -278,9 +280,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const { statistics, settings } = this.engine
-    const started = performance.now()
+    const started = this.engine.clock.monotonic()
     const result = await this.mode.save(state, attempt)
-    if (result === 'done') statistics.record('backup', performance.now() - started)
+    if (result === 'done') statistics.record('backup', this.engine.clock.monotonic() - started)
     if (result === 'parked' && state.phase !== 'ended' && settings.enabled) this.protector.park(state)
     return result
   }

@@ -18,10 +18,10 @@ export class SessionContent {
   /** What was assigned, and changed inside `handedOut`. @returns whether the stored form is another than before. */
   commit(state: SessionState, handedOut: readonly Attribute[]): boolean {
     const { rules, statistics } = this.engine
-    const started = statistics.enabled ? performance.now() : 0
+    const started = statistics.enabled ? this.engine.clock.monotonic() : 0
     const changed = state.attributes.commit(handedOut, rules, (error) => this.reportAttribute(state, error))
     if (!changed) return false
-    if (statistics.enabled) statistics.record('serialization', performance.now() - started)
+    if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)
     state.version++
     return true
   }

@@ -54,9 +54,9 @@ export class SessionEnding {
     this.end(state)
     if (phase === 'new') return false
     statistics.count(counter)
-    const started = performance.now()
+    const started = this.engine.clock.monotonic()
     if (mayBeStored) await this.bury(state, places)
-    statistics.record('delete', performance.now() - started)
+    statistics.record('delete', this.engine.clock.monotonic() - started)
     return true
   }
 

@@ -131,7 +131,8 @@ export class SessionHandle implements SessionHost {
     this.commit()
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
-    if (!(await within(this.manager.stored(state), this.manager.storeTimeout))) statistics.count('backupTimeouts')
+    if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
+      statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
     if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
   }

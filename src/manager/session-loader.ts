@@ -60,7 +60,7 @@ export class SessionLoader {
 
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
-    const started = performance.now()
+    const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
     if (copies.tombstone) {
@@ -76,7 +76,7 @@ export class SessionLoader {
     const { absoluteDeadline } = best.record
     if (absoluteDeadline !== 0 && absoluteDeadline <= clock.now()) return undefined
     const state = await this.claim(token, best, copies)
-    statistics.record('load', performance.now() - started)
+    statistics.record('load', this.engine.clock.monotonic() - started)
     return state ?? local.get(token)
   }
 

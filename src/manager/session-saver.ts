@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected, VersionToken } from '../node/storage-node.js'
@@ -135,7 +134,7 @@ export class SessionSaver {
       const deadline = this.storage.deadline(state)
       const { version, cookie } = state
       const { section } = state.attributes
-      const attempt: PutAttempt = { node, version, section, cookie, deadline, started: performance.now() }
+      const attempt: PutAttempt = { node, version, section, cookie, deadline, started: this.engine.clock.monotonic() }
       state.sent = true
       let bytes = this.storage.encode(state, key)
       if (bytes instanceof Promise) {
@@ -178,7 +177,7 @@ export class SessionSaver {
   private acknowledge(state: SessionState, attempt: PutAttempt, token: VersionToken): void {
     const { statistics, clock } = this.engine
     const { node, version, section, deadline } = attempt
-    statistics.record('storageUpdate', performance.now() - attempt.started)
+    statistics.record('storageUpdate', this.engine.clock.monotonic() - attempt.started)
     statistics.count('backupsStored')
     state.savedVersion = Math.max(state.savedVersion, version)
     state.savedSection = section
@@ -282,7 +281,7 @@ export class SessionSaver {
       if (round === 0) statistics.count('yieldedAttributes', merged.conflicts.length)
       if (merged.applied.length === 0) break
       /* A writer of its own: whoever owns the session, this process included, has to see that it was changed. */
-      const writer = randomBytes(6).toString('base64url')
+      const writer = this.engine.newName()
       const handed = { ...record, version: record.version + 1, writer, attributes: merged.section }
       const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
       const packed = this.storage.pack(handed)

@@ -182,7 +182,7 @@ export class SessionStorage {
 
   /** @param node whom to name in the report; without, nothing is reported. */
   private decode(bytes: Buffer, key: string, node?: WatchedNode) {
-    const started = performance.now()
+    const started = this.engine.clock.monotonic()
     try {
       const plain = this.engine.storedForm.unwrap(bytes, key)
       return plain instanceof Promise
@@ -203,7 +203,7 @@ export class SessionStorage {
 
   private decodePlain(plain: Buffer, key: string, started: number): SessionRecord {
     const record = decodeRecord(plain, key)
-    this.engine.statistics.record('deserialization', performance.now() - started)
+    this.engine.statistics.record('deserialization', this.engine.clock.monotonic() - started)
     return record
   }
 

@@ -272,7 +272,7 @@ export class StickyMode implements SessionMode {
     state.verifying ??= this.verify(state).finally(() => {
       state.verifying = undefined
     })
-    const done = !alreadyWaitedFor && (await within(state.verifying, settings.backup.timeout))
+    const done = !alreadyWaitedFor && (await within(this.engine.clock, state.verifying, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
     return this.openVerified(state, id)
   }
@@ -285,7 +285,8 @@ export class StickyMode implements SessionMode {
     const { settings, placement } = this.engine
     const node = parseSessionId(id)?.node
     /* A save under way must not meet the comparison half-way. */
-    if (this.parts.queue.has(state)) await within(this.parts.queue.settled(state), settings.operationTimeout)
+    if (this.parts.queue.has(state))
+      await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
       if (state.phase === 'live') {
         await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))

@@ -1,12 +1,14 @@
+import type { Clock } from '../clock.js'
+
 /**
  * Waits for work that goes on by itself, for at most `timeout` milliseconds. The work must not reject.
  * @returns whether it was done in time.
  */
-export function within(work: Promise<unknown>, timeout: number): Promise<boolean> {
+export function within(clock: Clock, work: Promise<unknown>, timeout: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), timeout)
+    const timer = clock.setTimeout(() => resolve(false), timeout)
     work.then(() => {
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
       resolve(true)
     })
   })

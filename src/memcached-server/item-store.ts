@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js'
+import type { TimeOfDay } from '../clock.js'
 import type { Counters } from './counters.js'
 import { type Linked, RecencyList } from './recency-list.js'
 
@@ -24,7 +24,7 @@ export interface ItemStoreOptions {
   memoryLimit: number
   /** Bytes that one item may take: key, value and `ITEM_HEADER_BYTES`. */
   maxItemSize: number
-  clock: Clock
+  clock: TimeOfDay
   counters: Counters
 }
 

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type Clock, systemClock } from '../clock.js'
+import { systemClock, type TimeOfDay } from '../clock.js'
 import { ConfigError, type ConfigProblem, NodeUnreachableError } from '../errors.js'
 import { CommandHandler } from './command-handler.js'
 import { Connection } from './connection.js'
@@ -17,7 +17,7 @@ export interface MemcachedServerOptions {
   maxItemSize?: number
   /** Further connections are closed at once. Default 1024. */
   maxConnections?: number
-  clock?: Clock
+  clock?: TimeOfDay
 }
 
 /** A running embedded storage node. */
@@ -76,7 +76,7 @@ class EmbeddedNode implements MemcachedServer {
   host = ''
   port = 0
   readonly #limits: Limits
-  readonly #clock: Clock
+  readonly #clock: TimeOfDay
   readonly #startedAt: number
   readonly #counters: Counters = newCounters()
   readonly #store: ItemStore
@@ -86,7 +86,7 @@ class EmbeddedNode implements MemcachedServer {
   #sweeper: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
-  constructor(limits: Limits, clock: Clock) {
+  constructor(limits: Limits, clock: TimeOfDay) {
     const { memoryLimit, maxItemSize } = limits
     const counters = this.#counters
     this.#limits = limits

@@ -1,6 +1,11 @@
+import type { Clock, Timer } from '../clock.js'
+import type { RandomSource } from '../random.js'
+
 export type HealthState = 'up' | 'suspect' | 'down'
 
 export interface NodeHealthOptions {
+  clock: Clock
+  random: RandomSource
   /** One cheap round trip; rejects when the node does not work. Must be bounded in time. */
   probe: () => Promise<void>
   /** Milliseconds between two probes; asked anew each time. */
@@ -25,7 +30,7 @@ export class NodeHealth {
   private failures = 0
   private quiet = true
   private probing: Promise<void> | undefined
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private closed = false
 
   constructor(options: NodeHealthOptions) {
@@ -64,12 +69,12 @@ export class NodeHealth {
 
   /** Milliseconds since the node went down; 0 while it is not. */
   downFor(): number {
-    return this.state === 'down' ? performance.now() - this.downSince : 0
+    return this.state === 'down' ? this.options.clock.monotonic() - this.downSince : 0
   }
 
   close(): void {
     this.closed = true
-    clearTimeout(this.timer)
+    this.options.clock.clearTimeout(this.timer)
   }
 
   private async probe(): Promise<void> {
@@ -97,7 +102,7 @@ export class NodeHealth {
 
   private goDown(): void {
     this.state = 'down'
-    this.downSince = performance.now()
+    this.downSince = this.options.clock.monotonic()
     this.options.onDown()
   }
 
@@ -110,8 +115,8 @@ export class NodeHealth {
 
   private schedule(): void {
     if (this.closed) return
-    const interval = this.options.interval() * (1 - JITTER + 2 * JITTER * Math.random())
-    this.timer = setTimeout(() => this.tick(), interval)
+    const interval = this.options.interval() * (1 - JITTER + 2 * JITTER * this.options.random.fraction())
+    this.timer = this.options.clock.setTimeout(() => this.tick(), interval)
     this.timer.unref()
   }
 }

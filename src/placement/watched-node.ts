@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import { NodeUnreachableError } from '../errors.js'
 import type {
   Expected,
@@ -10,6 +11,7 @@ import type {
   StoredValue,
   VersionToken,
 } from '../node/storage-node.js'
+import type { RandomSource } from '../random.js'
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
 import { type HealthState, NodeHealth } from './node-health.js'
 
@@ -26,6 +28,13 @@ export interface NodeObserver {
   nodeReplaced(node: WatchedNode): void
   /** A write is stored, and fewer replicas than wanted have it. */
   replicasMissing(node: WatchedNode, shortfall: ReplicaShortfall): void
+}
+
+export interface WatchOptions {
+  clock: Clock
+  random: RandomSource
+  /** Milliseconds between two probes; asked anew each time. */
+  probeInterval: () => number
 }
 
 export interface NodeStatus {
@@ -55,6 +64,7 @@ export class WatchedNode implements StorageNode {
   returnedAt = 0
   private readonly node: StorageNode
   private readonly observer: NodeObserver
+  private readonly clock: Clock
   private readonly health: NodeHealth
   private readonly latency = new Histogram(durationBounds)
   private operations = 0
@@ -62,14 +72,17 @@ export class WatchedNode implements StorageNode {
   private seenConnections = 0
   private seenIncarnation: string | undefined
 
-  constructor(node: StorageNode, probeInterval: () => number, observer: NodeObserver) {
+  constructor(node: StorageNode, options: WatchOptions, observer: NodeObserver) {
     this.id = node.id
     this.address = node.address
     this.node = node
     this.observer = observer
+    this.clock = options.clock
     this.health = new NodeHealth({
       probe: () => this.probe(),
-      interval: probeInterval,
+      interval: options.probeInterval,
+      clock: options.clock,
+      random: options.random,
       onDown: () => observer.nodeDown(this),
       onUp: () => observer.nodeUp(this),
     })
@@ -177,11 +190,11 @@ export class WatchedNode implements StorageNode {
   }
 
   private watched<T>(operation: Promise<T>): Promise<T> {
-    const started = performance.now()
+    const started = this.clock.monotonic()
     this.operations++
     return operation.then(
       (result) => {
-        this.latency.record(performance.now() - started)
+        this.latency.record(this.clock.monotonic() - started)
         this.health.succeeded()
         this.noticeConnection()
         return result

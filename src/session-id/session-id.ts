@@ -1,5 +1,6 @@
-import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { HoldfastError } from '../errors.js'
+import { type RandomSource, systemRandom } from '../random.js'
 
 /*
  * The text of a session id:   <token> [ "-" <node> ] [ "." <route> ]
@@ -85,14 +86,16 @@ export function tokenDigest(token: string): string {
  */
 export class SessionTokens {
   private readonly keys: readonly KeyObject[]
+  private readonly random: RandomSource
 
-  constructor(secrets: readonly string[]) {
+  constructor(secrets: readonly string[], random: RandomSource = systemRandom) {
+    this.random = random
     this.keys = secrets.map((secret) => createSecretKey(secret, 'utf8'))
   }
 
   /** A new token; with `text` (of an application's `genid`) around that instead of random bytes of our own. */
   issue(text?: string): string {
-    const random = text === undefined ? urlSafe(randomBytes(RANDOM_BYTES)) : checkedText(text)
+    const random = text === undefined ? urlSafe(this.random.bytes(RANDOM_BYTES)) : checkedText(text)
     const key = this.keys[0]
     if (key === undefined) throw new HoldfastError('HOLDFAST_CONFIG', 'no secret to sign session ids with')
     return random + mac(key, random)

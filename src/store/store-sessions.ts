@@ -55,7 +55,7 @@ export class StoreSessions {
     if (state.phase === 'new') this.manager.admit(state)
     if (keepsCookie) this.manager.setDeadline(state, end)
     this.write(state, payload, keepsCookie)
-    if (!(await within(this.manager.stored(state), this.manager.storeTimeout))) {
+    if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout))) {
       engine.statistics.count('backupTimeouts')
     }
   }

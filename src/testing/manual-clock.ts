@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js'
+import { type Clock, systemClock } from '../clock.js'
 
-/** A clock that stands still until it is told to move. Times in milliseconds. */
+/** A clock whose time of day stands still until it is told to move. Its timers run in real time. Times in milliseconds. */
 export interface ManualClock extends Clock {
   advance(ms: number): void
   set(now: number): void
@@ -10,6 +10,7 @@ export interface ManualClock extends Clock {
 export function createManualClock(start: number = Date.now()): ManualClock {
   let now = start
   return {
+    ...systemClock,
     now: () => now,
     advance: (ms) => {
       now += ms

@@ -1,5 +1,6 @@
-import type { Clock } from '../clock.js'
+import type { Clock, Timer } from '../clock.js'
 import type { SessionState } from '../local/session-state.js'
+import type { RandomSource } from '../random.js'
 
 /** What became of one attempt to save a session. */
 export type SaveResult =
@@ -14,6 +15,7 @@ export type SaveResult =
 
 export interface SaveQueueOptions {
   clock: Clock
+  random: RandomSource
   /** One attempt. Must not reject and must be bounded in time. `attempt` counts from 1. */
   save: (state: SessionState, attempt: number) => Promise<SaveResult>
   /** Saves under way at once for sessions of one node. */
@@ -39,7 +41,7 @@ interface Entry {
   dropped: SaveResult | undefined
   since: number
   lane: Lane
-  timer: NodeJS.Timeout | undefined
+  timer: Timer | undefined
   waiters: Settled[] | undefined
 }
 
@@ -65,7 +67,7 @@ export class SaveQueue {
   private roomWaiters: (() => void)[] = []
   private idleWaiters: (() => void)[] = []
   private readonly gathering = new Set<Entry>()
-  private delayTimer: NodeJS.Timeout | undefined
+  private delayTimer: Timer | undefined
   private closed = false
   private bytes = 0
 
@@ -162,7 +164,7 @@ export class SaveQueue {
   /** Drops everything that is not under way, and takes nothing more. */
   close(): void {
     this.closed = true
-    clearTimeout(this.delayTimer)
+    this.options.clock.clearTimeout(this.delayTimer)
     this.delayTimer = undefined
     for (const entry of [...this.entries.values()]) {
       entry.again = false
@@ -184,12 +186,12 @@ export class SaveQueue {
       return
     }
     if (this.delayTimer !== undefined) return
-    this.delayTimer = setTimeout(() => this.advanceAll(), delay)
+    this.delayTimer = this.options.clock.setTimeout(() => this.advanceAll(), delay)
     this.delayTimer.unref()
   }
 
   private advanceAll(): void {
-    clearTimeout(this.delayTimer)
+    this.options.clock.clearTimeout(this.delayTimer)
     this.delayTimer = undefined
     const lanes = new Set<Lane>()
     for (const entry of this.gathering) {
@@ -236,7 +238,9 @@ export class SaveQueue {
   private rest(entry: Entry): void {
     const longest = Math.min(FIRST_REST * 2 ** (entry.attempt - 1), LONGEST_REST)
     entry.status = 'resting'
-    entry.timer = setTimeout(() => this.requeue(entry, entry.attempt + 1), longest * (0.5 + Math.random() / 2))
+    const { clock, random } = this.options
+    const rest = longest * (0.5 + random.fraction() / 2)
+    entry.timer = clock.setTimeout(() => this.requeue(entry, entry.attempt + 1), rest)
     entry.timer.unref()
     this.options.onRetry()
   }
@@ -250,7 +254,7 @@ export class SaveQueue {
   }
 
   private finish(entry: Entry, result: SaveResult): void {
-    clearTimeout(entry.timer)
+    this.options.clock.clearTimeout(entry.timer)
     entry.lane.waiting.delete(entry)
     this.gathering.delete(entry)
     this.entries.delete(entry.state)

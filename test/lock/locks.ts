@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/clock.js'
 import { SessionLocks, type SessionLocksOptions } from '../../src/lock/session-locks.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../../src/node/storage-node.js'
+import { systemRandom } from '../../src/random.js'
 
 /** Short expiries do for nodes in memory, whose time is exact. */
 export const settings = { expiry: 3000, timeout: 20_000, maxWaiters: 1000 }
@@ -14,6 +15,7 @@ export function openLocks(changed: Partial<typeof settings> = {}, holder = 'test
   const reports: ObservedLocks['reports'] = { waited: [], timeouts: [], lost: [] }
   const options: SessionLocksOptions = {
     clock: systemClock,
+    random: systemRandom,
     settings: () => ({ ...settings, ...changed }),
     holder,
     onWaited: (ms) => reports.waited.push(ms),

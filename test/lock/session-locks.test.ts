@@ -52,7 +52,7 @@ describe('a lock on a node', () => {
   it('costs one round trip to take and one to release, and leaves nothing behind', async () => {
     const hold = await one.acquire(key, node)
     expect(one.held).toBe(1)
-    expect(await stored()).toMatch(/^[0-9a-f-]{36} one$/)
+    expect(await stored()).toMatch(/^[A-Za-z0-9_-]{22} one$/)
     await hold.release()
     expect(node.operations).toEqual(['put', 'get', 'delete'])
     expect(await stored()).toBeUndefined()

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { within } from '../../src/manager/within.js'
 
 describe('waiting within a time', () => {
@@ -10,7 +11,7 @@ describe('waiting within a time', () => {
   })
 
   it('says so when the work was done in time, and leaves no timer', async () => {
-    expect(await within(Promise.resolve('anything'), 1000)).toBe(true)
+    expect(await within(systemClock, Promise.resolve('anything'), 1000)).toBe(true)
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -22,7 +23,7 @@ describe('waiting within a time', () => {
     }).then(() => {
       finished = true
     })
-    const waiting = within(work, 1000)
+    const waiting = within(systemClock, work, 1000)
     vi.advanceTimersByTime(999)
     expect(vi.getTimerCount()).toBe(1)
     vi.advanceTimersByTime(1)
@@ -33,8 +34,16 @@ describe('waiting within a time', () => {
   })
 
   it('ends soon when there is no time at all', async () => {
-    const waiting = within(new Promise(() => {}), 0)
+    const waiting = within(systemClock, new Promise(() => {}), 0)
     vi.advanceTimersByTime(1)
+    expect(await waiting).toBe(false)
+  })
+
+  it('waits as long as the platform can when the time is longer than that', async () => {
+    const waiting = within(systemClock, new Promise(() => {}), Number.POSITIVE_INFINITY)
+    vi.advanceTimersByTime(20 * 86_400_000)
+    expect(vi.getTimerCount()).toBe(1)
+    vi.advanceTimersByTime(5 * 86_400_000)
     expect(await waiting).toBe(false)
   })
 })

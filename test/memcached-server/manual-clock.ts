@@ -1,7 +1,7 @@
-import type { Clock } from '../../src/clock.js'
+import type { TimeOfDay } from '../../src/clock.js'
 
 /** A clock that stands still until it is moved. */
-export class ManualClock implements Clock {
+export class ManualClock implements TimeOfDay {
   #now: number
 
   constructor(now = Date.UTC(2025, 0, 1)) {

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { NodeHealth } from '../../src/placement/node-health.js'
+import { systemRandom } from '../../src/random.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
 /** A node whose probes answer as told; notes what the breaker says. */
@@ -13,6 +15,8 @@ class Subject {
 
   constructor(interval = 5) {
     this.health = new NodeHealth({
+      clock: systemClock,
+      random: systemRandom,
       probe: () => this.probe(),
       interval: () => interval,
       onDown: () => this.events.push('down'),

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { Placement } from '../../src/placement/placement.js'
 import { WatchedNode } from '../../src/placement/watched-node.js'
+import { systemRandom } from '../../src/random.js'
 import { SessionTokens } from '../../src/session-id/session-id.js'
 import { ScriptedNode } from './scripted-node.js'
 
@@ -27,7 +29,7 @@ class Cluster {
   open(id: string | undefined): WatchedNode {
     const server = new ScriptedNode(id)
     this.servers.set(id, server)
-    return new WatchedNode(server, () => 60_000, ignore)
+    return new WatchedNode(server, { clock: systemClock, random: systemRandom, probeInterval: () => 60_000 }, ignore)
   }
 
   node(id: string | undefined): WatchedNode {

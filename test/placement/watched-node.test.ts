@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
 import type { ReplicaShortfall } from '../../src/node/storage-node.js'
 import { WatchedNode } from '../../src/placement/watched-node.js'
+import { systemRandom } from '../../src/random.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { ScriptedNode } from './scripted-node.js'
 
@@ -20,7 +22,7 @@ beforeEach(() => {
     replicasMissing: (node: WatchedNode, shortfall: ReplicaShortfall) =>
       events.push(`${node.id} ${shortfall.acknowledged} of ${shortfall.wanted}`),
   }
-  watched = new WatchedNode(node, () => 10, observer)
+  watched = new WatchedNode(node, { clock: systemClock, random: systemRandom, probeInterval: () => 10 }, observer)
 })
 
 afterEach(async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SessionState } from '../../src/local/session-state.js'
+import { systemRandom } from '../../src/random.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { createManualClock } from '../../src/testing/manual-clock.js'
 import { SaveQueue, type SaveResult } from '../../src/write-behind/save-queue.js'
@@ -51,6 +52,7 @@ class Trial {
   private readonly running: Save[] = []
   private readonly queue = new SaveQueue({
     clock: createManualClock(),
+    random: systemRandom,
     save: (state) => this.begin(state),
     concurrency: () => this.limit,
     maxPendingBytes: () => 800,

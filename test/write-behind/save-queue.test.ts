@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SessionState } from '../../src/local/session-state.js'
+import { systemRandom } from '../../src/random.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { createManualClock, type ManualClock } from '../../src/testing/manual-clock.js'
 import { waitFor } from '../../src/testing/wait-for.js'
@@ -55,6 +56,7 @@ beforeEach(() => {
   begun = []
   queue = new SaveQueue({
     clock,
+    random: systemRandom,
     save: (state, attempt) => start(state, attempt),
     concurrency: () => concurrency,
     maxPendingBytes: () => limit,
