@@ -1,0 +1,89 @@
+/** What was asked of a session, and what came of it. Times are those of the simulation. */
+interface Write {
+  attribute: string
+  value: number
+  began: number
+  /** When the answer came; Infinity: none did, or none that promises anything. */
+  acknowledged: number
+}
+
+interface Read {
+  server: string
+  began: number
+  /** By attribute; a session that was not found has none. */
+  values: Record<string, unknown> | undefined
+}
+
+/** The history of one session, and what it must not show. */
+export class SessionHistory {
+  readonly name: number
+  private readonly writes: Write[] = []
+  private readonly finalReads: Read[] = []
+  private readonly reads: Read[] = []
+  /** Nobody knows whether the session still is. */
+  private endBegan = Number.POSITIVE_INFINITY
+  private endAcknowledged = Number.POSITIVE_INFINITY
+
+  constructor(name: number) {
+    this.name = name
+  }
+
+  write(attribute: string, value: number, began: number): Write {
+    const write = { attribute, value, began, acknowledged: Number.POSITIVE_INFINITY }
+    this.writes.push(write)
+    return write
+  }
+
+  read(read: Read): void {
+    this.reads.push(read)
+  }
+
+  /** After all faults are mended and everything has had time to settle. */
+  readAtTheEnd(read: Read): void {
+    this.finalReads.push(read)
+  }
+
+  endBegins(now: number): void {
+    this.endBegan = Math.min(this.endBegan, now)
+  }
+
+  endIsAcknowledged(now: number): void {
+    this.endAcknowledged = Math.min(this.endAcknowledged, now)
+  }
+
+  violations(): string[] {
+    const all = [...this.reads, ...this.finalReads]
+    return [
+      ...all.flatMap((read) => this.zombie(read)),
+      ...all.flatMap((read) => this.loggedOut(read)),
+      ...this.finalReads.flatMap((read) => this.lostUpdates(read)),
+    ]
+  }
+
+  private zombie({ server, began, values }: Read): string[] {
+    if (values === undefined || began <= this.endAcknowledged) return []
+    return [`zombie: session ${this.name}, ended at ${this.endAcknowledged}, is served by ${server} at ${began}`]
+  }
+
+  private loggedOut({ server, began, values }: Read): string[] {
+    if (values !== undefined || this.endBegan < Number.POSITIVE_INFINITY) return []
+    return [`lost session: ${server} does not know session ${this.name} at ${began}`]
+  }
+
+  private lostUpdates({ server, values }: Read): string[] {
+    if (values === undefined || this.endBegan < Number.POSITIVE_INFINITY) return []
+    return [...new Set(this.writes.map(({ attribute }) => attribute))].flatMap((attribute) => {
+      const value = values[attribute]
+      const found = this.writes.find((write) => write.attribute === attribute && write.value === value)
+      const after = found?.acknowledged ?? Number.NEGATIVE_INFINITY
+      const lost = this.writes.find(
+        (write) =>
+          write.attribute === attribute && write.acknowledged < Number.POSITIVE_INFINITY && write.began > after,
+      )
+      if (lost === undefined) return []
+      return [
+        `lost update: ${server} has ${attribute}=${value} in session ${this.name}, ${lost.value} was acknowledged later`,
+      ]
+    })
+  }
+}

@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util'
+import { type Configuration, findViolation, type Step, troubles } from './simulation.js'
+
+const usage = `npm run simulate -- [--histories 1000] [--seed N] [--mode sticky|non-sticky] [--backup sync|async]
+                       [--storage memcached|redis] [--nodes 2] [--servers 2] [--troubles ${troubles.join(',')}]
+Without a mode or a storage it runs both. Ends with 1 when a history breaks a promise.`
+
+const { values } = parseArgs({
+  options: {
+    histories: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    mode: { type: 'string' },
+    backup: { type: 'string', default: 'sync' },
+    storage: { type: 'string' },
+    nodes: { type: 'string', default: '2' },
+    servers: { type: 'string', default: '2' },
+    troubles: { type: 'string', default: troubles.join(',') },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const modes = choice('mode', values.mode, ['sticky', 'non-sticky'])
+const storages = choice('storage', values.storage, ['memcached', 'redis'])
+const backup = choice('backup', values.backup, ['sync', 'async'] as const)[0] as 'sync' | 'async'
+const [histories, seed] = [number('histories', values.histories), number('seed', values.seed)]
+const [nodes, servers] = [number('nodes', values.nodes), number('servers', values.servers)]
+const chosen =
+  values.troubles === '' ? [] : values.troubles.split(',').flatMap((name) => choice('troubles', name, troubles))
+
+if (values.help) console.log(usage)
+else
+  for (const mode of modes)
+    for (const storage of storages) await run({ mode, storage, backup, nodes, servers, troubles: chosen })
+
+async function run(configuration: Configuration): Promise<void> {
+  const { mode, storage } = configuration
+  const began = performance.now()
+  const finding = await findViolation(configuration, { histories, seed })
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  const title = `${mode} (${backup}) on ${nodes} ${storage}, seed ${seed}`
+  if (finding === undefined) {
+    console.log(`${title}: ${histories} histories in ${seconds} s, no violation`)
+    return
+  }
+  process.exitCode = 1
+  console.log(`${title}: violation after ${finding.histories} histories, ${seconds} s`)
+  for (const violation of finding.violations) console.log(`  ${violation}`)
+  console.log(`  schedule ${finding.seed}, steps:`)
+  for (const step of finding.steps) console.log(`    ${describe(step)}`)
+}
+
+function describe({ kind, gap, visitor, server, node, attribute, ms, kept }: Step): string {
+  return `+${gap} ms ${kind}: visitor ${visitor}, server ${server}, node ${node}, attribute ${attribute}, ${ms} ms, kept ${kept}`
+}
+
+function choice<T extends string>(name: string, value: string | undefined, all: readonly T[]): readonly T[] {
+  if (value === undefined) return all
+  const found = all.find((one) => one === value)
+  return found === undefined ? fail(`--${name} is ${all.join(', ')}, not ${JSON.stringify(value)}`) : [found]
+}
+
+function number(name: string, value: string): number {
+  const parsed = Number(value)
+  return Number.isInteger(parsed) && parsed > 0
+    ? parsed
+    : fail(`--${name} is a whole number above 0, not ${JSON.stringify(value)}`)
+}
+
+function fail(message: string): never {
+  console.error(`${message}\n\n${usage}`)
+  process.exit(2)
+}
