@@ -280,6 +280,10 @@ export class Sessions {
     if (report.unsaved > 0) {
       this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
     }
+    if (report.unwrittenEnds > 0) {
+      const ends = `${report.unwrittenEnds} ends of sessions could not be stored before the shutdown`
+      this.engine.settings.logger.error(`${ends}: these sessions may come back with their storage nodes`)
+    }
     await within(systemClock, this.embedded?.close() ?? Promise.resolve(), timeout)
     await this.administration?.close()
     return report

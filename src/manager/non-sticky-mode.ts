@@ -4,6 +4,7 @@ import type { KnownSessions } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
 import type { Renewal } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { SessionRecord } from '../record/record-format.js'
 import { parseSessionId, tokenDigest } from '../session-id/session-id.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import { CopyKeeper } from './copy-keeper.js'
@@ -113,17 +114,14 @@ export class NonStickyMode implements SessionMode {
     else this.engine.local.reschedule(state)
   }
 
-  async destroy(state: SessionState): Promise<void> {
-    const { local, placement } = this.engine
-    const shared = local.get(state.token) ?? state
+  destroy(state: SessionState): Promise<boolean> {
     this.copies.forget(state.token)
-    await this.parts.ending.destroy(shared, placement.nodes)
-    if (shared !== state) this.parts.ending.forget(state)
+    return this.parts.ending.destroy(state)
   }
 
   async expireEarly(state: SessionState): Promise<void> {
     this.copies.forget(state.token)
-    await this.parts.ending.expireEarly(state, this.engine.placement.nodes)
+    await this.parts.ending.expireEarly(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
@@ -346,7 +344,7 @@ export class NonStickyMode implements SessionMode {
     pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
     const copies = await this.compare(token, key, first, answer)
-    if (copies.tombstone) return this.isBuried(token)
+    if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
     const newest = copies.sessions[0]
     /* It may have been stored, and let go, while the nodes were asked. */
     if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
@@ -365,11 +363,11 @@ export class NonStickyMode implements SessionMode {
   ): Promise<LookUp> {
     const { placement } = this.engine
     const others = placement.readable(token).filter((node) => node !== first)
-    const none: LookUp = { sessions: [], tombstone: false, failed: [] }
+    const none: LookUp = { sessions: [], tombstone: undefined, failed: [] }
     const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
     if (answer === 'failed' && first !== undefined) copies.failed.push(first)
     if (typeof answer !== 'object') return copies
-    if (answer.record.kind === 'tombstone') copies.tombstone = true
+    if (answer.record.kind === 'tombstone') copies.tombstone = answer.record
     else copies.sessions.push(answer)
     copies.sessions.sort(newestFirst)
     return copies
@@ -386,12 +384,13 @@ export class NonStickyMode implements SessionMode {
     return here
   }
 
-  private isBuried(token: string): undefined {
+  private acceptTombstone(token: string, tombstone: SessionRecord): undefined {
     const { ended, clock } = this.engine
     ended.add(token, clock.now() + REMEMBER_ENDED)
     this.copies.forget(token)
     const here = this.engine.local.get(token)
-    if (here !== undefined) this.parts.ending.endedElsewhere(here)
+    if (here !== undefined) void this.parts.ending.endedElsewhere(here)
+    else void this.parts.ending.endCopiesOf(token, tombstone)
     return undefined
   }
 
@@ -408,7 +407,7 @@ export class NonStickyMode implements SessionMode {
   /** A session as its record says; `undefined`: it has ended. */
   private present(token: string, found: FoundSession): SessionState | undefined {
     const { node, record } = found
-    if (record.kind === 'tombstone') return this.isBuried(token)
+    if (record.kind === 'tombstone') return this.acceptTombstone(token, record)
     const now = this.engine.clock.now()
     if (record.absoluteDeadline !== 0 && record.absoluteDeadline <= now) return undefined
     const renewed = this.copies.known.get(token)

@@ -81,7 +81,7 @@ export class NonStickySaver {
       others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
     )
     if (answers.includes('ended')) {
-      this.parts.ending.endedElsewhere(state)
+      await this.parts.ending.endedElsewhere(state)
       return true
     }
     if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
@@ -134,7 +134,7 @@ export class NonStickySaver {
     const found = await this.parts.storage.read(node, key)
     if (state.phase === 'ended') return false
     if (found?.record?.kind === 'tombstone') {
-      this.parts.ending.endedElsewhere(state)
+      await this.parts.ending.endedElsewhere(state)
       return false
     }
     if (found?.record !== undefined) this.absorbIfOther(state, found as FoundSession)

@@ -13,23 +13,10 @@ interface Walk {
   visit: (state: SessionState) => boolean
 }
 
-/** What is to stand in the place of a session that was ended. */
-export interface Tombstone {
-  key: string
-  version: number
-  deadline: number
-}
-
-interface PendingTombstone extends Tombstone {
-  /** `undefined`: any. */
-  node: WatchedNode | undefined
-}
-
 const TICK = 50
 /** Milliseconds between two attempts at a session that no node could take although one is up. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
-const MAX_TOMBSTONES = 10_000
 /** Sessions looked at in one tick: most need nothing, and the event loop belongs to the requests. */
 const MAX_VISITS = 2000
 
@@ -44,7 +31,6 @@ export class Protector {
   /** With the time before which they are not tried again. */
   private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
-  private readonly tombstones = new Map<string, PendingTombstone>()
   private timer: Timer | undefined
   private closed = false
 
@@ -74,15 +60,6 @@ export class Protector {
 
   forget(state: SessionState): void {
     this.parked.delete(state)
-  }
-
-  /** A tombstone that could not be written; kept until it can be, or nobody needs it any more. */
-  keepTombstone(tombstone: Tombstone, node: WatchedNode | undefined): void {
-    this.engine.statistics.count('tombstonesPending')
-    this.tombstones.set(`${node?.address}/${tombstone.key}`, { ...tombstone, node })
-    const oldest = this.tombstones.keys().next()
-    if (this.tombstones.size > MAX_TOMBSTONES && !oldest.done) this.tombstones.delete(oldest.value)
-    this.wake()
   }
 
   /**
@@ -151,7 +128,6 @@ export class Protector {
     this.engine.clock.clearInterval(this.timer)
     this.walks.clear()
     this.parked.clear()
-    this.tombstones.clear()
   }
 
   private walk(name: string, visit: (state: SessionState) => boolean): void {
@@ -171,9 +147,8 @@ export class Protector {
     for (const walk of this.walks.values()) budget = this.step(walk, budget)
     if (this.engine.placement.anyUp) {
       for (const state of this.takeParked(budget)) this.queue.add(state)
-      this.writeTombstones(budget)
     }
-    if (this.walks.size + this.parked.size + this.tombstones.size > 0) return
+    if (this.walks.size + this.parked.size > 0) return
     this.engine.clock.clearInterval(this.timer)
     this.timer = undefined
   }
@@ -200,27 +175,6 @@ export class Protector {
     }
     for (const state of taken) this.parked.delete(state)
     return taken.filter((state) => state.phase === 'live' || state.phase === 'lost')
-  }
-
-  private writeTombstones(limit: number): void {
-    let left = limit
-    for (const [name, tombstone] of this.tombstones) {
-      if (left-- <= 0) return
-      const expired = tombstone.deadline <= this.engine.clock.now()
-      const node = tombstone.node ?? this.engine.placement.nodes.find((other) => other.isUsable)
-      const gone = tombstone.node !== undefined && !this.engine.placement.nodes.includes(tombstone.node)
-      if (!expired && !gone && (node === undefined || node.state === 'down')) continue
-      this.tombstones.delete(name)
-      if (!expired && !gone && node !== undefined) void this.writeTombstone(tombstone, node)
-    }
-  }
-
-  private async writeTombstone(tombstone: PendingTombstone, node: WatchedNode): Promise<void> {
-    try {
-      await this.storage.writeTombstone(node, tombstone)
-    } catch {
-      if (!this.closed) this.keepTombstone(tombstone, tombstone.node)
-    }
   }
 
   /* The copy is removed only as it was seen: a newer one that somebody writes meanwhile stays. */

@@ -9,6 +9,7 @@ import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import { NodeSet, type OpenNode } from './node-set.js'
 import { NonStickyMode } from './non-sticky-mode.js'
+import { PendingEnds } from './pending-ends.js'
 import { Protector } from './protector.js'
 import { RequestLocks } from './request-locks.js'
 import { SessionContent } from './session-content.js'
@@ -29,6 +30,8 @@ export interface FlushReport {
   unsaved: number
   /** Their handles, at most 100. */
   handles: string[]
+  /** Ends of sessions that some storage node has not taken: there the session may come back. */
+  unwrittenEnds: number
 }
 
 /** The sessions of this server, in whatever mode it is at the moment. */
@@ -40,6 +43,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly protector: Protector
   readonly content: SessionContent
   readonly merger: SessionMerger
+  readonly pendingEnds: PendingEnds
   readonly ending: SessionEnding
   readonly locks: RequestLocks
   readonly directory: SessionDirectory
@@ -63,7 +67,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
       onRetry: () => engine.statistics.count('backupRetries'),
     })
     this.protector = new Protector(engine, this.storage, this.queue)
-    this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector)
+    this.pendingEnds = new PendingEnds(engine, this.storage)
+    this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
     this.nodes = new NodeSet(engine, openNode, {
       leave: (node) => this.mode.leave(node),
       returned: (node) => this.mode.returned(node),
@@ -200,7 +205,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (state.activeRequests === 0) this.mode.released(state)
   }
 
-  destroy(state: SessionState): Promise<void> {
+  destroy(state: SessionState): Promise<boolean> {
     return this.mode.destroy(state)
   }
 
@@ -227,7 +232,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
   async flush(timeout: number): Promise<FlushReport> {
     this.protector.unparkAll()
-    await within(this.engine.clock, this.queue.idle(), timeout)
+    await within(this.engine.clock, Promise.all([this.queue.idle(), this.pendingEnds.flush()]), timeout)
     return this.report()
   }
 
@@ -240,6 +245,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.mode.rest()
     this.queue.close()
     this.protector.close()
+    this.pendingEnds.close()
     this.engine.local.close()
     await this.nodes.close()
     return report
@@ -298,12 +304,13 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private report(): FlushReport {
     const handles: string[] = []
     let unsaved = 0
-    if (!this.engine.settings.enabled) return { unsaved, handles }
+    const unwrittenEnds = this.pendingEnds.size
+    if (!this.engine.settings.enabled) return { unsaved, handles, unwrittenEnds }
     for (const state of this.engine.local.values()) {
       if (state.isSaved || state.version === 0) continue
       unsaved++
       if (handles.length < 100) handles.push(state.handle)
     }
-    return { unsaved, handles }
+    return { unsaved, handles, unwrittenEnds }
   }
 }

@@ -207,12 +207,12 @@ export class SessionDirectory {
     }
   }
 
-  private async end(handle: string, end: (state: SessionState) => Promise<void>): Promise<boolean> {
+  private async end(handle: string, end: (state: SessionState) => Promise<unknown>): Promise<boolean> {
     const token = await this.find(handle)
     return token === undefined ? false : this.endOne(token, end)
   }
 
-  private async endOne(token: string, end: (state: SessionState) => Promise<void>): Promise<boolean> {
+  private async endOne(token: string, end: (state: SessionState) => Promise<unknown>): Promise<boolean> {
     const { engine, currentMode } = this.parts
     const here = engine.local.get(token)
     const state = currentMode.known === undefined ? here : ((await currentMode.openShared(token)) ?? here)

@@ -1,9 +1,12 @@
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { SessionRecord } from '../record/record-format.js'
+import { tokenDigest } from '../session-id/session-id.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
-import type { Protector, Tombstone } from './protector.js'
-import type { SessionStorage } from './session-storage.js'
+import type { PendingEnds } from './pending-ends.js'
+import type { Protector } from './protector.js'
+import type { SessionStorage, Tombstone } from './session-storage.js'
 
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
@@ -14,50 +17,55 @@ export class SessionEnding {
   private readonly storage: SessionStorage
   private readonly queue: SaveQueue
   private readonly protector: Protector
+  private readonly pending: PendingEnds
 
-  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue, protector: Protector) {
+  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue, protector: Protector, pending: PendingEnds) {
     this.engine = engine
     this.storage = storage
     this.queue = queue
     this.protector = protector
+    this.pending = pending
   }
 
   /**
-   * Ends a session everywhere; resolves when the storage has answered, or can't.
-   * @param places nodes that may have a copy, beside those that the session itself knows of.
+   * Ends a session on every node; resolves when each has answered, or can't.
+   * @returns whether all have taken the end. What one has not is written when it answers again.
    */
-  async destroy(state: SessionState, places: readonly WatchedNode[] = []): Promise<void> {
-    if (!(await this.endEverywhere(state, places, 'sessionsDestroyed'))) return
+  async destroy(state: SessionState): Promise<boolean> {
+    const ended = await this.endEverywhere(state, 'sessionsDestroyed')
+    if (ended === undefined) return true
     this.engine.events.emitSession('destroyed', state, { elsewhere: false })
+    return ended
   }
 
   /**
    * Ends a session before its time as if that were over. Unlike one that expires by itself it may be in the memory of other
    * servers, which must not bring it back: so it is ended everywhere.
-   * @param places see `destroy`.
    */
-  async expireEarly(state: SessionState, places: readonly WatchedNode[] = []): Promise<void> {
-    if (!(await this.endEverywhere(state, places, 'sessionsExpired'))) return
+  async expireEarly(state: SessionState): Promise<void> {
+    if ((await this.endEverywhere(state, 'sessionsExpired')) === undefined) return
     this.engine.events.emitSession('expired', state)
   }
 
-  /** @returns whether there was anything to end. */
+  /** @returns whether every node has taken the end; `undefined`: there was nothing to end. */
   private async endEverywhere(
-    state: SessionState,
-    places: readonly WatchedNode[],
+    given: SessionState,
     counter: 'sessionsDestroyed' | 'sessionsExpired',
-  ): Promise<boolean> {
-    const { statistics } = this.engine
+  ): Promise<boolean | undefined> {
+    const { statistics, clock, local } = this.engine
+    /* An older copy, of a socket say, ends the session that requests work with here. */
+    const state = local.get(given.token) ?? given
     const { phase } = state
-    if (phase === 'ended') return false
+    if (phase === 'ended') return undefined
     const mayBeStored = state.savedVersion > 0 || state.sent
     this.end(state)
-    if (phase === 'new') return false
+    if (given !== state) this.forget(given)
+    if (phase === 'new') return undefined
     statistics.count(counter)
-    const started = this.engine.clock.monotonic()
-    if (mayBeStored) await this.bury(state, places)
-    statistics.record('delete', this.engine.clock.monotonic() - started)
-    return true
+    const started = clock.monotonic()
+    const isDurable = !mayBeStored || (await this.bury(this.tombstoneOf(state), this.engine.placement.nodes))
+    statistics.record('delete', clock.monotonic() - started)
+    return isDurable
   }
 
   /** A copy that was let go, of a session that has been ended by now. */
@@ -65,13 +73,23 @@ export class SessionEnding {
     this.leaveMemory(state)
   }
 
-  /** A tombstone was found in the storage; or a session that another server owned can't be found there any more. */
-  endedElsewhere(state: SessionState): void {
+  /**
+   * A tombstone was found in the storage; or a session that another server owned can't be found there any more.
+   * Resolves when copies of the session that other nodes still have, ours of a moment ago among them, are ended too.
+   */
+  async endedElsewhere(state: SessionState): Promise<void> {
     if (state.phase === 'ended') return
     const { phase } = state
     this.end(state)
     if (phase !== 'lost') this.engine.statistics.count('sessionsReleased')
     if (phase !== 'new') this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+    await this.endCopies(this.tombstoneOf(state))
+  }
+
+  /** A tombstone was found of a session that is not in this server's memory: what other nodes still have of it ends too. */
+  endCopiesOf(token: string, { version, idleTimeout }: SessionRecord): Promise<void> {
+    const key = this.storage.key(tokenDigest(token))
+    return this.endCopies({ key, version, idleTimeout, deadline: this.storage.tombstoneDeadline(idleTimeout) })
   }
 
   /** Another server owns the session. */
@@ -111,21 +129,38 @@ export class SessionEnding {
     this.protector.forget(state)
   }
 
-  /** Puts a tombstone wherever a copy may be: nobody brings the session back before every copy has expired. */
-  private async bury(state: SessionState, alsoOn: readonly WatchedNode[]): Promise<void> {
-    const tombstone: Tombstone = {
-      key: this.storage.key(state.keyDigest),
-      version: state.version + 1,
-      deadline: this.storage.tombstoneDeadline(state.idleTimeout),
+  private tombstoneOf({ keyDigest, version, idleTimeout }: SessionState): Tombstone {
+    return {
+      key: this.storage.key(keyDigest),
+      version: version + 1,
+      idleTimeout,
+      deadline: this.storage.tombstoneDeadline(idleTimeout),
     }
-    const places = new Set<WatchedNode>([...alsoOn, ...(state.leftBehind ?? [])])
-    if (state.node !== undefined) places.add(state.node)
-    if (state.backup !== undefined) places.add(state.backup.node)
-    const answers = await Promise.all([...places].map((node) => this.buryOn(node, tombstone)))
-    if (answers.includes(true)) return
-    const substitute = this.engine.placement.choose(state.token)
-    if (substitute !== undefined && !places.has(substitute)) await this.buryOn(substitute, tombstone)
-    else if (places.size === 0) this.protector.keepTombstone(tombstone, undefined)
+  }
+
+  /* Most nodes have the tombstone already, or nothing: they are asked before anything is written. */
+  private async endCopies(tombstone: Tombstone): Promise<void> {
+    const { nodes } = this.engine.placement
+    const hasCopy = await Promise.all(nodes.map((node) => this.mayHaveCopy(node, tombstone.key)))
+    await this.bury(
+      tombstone,
+      nodes.filter((_, i) => hasCopy[i]),
+    )
+  }
+
+  private async mayHaveCopy(node: WatchedNode, key: string): Promise<boolean> {
+    try {
+      const found = await this.storage.read(node, key)
+      return found !== undefined && found.record?.kind !== 'tombstone'
+    } catch {
+      return true
+    }
+  }
+
+  /** @returns whether all of these nodes have taken it. */
+  private async bury(tombstone: Tombstone, nodes: readonly WatchedNode[]): Promise<boolean> {
+    const answers = await Promise.all(nodes.map((node) => this.buryOn(node, tombstone)))
+    return !answers.includes(false)
   }
 
   private async buryOn(node: WatchedNode, tombstone: Tombstone): Promise<boolean> {
@@ -133,7 +168,7 @@ export class SessionEnding {
       await this.storage.writeTombstone(node, tombstone)
       return true
     } catch {
-      this.protector.keepTombstone(tombstone, node)
+      this.pending.add(tombstone, node)
       return false
     }
   }

@@ -63,8 +63,9 @@ export class SessionLoader {
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
-    if (copies.tombstone) {
+    if (copies.tombstone !== undefined) {
       ended.add(token, clock.now() + 60_000)
+      void this.saver.endCopiesOf(token, copies.tombstone)
       return undefined
     }
     const best = copies.sessions[0]

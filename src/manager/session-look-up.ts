@@ -9,8 +9,8 @@ export type FoundSession = Found & { record: SessionRecord }
 export interface LookUp {
   /** The newest first. */
   sessions: FoundSession[]
-  /** It was ended for good. */
-  tombstone: boolean
+  /** The session was ended for good. */
+  tombstone: SessionRecord | undefined
   /** Nodes that gave no answer. */
   failed: WatchedNode[]
 }
@@ -22,10 +22,10 @@ export interface LookUp {
 export async function lookUp(storage: SessionStorage, nodes: readonly WatchedNode[], key: string): Promise<LookUp> {
   if (nodes.length === 0) throw new StorageUnavailableError()
   const answers = await Promise.allSettled(nodes.map((node) => storage.readTwice(node, key)))
-  const result: LookUp = { sessions: [], tombstone: false, failed: [] }
+  const result: LookUp = { sessions: [], tombstone: undefined, failed: [] }
   answers.forEach((answer, i) => {
     if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
-    else if (answer.value?.record?.kind === 'tombstone') result.tombstone = true
+    else if (answer.value?.record?.kind === 'tombstone') result.tombstone = answer.value.record
     else if (answer.value?.record !== undefined) result.sessions.push(answer.value as FoundSession)
   })
   if (result.failed.length === nodes.length) {

@@ -78,8 +78,8 @@ export interface SessionManager {
   learn(method: string | undefined, url: string, wrote: boolean): void
   /** The session as the storage has it now, under what was changed here and is not stored. @throws SessionGoneError */
   refresh(state: SessionState): Promise<SessionState>
-  /** Ends a session everywhere; resolves when the storage has answered. */
-  destroy(state: SessionState): Promise<void>
+  /** Ends a session everywhere; resolves when the storage has answered. @returns whether every node has taken the end. */
+  destroy(state: SessionState): Promise<boolean>
   /** Drops what was not committed and fetches what the storage has, if that is newer. @throws SessionGoneError */
   reload(state: SessionState): Promise<SessionState>
 }

@@ -54,7 +54,7 @@ export interface SessionMode {
   released(state: SessionState): void
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
-  destroy(state: SessionState): Promise<void>
+  destroy(state: SessionState): Promise<boolean>
   /** Ends a session everywhere as if its time were over. */
   expireEarly(state: SessionState): Promise<void>
   /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */

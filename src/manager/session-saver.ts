@@ -16,7 +16,9 @@ const MAX_ROUNDS = 5
 /** What the saver reports upwards. */
 export interface SaverCallbacks {
   /** A tombstone was found: the session was ended by another server. */
-  endedElsewhere(state: SessionState): void
+  endedElsewhere(state: SessionState): Promise<void>
+  /** A tombstone was found of a session that is not in memory: what other nodes have of it ends too. */
+  endCopiesOf(token: string, tombstone: SessionRecord): Promise<void>
   /** Another server owns the session; what was pending has been handed over. */
   ownedElsewhere(state: SessionState, owner: string): void
   /** The stored copy is not the local one. */
@@ -105,8 +107,12 @@ export class SessionSaver {
     return true
   }
 
-  endedElsewhere(state: SessionState): void {
-    this.callbacks.endedElsewhere(state)
+  endedElsewhere(state: SessionState): Promise<void> {
+    return this.callbacks.endedElsewhere(state)
+  }
+
+  endCopiesOf(token: string, tombstone: SessionRecord): Promise<void> {
+    return this.callbacks.endCopiesOf(token, tombstone)
   }
 
   /** Moves a session to another node; it is stored there by its next save. */
@@ -153,7 +159,7 @@ export class SessionSaver {
       if (found === undefined) continue
       const verdict = this.judge(state, found)
       if (verdict === 'tombstone') {
-        this.callbacks.endedElsewhere(state)
+        await this.callbacks.endedElsewhere(state)
         return false
       }
       if (verdict !== 'newer') continue

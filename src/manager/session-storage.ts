@@ -26,6 +26,15 @@ const LONG_TOMBSTONE_LIFE = 24 * 3_600_000
 /** Milliseconds that the stored life may end before the absolute deadline. */
 const ABSOLUTE_SLACK = 1000
 
+/** What is to stand in the place of a session that was ended. */
+export interface Tombstone {
+  key: string
+  version: number
+  /** The idle timeout of the session: how long others may have copies follows from it. 0: none. */
+  idleTimeout: number
+  deadline: number
+}
+
 const durably: PutOptions = { durable: true }
 
 /** Where the records of sessions meet keys and nodes: no decisions here, only reading and building. */
@@ -49,6 +58,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key, node)
     const record = decoded instanceof Promise ? await decoded : decoded
+    if (renewTo !== undefined) await this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -61,7 +71,9 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
-    return record === undefined ? this.read(node, key, renewTo) : this.found(node, value, record)
+    if (record === undefined) return this.read(node, key, renewTo)
+    if (renewTo !== undefined) await this.keepLife(node, record)
+    return this.found(node, value, record)
   }
 
   /**
@@ -75,7 +87,9 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
-    return record === undefined ? this.read(node, key, renewal.to) : this.found(node, value, record)
+    if (record === undefined) return this.read(node, key, renewal.to)
+    await this.keepLife(node, record)
+    return this.found(node, value, record)
   }
 
   /**
@@ -108,11 +122,7 @@ export class SessionStorage {
    * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
    * @throws NodeUnreachableError, NodeRefusedError
    */
-  async writeTombstone(
-    node: WatchedNode,
-    tombstone: { key: string; version: number; deadline: number },
-  ): Promise<void> {
-    const { key, version, deadline } = tombstone
+  async writeTombstone(node: WatchedNode, { key, version, idleTimeout, deadline }: Tombstone): Promise<void> {
     const now = this.engine.clock.now()
     const packed = this.pack({
       kind: 'tombstone',
@@ -120,8 +130,8 @@ export class SessionStorage {
       version,
       createdAt: now,
       accessedAt: now,
-      idleTimeout: 0,
-      absoluteDeadline: 0,
+      idleTimeout,
+      absoluteDeadline: deadline,
       owner: this.engine.owner,
       writer: this.engine.writer,
       cookie: '',
@@ -161,6 +171,12 @@ export class SessionStorage {
   tombstoneDeadline(idleTimeout: number): number {
     const life = idleTimeout === 0 ? LONG_TOMBSTONE_LIFE : Math.max(idleTimeout * 1.5, MIN_TOMBSTONE_LIFE)
     return Math.ceil(this.engine.clock.now() + life)
+  }
+
+  /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
+  private async keepLife(node: WatchedNode, record: SessionRecord | undefined): Promise<void> {
+    if (record?.kind !== 'tombstone' || record.absoluteDeadline <= this.engine.clock.now()) return
+    await node.touch(record.key, record.absoluteDeadline)
   }
 
   private found(node: WatchedNode, { bytes, token }: StoredValue, record: SessionRecord | undefined): Found {

@@ -28,6 +28,7 @@ export class StickyMode implements SessionMode {
     this.engine = parts.engine
     this.saver = new SessionSaver(parts.engine, parts.storage, parts.merger, {
       endedElsewhere: (state) => parts.ending.endedElsewhere(state),
+      endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
       ownedElsewhere: (state, owner) => parts.ending.ownedElsewhere(state, owner),
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
@@ -106,11 +107,8 @@ export class StickyMode implements SessionMode {
     this.parts.ending.expire(state)
   }
 
-  async destroy(state: SessionState): Promise<void> {
-    if (state.phase !== 'lost') return this.parts.ending.destroy(state)
-    const current = await this.findCurrent(state)
-    await this.parts.ending.destroy(current)
-    if (current !== state) this.parts.ending.forget(state)
+  destroy(state: SessionState): Promise<boolean> {
+    return this.parts.ending.destroy(state)
   }
 
   expireEarly(state: SessionState): Promise<void> {
@@ -122,7 +120,7 @@ export class StickyMode implements SessionMode {
     if (state.phase === 'new') return state
     const current = await this.open(state.id)
     if (current === undefined) {
-      if (state.phase === 'lost') this.parts.ending.endedElsewhere(state)
+      if (state.phase === 'lost') await this.parts.ending.endedElsewhere(state)
       throw new SessionGoneError()
     }
     current.attributes.replace(current.attributes.section)
@@ -221,15 +219,6 @@ export class StickyMode implements SessionMode {
       state.leftBehind.add(node)
     }
     return state
-  }
-
-  /* Another server has had the session since: its copy, wherever it is, is the one that counts. */
-  private async findCurrent(state: SessionState): Promise<SessionState> {
-    try {
-      return (await this.open(state.id)) ?? state
-    } catch {
-      return state
-    }
   }
 
   private hit(state: SessionState): SessionState {

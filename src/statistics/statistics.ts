@@ -46,6 +46,7 @@ export const counterMeanings = {
   lockTimeouts: 'requests that waited for a lock in vain, or were turned away because too many wait',
   locksLost: 'locks that could not be renewed in time, or were removed, while a request held them',
   tombstonesPending: 'ended sessions whose tombstone could not be written at once',
+  endsDropped: 'ends of sessions that were given up because too many wait for nodes that are away',
   duplicateCookies: 'requests with more than one cookie of our name',
   replicaShortfalls: 'durable writes that fewer replicas than wanted acknowledged in time',
   nearCacheHits: 'reads answered from the near cache, without any storage operation',

@@ -169,7 +169,7 @@ describe('a record that can not be read', () => {
 describe('a session that expires here while its stored record can not be read', () => {
   const engine = new Engine(parseSettings({ secret, logger: silentLogger }), systemClock)
   const stub = { drop: () => {}, forget: () => {} } as never
-  const ending = new SessionEnding(engine, new SessionStorage(engine), stub, stub)
+  const ending = new SessionEnding(engine, new SessionStorage(engine), stub, stub, stub)
 
   it.each([
     ['stays where it is', 0, 0],

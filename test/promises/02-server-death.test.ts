@@ -68,7 +68,7 @@ describe.each(storages)('when a server dies (%s)', (kind) => {
     for (const node of Object.values(slow)) node.delay(50)
     const visitors = await visitorsOf(a, 40)
     expect((await a.stats()).pendingBackups).toBeGreaterThan(10)
-    expect(await a.terminate()).toEqual({ unsaved: 0, handles: [] })
+    expect(await a.terminate()).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
     const b = await cluster.server('b')
     for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
     expect(b.sessions.stats().counters.takeovers).toBe(40)
