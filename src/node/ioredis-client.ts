@@ -169,8 +169,13 @@ class IoredisSocket implements RedisSocket {
   discard(): void {
     if (this.#discarded) return
     this.#discarded = true
+    // The stream goes first: a reset is refused once ioredis has begun an orderly end, and the socket then never closes.
+    this.#dropStream()
     // ioredis' own end also stops its search for a master and its connections to the Sentinels.
     this.#redis.disconnect()
+  }
+
+  #dropStream(): void {
     const stream = this.#redis.stream as Redis['stream'] | undefined
     if (stream === undefined || stream.destroyed) return
     // A reset, not an orderly end: what the system has not sent yet must not be applied after we gave it up.
