@@ -205,6 +205,7 @@ describe("nodes in the form of memcached-session-manager (its tests' M6, M7)", (
 describe('refusals', () => {
   it.each<[object, string, string, RegExp]>([
     [{ route: 'a.b' }, 'route', '"a.b"', /letters, digits/],
+    [{ route: 'a b-c' }, 'route', '"a b-c"', /letters, digits/],
     [{ route: 5 }, 'route', '5', /letters, digits/],
     [{ route: '' }, 'route', '""', /letters, digits/],
     [{ mode: 'loose' }, 'mode', '"loose"', /"sticky" or "non-sticky"/],
