@@ -74,7 +74,7 @@ const shape = {
       type: 'text',
       default: '`sid`',
       meaning:
-        'Name of the session cookie. The prefixes `__Host-` and `__Secure-` work, with the cookie options that browsers ask for.',
+        'Name of the session cookie. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-` work, with the cookie options that browsers ask for.',
     }),
   cookie: cookieSchema.prefault({}).register(keyNotes, {
     type: 'object, or function (request) => object',

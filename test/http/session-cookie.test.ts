@@ -111,7 +111,7 @@ describe('the life of the cookie in the browser', () => {
     const visitor = new Visitor()
     expect((await visitor.get(url)).cookie).toBeUndefined()
     for (const path of ['/change', '/', '/']) {
-      expect(attributesOf(await visitor.get(url + path))[1]).toMatch(/^Expires=/)
+      expect(attributesOf(await visitor.get(url + path))[1]).toMatch(/^Max-Age=[1-9]/)
     }
   })
 
@@ -139,7 +139,7 @@ describe('cookie options as a function of the request', () => {
       change,
     )
     const attributes = attributesOf(await new Visitor().get(`${url}/admin/x`, https))
-    expect(attributes.filter((attribute) => !attribute.startsWith('Expires='))).toEqual(
+    expect(attributes.filter((attribute) => !/^(?:Expires|Max-Age)=/.test(attribute))).toEqual(
       'Path=/admin; Domain=example.org; HttpOnly; Secure; Partitioned; Priority=High; SameSite=None'.split('; '),
     )
     expect(attributesOf(await new Visitor().get(`${url}/elsewhere`, https))).toContain('Path=/')
@@ -197,6 +197,11 @@ describe('a cookie that browsers would drop', () => {
   it.each<[string, Partial<HoldfastOptions>, Record<string, unknown>, Record<string, string>, RegExp]>([
     ['__Host- on a plain connection', { name: '__Host-sid' }, {}, {}, /__Host-.*not secure.*trust proxy/],
     ['__Secure- on a plain connection', { name: '__Secure-sid' }, {}, {}, /__Secure-.*not secure/],
+    ['__Http- on a plain connection', { name: '__Http-sid' }, {}, {}, /__Http-.*not secure/],
+    ['__Http- open to scripts', { name: '__Http-sid' }, { httpOnly: false }, https, /__Http-.*not httpOnly/],
+    ['__Host-Http- open to scripts', { name: '__host-http-sid' }, { httpOnly: false }, https, /not httpOnly/],
+    ['__Host-Http- with a path of the session', { name: '__Host-Http-sid' }, { path: '/app' }, https, /another path/],
+    ['an end that is no date', {}, { expires: new Date(Number.NaN) }, {}, /end is no date/],
     ['__Host- with a path of the session', { name: '__Host-sid' }, { path: '/app' }, https, /another path/],
     ['__Host- with a domain of the session', { name: '__host-sid' }, { domain: 'example.org' }, https, /domain/],
     ['__Host- with secure off in the session', { name: '__Host-sid' }, { secure: false }, https, /not secure/],
@@ -311,7 +316,7 @@ describe('destroying a session', () => {
     res.end('done')
   }
   const cleared =
-    'sid=; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=None'
+    'sid=; Path=/app; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=None'
 
   async function cookiesAfter(path: string, options: Partial<HoldfastOptions> = {}): Promise<string[]> {
     const cookie = { path: '/', domain: 'example.org', sameSite: 'auto' } as const
