@@ -97,6 +97,12 @@ export class SessionTokens {
     return random + mac(key, random)
   }
 
+  /** Whether this is an id whose token was issued under one of the secrets. */
+  issued(text: string): boolean {
+    const parts = parseSessionId(text)
+    return parts !== undefined && this.verify(parts.token)
+  }
+
   /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */
   verify(token: string): boolean {
     if (!TOKEN.test(token)) return false

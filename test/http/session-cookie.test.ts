@@ -397,3 +397,41 @@ describe.each(expressVersions)('the path of the cookie in a mounted application,
     expect(bodies).toEqual(['object', 'object', 'undefined', 'undefined', 'undefined'])
   })
 })
+
+describe('planted cookies of our name', () => {
+  it('lock the visitor out in no number, when they were never issued', async () => {
+    const url = await start({}, change)
+    const own = cookiesOf((await new Visitor().get(url)).headers)[0]?.split(';')[0]
+    const planted = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? `sid=${i}` : `sid=${'A'.repeat(48)}-n${i}.a`))
+    const answer = await fetch(url, { headers: { cookie: [...planted, own].join('; ') } })
+    expect(await answer.text()).toBe('2')
+  })
+})
+
+describe('a response that caches may keep for everybody', () => {
+  it.each(['public, max-age=60', 'max-age=60,immutable', 'Public'])(
+    'gets a new cookie with one warning: %s',
+    async (value) => {
+      const url = await start({}, (req, res) => {
+        res.setHeader('Cache-Control', value)
+        change(req, res)
+      })
+      for (let i = 0; i < 2; i++) expect(cookiesOf((await new Visitor().get(url)).headers)).toHaveLength(1)
+      expect(fixture.warnings).toEqual([expect.stringMatching(/caches may keep/)])
+    },
+  )
+
+  it('gets no renewal of a cookie', async () => {
+    let value = 'no-cache'
+    const url = await start({ rolling: true, cookie: { maxAge: '1h' } }, (req, res) => {
+      res.setHeader('Cache-Control', value)
+      change(req, res)
+    })
+    const visitor = new Visitor()
+    await visitor.get(url)
+    expect(cookiesOf((await visitor.get(url)).headers)).toHaveLength(1)
+    value = 'public, immutable'
+    expect(cookiesOf((await visitor.get(url)).headers)).toEqual([])
+    expect(fixture.warnings).toEqual([])
+  })
+})
