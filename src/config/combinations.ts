@@ -15,7 +15,9 @@ type Readable = Partial<
 
 type Admin = Pick<AdminSettings, 'auth' | 'readOnly'> & Partial<Pick<AdminSettings, 'listen' | 'allow'>>
 
-type Cookie = Pick<CookieSettings, 'secure' | 'sameSite' | 'partitioned' | 'path'> & { domain?: string | undefined }
+type Cookie = Pick<CookieSettings, 'httpOnly' | 'secure' | 'sameSite' | 'partitioned' | 'path'> & {
+  domain?: string | undefined
+}
 
 type Locking = Pick<LockSettings, 'mode'> & { pattern?: RegExp | undefined }
 
@@ -88,14 +90,17 @@ function insecureCookie(cookie: Cookie): ConfigProblem[] {
   return problems
 }
 
-/** RFC 6265bis, section 4.1.3: what browsers ask of cookies whose names have these prefixes, in any case. */
+/** RFC 6265bis, section 4.1.3: what browsers ask of cookies whose names have these prefixes, in any case. `Http-` forbids scripts. */
 function prefixProblems(name: string, cookie: Cookie): ConfigProblem[] {
-  const prefix = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase()
-  if (prefix === undefined) return []
+  const prefix = /^__(host|secure|http)-(http-)?/i.exec(name)
+  if (prefix === null) return []
+  const kind = prefix[1]?.toLowerCase()
   const because = `with the cookie name ${JSON.stringify(name)}: browsers drop the cookie`
   const problems: ConfigProblem[] = []
   if (cookie.secure === false) problems.push(problemAt(['cookie', 'secure'], false, `true or "auto" ${because}`))
-  if (prefix === 'secure') return problems
+  const forServersOnly = kind === 'http' || (kind === 'host' && prefix[2] !== undefined)
+  if (forServersOnly && !cookie.httpOnly) problems.push(problemAt(['cookie', 'httpOnly'], false, `true ${because}`))
+  if (kind !== 'host') return problems
   if (cookie.path !== '/') problems.push(problemAt(['cookie', 'path'], cookie.path, `"/" ${because}`))
   if (cookie.domain !== undefined) problems.push(problemAt(['cookie', 'domain'], cookie.domain, `no domain ${because}`))
   return problems

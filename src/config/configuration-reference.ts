@@ -210,7 +210,7 @@ These are refused at start:
 * a \`wait.timeout\` of more than half of \`operationTimeout\`;
 * \`nearCache\` without a node on Redis;
 * \`cookie.sameSite: none\` or \`cookie.partitioned\` with \`cookie.secure: false\`: browsers drop such cookies;
-* a cookie name that begins with \`__Secure-\` with \`cookie.secure: false\`, or one that begins with \`__Host-\` with that, with a \`cookie.domain\`, or with
+* a cookie name that begins with \`__Secure-\` or \`__Http-\` with \`cookie.secure: false\`, or one that begins with \`__Http-\` or \`__Host-Http-\` with \`cookie.httpOnly: false\`, or one that begins with \`__Host-\` with \`secure: false\`, with a \`cookie.domain\`, or with
   another \`cookie.path\` than \`/\`;
 * \`locking.mode: uri\` without a \`locking.pattern\`;
 * \`compression.algorithm: zstd\` where Node has none, and a \`compression.level\` that the algorithm doesn't know;

@@ -9,7 +9,7 @@ const maxMemory = 64 * 1024 ** 3
 const defaultMemory = 64_000_000
 
 const endpoint = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/
-const nodeId = /^[A-Za-z0-9_]+$/
+const nodeId = /^[A-Za-z0-9_-]+$/
 
 /** The addresses' own parser knows the exact place of a problem: its problems travel as they are. */
 const nodes = z.unknown().transform((value, context): NodeAddress[] => {

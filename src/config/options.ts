@@ -184,7 +184,7 @@ export interface AdminOptions {
 export interface HoldfastOptions {
   /** How requests meet sessions: on the server that has them, or on any. Default `'sticky'`. */
   mode?: 'sticky' | 'non-sticky' | undefined
-  /** This server's name in session ids, `[A-Za-z0-9_]+`. Needed when more than one server serves the visitors. */
+  /** This server's name in session ids, `[A-Za-z0-9_-]+`. Needed when more than one server serves the visitors. */
   route?: string | undefined
   /** The storage nodes: one text (`'n1:host:port n2:host:port'`) or a list. Default `'memory://'`. */
   nodes?: string | readonly (string | { id?: string | undefined; url: string })[] | undefined

@@ -59,10 +59,10 @@ const shape = {
     meaning:
       'How requests meet sessions. `sticky`: a load balancer sends a visitor to the same server, whose memory has the session; the storage nodes have the backup. `non-sticky`: any server serves any request, from the storage nodes.',
   }),
-  route: text('letters, digits and "_", at most 64', /^[A-Za-z0-9_]{1,64}$/)
+  route: text('letters, digits, "_" and "-", at most 64', /^[A-Za-z0-9_-]{1,64}$/)
     .optional()
     .register(keyNotes, {
-      type: 'text: letters, digits, `_`',
+      type: 'text: letters, digits, `_`, `-`',
       default: 'none',
       meaning:
         "This server's name, the part of session ids after the dot that load balancers read. Needed, and different on each server, as soon as there is more than one.",
@@ -74,7 +74,7 @@ const shape = {
       type: 'text',
       default: '`sid`',
       meaning:
-        'Name of the session cookie. The prefixes `__Host-` and `__Secure-` work, with the cookie options that browsers ask for.',
+        'Name of the session cookie. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-` work, with the cookie options that browsers ask for.',
     }),
   cookie: cookieSchema.prefault({}).register(keyNotes, {
     type: 'object, or function (request) => object',

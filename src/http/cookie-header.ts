@@ -1,12 +1,12 @@
 /** More cookies of one name than this are nobody's honest browser. */
-const MAX_CANDIDATES = 4
+export const MAX_CANDIDATES = 4
 
-/** The values of all cookies of this name, in the order of the header; at most 4. RFC 6265, section 5.4. */
-export function readCookies(header: string | undefined, name: string): string[] {
+/** The values of all cookies of this name, in the order of the header; at most `limit`. RFC 6265, section 5.4. */
+export function readCookies(header: string | undefined, name: string, limit = MAX_CANDIDATES): string[] {
   const values: string[] = []
   if (header === undefined) return values
   let from = 0
-  while (values.length < MAX_CANDIDATES) {
+  while (values.length < limit) {
     const at = header.indexOf(name, from)
     if (at === -1) break
     from = at + name.length

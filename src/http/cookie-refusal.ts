@@ -1,5 +1,7 @@
 import type { CookieAttributes } from '../session/session-cookie.js'
 
+type Checked = CookieAttributes & { expires: Date | null }
+
 /** What a proxy in front has to do with it, in every message about connections that are not secure. */
 const behindProxy = 'behind a proxy set "trust proxy" or the option proxy'
 
@@ -15,7 +17,7 @@ const priorities = /^(?:low|medium|high)$/i
  * @param secure whether the visitor's connection is.
  * @returns `undefined`: nothing speaks against it.
  */
-export function whyRefused(name: string, cookie: CookieAttributes, secure: boolean): string | undefined {
+export function whyRefused(name: string, cookie: Checked, secure: boolean): string | undefined {
   if (cookie.secure === true && !secure) {
     return `the session cookie is secure and the connection is not, so no cookie is sent; ${behindProxy}`
   }
@@ -25,17 +27,18 @@ export function whyRefused(name: string, cookie: CookieAttributes, secure: boole
 }
 
 /* What an application assigns to `session.cookie` may be anything, even text that would write other attributes. */
-function malformed({ path, domain, sameSite, priority }: CookieAttributes): string | undefined {
+function malformed({ path, domain, sameSite, priority, expires }: Checked): string | undefined {
   if (typeof path !== 'string' || !safePath.test(path)) return "the session cookie's path can't stand in a cookie"
   if (domain !== undefined && !safeDomain.test(domain)) return "the session cookie's domain is none"
   if (typeof sameSite !== 'boolean' && !sameSites.test(sameSite)) return "the session cookie's sameSite is unknown"
   if (priority !== undefined && !priorities.test(priority)) return "the session cookie's priority is unknown"
+  if (expires !== null && Number.isNaN(expires.getTime())) return "the session cookie's end is no date"
   return undefined
 }
 
 function insecure(name: string, { sameSite, partitioned }: CookieAttributes): string | undefined {
-  if (/^__(?:host|secure)-/i.test(name)) {
-    return `browsers drop a cookie whose name begins with __Host- or __Secure- when it is not secure (${behindProxy})`
+  if (/^__(?:host|secure|http)-/i.test(name)) {
+    return `browsers drop a cookie whose name begins with __Host-, __Secure- or __Http- when it is not secure (${behindProxy})`
   }
   if (typeof sameSite === 'string' && sameSite.toLowerCase() === 'none') {
     return `browsers drop a cookie with sameSite "none" that is not secure (${behindProxy})`
@@ -43,7 +46,10 @@ function insecure(name: string, { sameSite, partitioned }: CookieAttributes): st
   return partitioned ? `browsers drop a partitioned cookie that is not secure (${behindProxy})` : undefined
 }
 
-function prefixed(name: string, { path, domain }: CookieAttributes): string | undefined {
+function prefixed(name: string, { path, domain, httpOnly }: CookieAttributes): string | undefined {
+  if (/^__(?:host-)?http-/i.test(name) && !httpOnly) {
+    return 'browsers drop a cookie whose name begins with __Http- or __Host-Http- when it is not httpOnly'
+  }
   if (!/^__host-/i.test(name) || (path === '/' && domain === undefined)) return undefined
   return 'browsers drop a cookie whose name begins with __Host- when it has a domain, or another path than "/"'
 }

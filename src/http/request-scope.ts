@@ -7,7 +7,7 @@ import { settled } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { ownSessionId, provideSessionId } from './session-id-property.js'
-import { type CookieToSend, clearSessionCookie, setSessionCookie } from './set-cookie.js'
+import { type CookieToSend, clearSessionCookie, isShared, setSessionCookie } from './set-cookie.js'
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
 export type SessionRequest = IncomingMessage & {
@@ -269,8 +269,11 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
     if (state.version === 0 && !settings.saveUninitialized && state.attributes.isEmpty) return false
     const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
+    const needed = state.id !== this.sentId || handle.cookieChanged
+    /* A renewal can wait for a response that no cache gives to others. */
+    if (!needed && isShared(this.res)) return true
     if (settings.rolling || renewed) handle.cookie.resetMaxAge()
-    if (settings.rolling || state.id !== this.sentId || handle.cookieChanged || renewed) {
+    if (settings.rolling || needed || renewed) {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
     return true

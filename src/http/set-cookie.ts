@@ -8,6 +8,8 @@ import { isGone } from './response-hooks.js'
 /** Bytes of name, value and attributes that every browser takes. RFC 6265, section 6.1. */
 const MAX_COOKIE_SIZE = 4096
 const tooLarge = `the session cookie has more than ${MAX_COOKIE_SIZE} bytes, which browsers drop, so it is not sent`
+const shared =
+  'a session cookie goes out on a response that caches may keep for everybody (Cache-Control: public or immutable)'
 
 /** A cookie that is decided: nothing is `auto` any more. */
 export type CookieToSend = CookieAttributes & { expires: Date | null }
@@ -29,8 +31,15 @@ export function setSessionCookie(
     log.write(problem, problem, (m) => settings.logger.warn(m))
     return
   }
+  if (value !== '' && isShared(res)) log.write(shared, shared, (m) => settings.logger.warn(m))
   res.setHeader('Set-Cookie', [...cookiesOf(res), text])
   if (settings.cacheControl && res.getHeader('Cache-Control') === undefined) res.setHeader('Cache-Control', 'no-store')
+}
+
+/** Whether the application lets caches give the response to other visitors, who would get the cookie with it. */
+export function isShared(res: ServerResponse): boolean {
+  if (typeof res.getHeader !== 'function') return false
+  return /(?:^|[\s,])(?:public|immutable)(?:$|[\s,])/i.test(String(res.getHeader('Cache-Control') ?? ''))
 }
 
 /** Makes the browser drop the session cookie, unless another one of its name goes out with this response. */

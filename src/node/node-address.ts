@@ -7,7 +7,7 @@ export type NodeAddress = MemcachedAddress | RedisAddress
 
 /** A memcached server, or a node that speaks its protocol, or memory. */
 export interface MemcachedAddress {
-  /** `[A-Za-z0-9_]+`; `undefined`: the one anonymous node. */
+  /** `[A-Za-z0-9_-]+`; `undefined`: the one anonymous node. */
   id: string | undefined
   scheme: 'memcached' | 'embedded' | 'memory'
   /** IPv6 addresses without brackets. */
@@ -63,14 +63,14 @@ interface Entry {
   expected?: string
 }
 
-const idPattern = /^[A-Za-z0-9_]{1,64}$/
-const urlPattern = /^(?:([A-Za-z0-9_]+):)?([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^@/?#\s]*)@)?([^@]*)$/
-const barePattern = /^(?:([A-Za-z0-9_]+):)?(\[[^\]]*\]|[^:@/[\]]+):(\d{1,5})$/
-const severalHostsPattern = /^(?:[A-Za-z0-9_]+:)?rediss?\+(?:sentinel|cluster):\/\//i
+const idPattern = /^[A-Za-z0-9_-]{1,64}$/
+const urlPattern = /^(?:([A-Za-z0-9_-]+):)?([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^@/?#\s]*)@)?([^@]*)$/
+const barePattern = /^(?:([A-Za-z0-9_-]+):)?(\[[^\]]*\]|[^:@/[\]]+):(\d{1,5})$/
+const severalHostsPattern = /^(?:[A-Za-z0-9_-]+:)?rediss?\+(?:sentinel|cluster):\/\//i
 const beginsEntryPattern =
-  /^(?:(?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/|[A-Za-z0-9_]+:(?:\[[^\]]*\]|[^:/?]+):\d)/
+  /^(?:(?:[A-Za-z0-9_-]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/|[A-Za-z0-9_-]+:(?:\[[^\]]*\]|[^:/?]+):\d)/
 
-const idRule = 'an id of letters, digits and underscores'
+const idRule = 'an id of letters, digits, underscores and dashes'
 const addressRule = 'redis://host:port, memcached://host:port, embedded://host:port, memory:// or host:port'
 const itemRule = 'a text or { id, url }'
 const memcachedPort = 11211
@@ -213,5 +213,5 @@ function redact(text: string, surroundings: string): string {
   return `${match[1]}${login}${match[2]}${match[3] === undefined ? '' : '?***'}`.slice(0, 200)
 }
 
-const withoutLoginPattern = /^((?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)([A-Za-z0-9.:;,/[\]_-]*)(\?.*)?$/s
-const withLoginPattern = /^((?:[A-Za-z0-9_]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)[^@]*@([A-Za-z0-9.:;,/[\]_-]*)(\?[^@]*)?$/s
+const withoutLoginPattern = /^((?:[A-Za-z0-9_-]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)([A-Za-z0-9.:;,/[\]_-]*)(\?.*)?$/s
+const withLoginPattern = /^((?:[A-Za-z0-9_-]+:)?[A-Za-z][A-Za-z0-9+.-]*:\/\/)[^@]*@([A-Za-z0-9.:;,/[\]_-]*)(\?[^@]*)?$/s

@@ -6,7 +6,7 @@ import { type RandomSource, systemRandom } from '../random.js'
  * The text of a session id:   <token> [ "-" <node> ] [ "." <route> ]
  *
  *   token   <random> <mac>   both base64url with "-" written as "_", so that the first "-" ends the token
- *   node    where the backup is, a hint
+ *   node    where the backup is, a hint; may hold "-", as the names of pods do: it goes from the first one to the dot
  *   route   which server has the live session, a hint for load balancers: Apache reads what follows the first
  *           dot, HAProxy and nginx idioms what follows the last, so there is exactly one
  *
@@ -21,8 +21,7 @@ const MAC_PURPOSE = 'holdfast session id 1:'
 
 const DASH = 45
 const DOT = 46
-const HINT = /^[A-Za-z0-9_]{1,64}$/
-const ROUTE = /^[A-Za-z0-9_-]{1,64}$/
+const HINT = /^[A-Za-z0-9_-]{1,64}$/
 const TOKEN = /^[A-Za-z0-9_]+$/
 
 /** The three parts of an id. `node` and `route` are hints that anybody can write: believe configured values only. */
@@ -43,7 +42,7 @@ export function parseSessionId(text: string): SessionIdParts | undefined {
   const route = dot === -1 ? undefined : text.slice(dot + 1)
   if (token.length <= MAC_LENGTH || !TOKEN.test(token)) return undefined
   if (node !== undefined && !HINT.test(node)) return undefined
-  if (route !== undefined && !ROUTE.test(route)) return undefined
+  if (route !== undefined && !HINT.test(route)) return undefined
   return { token, node, route }
 }
 
@@ -99,6 +98,12 @@ export class SessionTokens {
     const key = this.keys[0]
     if (key === undefined) throw new HoldfastError('HOLDFAST_CONFIG', 'no secret to sign session ids with')
     return random + mac(key, random)
+  }
+
+  /** Whether this is an id whose token was issued under one of the secrets. */
+  issued(text: string): boolean {
+    const parts = parseSessionId(text)
+    return parts !== undefined && this.verify(parts.token)
   }
 
   /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */

@@ -8,7 +8,7 @@ export function formatCookie(
 ): string {
   let text = `${name}=${value}; Path=${cookie.path}`
   if (cookie.domain !== undefined) text += `; Domain=${cookie.domain}`
-  if (cookie.expires && !Number.isNaN(cookie.expires.getTime())) text += `; Expires=${cookie.expires.toUTCString()}`
+  if (cookie.expires && !Number.isNaN(cookie.expires.getTime())) text += lifeUntil(cookie.expires)
   if (cookie.httpOnly) text += '; HttpOnly'
   if (cookie.secure === true) text += '; Secure'
   if (cookie.partitioned) text += '; Partitioned'
@@ -16,6 +16,12 @@ export function formatCookie(
   const sameSite = cookie.sameSite === true ? 'strict' : cookie.sameSite
   if (typeof sameSite === 'string') text += `; SameSite=${capitalized(sameSite)}`
   return text
+}
+
+/* Browsers go by Max-Age, which does not depend on the visitor's clock; Expires is for what does not know that. */
+function lifeUntil(expires: Date): string {
+  const seconds = Math.max(0, Math.ceil((expires.getTime() - Date.now()) / 1000))
+  return `; Max-Age=${seconds}; Expires=${expires.toUTCString()}`
 }
 
 function capitalized(word: string): string {

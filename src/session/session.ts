@@ -59,6 +59,7 @@ const reserved: ReadonlySet<string> = new Set([
   'destroy',
   'regenerate',
   'touch',
+  'lock',
   'resetMaxAge',
   '__proto__',
 ])

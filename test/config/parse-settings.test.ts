@@ -205,6 +205,7 @@ describe("nodes in the form of memcached-session-manager (its tests' M6, M7)", (
 describe('refusals', () => {
   it.each<[object, string, string, RegExp]>([
     [{ route: 'a.b' }, 'route', '"a.b"', /letters, digits/],
+    [{ route: 'a b-c' }, 'route', '"a b-c"', /letters, digits/],
     [{ route: 5 }, 'route', '5', /letters, digits/],
     [{ route: '' }, 'route', '""', /letters, digits/],
     [{ mode: 'loose' }, 'mode', '"loose"', /"sticky" or "non-sticky"/],
@@ -362,6 +363,10 @@ describe("combinations that can't work", () => {
     [{ name: '__host-sid', cookie: { path: '/app' } }, 'cookie.path'],
     [{ name: '__Host-sid', cookie: { domain: 'example.com' } }, 'cookie.domain'],
     [{ name: '__Secure-sid', cookie: { secure: false } }, 'cookie.secure'],
+    [{ name: '__Http-sid', cookie: { secure: false } }, 'cookie.secure'],
+    [{ name: '__Http-sid', cookie: { httpOnly: false } }, 'cookie.httpOnly'],
+    [{ name: '__host-http-sid', cookie: { httpOnly: false } }, 'cookie.httpOnly'],
+    [{ name: '__Host-Http-sid', cookie: { path: '/app' } }, 'cookie.path'],
   ])('%j', (options, path) => {
     expect(problemsOf({ secret, ...options }).map((problem) => problem.path)).toEqual([path])
   })
@@ -495,6 +500,12 @@ describe('wait', () => {
     [{ replicas: 1, timeout: '501ms' }, 'wait.timeout'],
   ])('is refused as %j', (wait, path) => {
     expect(problemsOf({ secret, wait }).map((problem) => problem.path)).toEqual([path])
+  })
+})
+
+describe('route', () => {
+  it('may be the name of a pod, with dashes', () => {
+    expect(parse({ route: 'shop-7c9f-x2' }).route).toBe('shop-7c9f-x2')
   })
 })
 

@@ -121,6 +121,7 @@ describe('writing a cookie', () => {
       'sid=x',
       'Path=/app',
       'Domain=example.org',
+      'Max-Age=0',
       'Expires=Thu, 01 Jan 1970 00:00:00 GMT',
       'HttpOnly',
       'Secure',

@@ -111,7 +111,7 @@ describe('the life of the cookie in the browser', () => {
     const visitor = new Visitor()
     expect((await visitor.get(url)).cookie).toBeUndefined()
     for (const path of ['/change', '/', '/']) {
-      expect(attributesOf(await visitor.get(url + path))[1]).toMatch(/^Expires=/)
+      expect(attributesOf(await visitor.get(url + path))[1]).toMatch(/^Max-Age=[1-9]/)
     }
   })
 
@@ -139,7 +139,7 @@ describe('cookie options as a function of the request', () => {
       change,
     )
     const attributes = attributesOf(await new Visitor().get(`${url}/admin/x`, https))
-    expect(attributes.filter((attribute) => !attribute.startsWith('Expires='))).toEqual(
+    expect(attributes.filter((attribute) => !/^(?:Expires|Max-Age)=/.test(attribute))).toEqual(
       'Path=/admin; Domain=example.org; HttpOnly; Secure; Partitioned; Priority=High; SameSite=None'.split('; '),
     )
     expect(attributesOf(await new Visitor().get(`${url}/elsewhere`, https))).toContain('Path=/')
@@ -197,6 +197,11 @@ describe('a cookie that browsers would drop', () => {
   it.each<[string, Partial<HoldfastOptions>, Record<string, unknown>, Record<string, string>, RegExp]>([
     ['__Host- on a plain connection', { name: '__Host-sid' }, {}, {}, /__Host-.*not secure.*trust proxy/],
     ['__Secure- on a plain connection', { name: '__Secure-sid' }, {}, {}, /__Secure-.*not secure/],
+    ['__Http- on a plain connection', { name: '__Http-sid' }, {}, {}, /__Http-.*not secure/],
+    ['__Http- open to scripts', { name: '__Http-sid' }, { httpOnly: false }, https, /__Http-.*not httpOnly/],
+    ['__Host-Http- open to scripts', { name: '__host-http-sid' }, { httpOnly: false }, https, /not httpOnly/],
+    ['__Host-Http- with a path of the session', { name: '__Host-Http-sid' }, { path: '/app' }, https, /another path/],
+    ['an end that is no date', {}, { expires: new Date(Number.NaN) }, {}, /end is no date/],
     ['__Host- with a path of the session', { name: '__Host-sid' }, { path: '/app' }, https, /another path/],
     ['__Host- with a domain of the session', { name: '__host-sid' }, { domain: 'example.org' }, https, /domain/],
     ['__Host- with secure off in the session', { name: '__Host-sid' }, { secure: false }, https, /not secure/],
@@ -311,7 +316,7 @@ describe('destroying a session', () => {
     res.end('done')
   }
   const cleared =
-    'sid=; Path=/app; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=None'
+    'sid=; Path=/app; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=None'
 
   async function cookiesAfter(path: string, options: Partial<HoldfastOptions> = {}): Promise<string[]> {
     const cookie = { path: '/', domain: 'example.org', sameSite: 'auto' } as const
@@ -390,5 +395,43 @@ describe.each(expressVersions)('the path of the cookie in a mounted application,
       bodies.push((await new Visitor().get(url + path)).body)
     }
     expect(bodies).toEqual(['object', 'object', 'undefined', 'undefined', 'undefined'])
+  })
+})
+
+describe('planted cookies of our name', () => {
+  it('lock the visitor out in no number, when they were never issued', async () => {
+    const url = await start({}, change)
+    const own = cookiesOf((await new Visitor().get(url)).headers)[0]?.split(';')[0]
+    const planted = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? `sid=${i}` : `sid=${'A'.repeat(48)}-n${i}.a`))
+    const answer = await fetch(url, { headers: { cookie: [...planted, own].join('; ') } })
+    expect(await answer.text()).toBe('2')
+  })
+})
+
+describe('a response that caches may keep for everybody', () => {
+  it.each(['public, max-age=60', 'max-age=60,immutable', 'Public'])(
+    'gets a new cookie with one warning: %s',
+    async (value) => {
+      const url = await start({}, (req, res) => {
+        res.setHeader('Cache-Control', value)
+        change(req, res)
+      })
+      for (let i = 0; i < 2; i++) expect(cookiesOf((await new Visitor().get(url)).headers)).toHaveLength(1)
+      expect(fixture.warnings).toEqual([expect.stringMatching(/caches may keep/)])
+    },
+  )
+
+  it('gets no renewal of a cookie', async () => {
+    let value = 'no-cache'
+    const url = await start({ rolling: true, cookie: { maxAge: '1h' } }, (req, res) => {
+      res.setHeader('Cache-Control', value)
+      change(req, res)
+    })
+    const visitor = new Visitor()
+    await visitor.get(url)
+    expect(cookiesOf((await visitor.get(url)).headers)).toHaveLength(1)
+    value = 'public, immutable'
+    expect(cookiesOf((await visitor.get(url)).headers)).toEqual([])
+    expect(fixture.warnings).toEqual([])
   })
 })

@@ -60,7 +60,11 @@ describe('a node address', () => {
     expect(parseNodeAddress('memory://', 'n2').id).toBe('n2')
     expect(parseNodeAddress('n1:memory://', 'n1').id).toBe('n1')
     expect(() => parseNodeAddress('n1:memory://', 'n2')).toThrow(/one id/)
-    expect(() => parseNodeAddress('memory://', 'n-2')).toThrow(/letters, digits and underscores/)
+    expect(parseNodeAddress('memory://', 'cache-0').id).toBe('cache-0')
+    expect(parseNodeAddress('cache-0:redis://localhost')).toMatchObject({ id: 'cache-0', host: 'localhost' })
+    expect(parseNodeAddress('cache-0:my-host:11211')).toMatchObject({ id: 'cache-0', host: 'my-host' })
+    expect(parseNodeAddress('my-host:11211')).toMatchObject({ id: undefined, host: 'my-host' })
+    expect(() => parseNodeAddress('memory://', 'n.2')).toThrow(/letters, digits, underscores and dashes/)
   })
 
   it.each([

@@ -15,8 +15,10 @@ const wordCharacters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const wordOf = (minLength: number, maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...wordCharacters), minLength, maxLength })
 const token = wordOf(25, 120)
-const node = fc.option(wordOf(1, 64), { nil: undefined })
-const route = fc.option(wordOf(1, 64), { nil: undefined })
+/* Nodes and routes may be called as pods and hosts are: dashes anywhere, also at the ends and several in a row. */
+const nameOf = fc.string({ unit: fc.constantFrom(...wordCharacters, '-', '-', '-'), minLength: 1, maxLength: 64 })
+const node = fc.option(nameOf, { nil: undefined })
+const route = fc.option(nameOf, { nil: undefined })
 
 /* Texts that look like ids in most places, which random text never does. */
 const nearlyId = fc.string({ unit: fc.constantFrom('A', 'z', '0', '_', '-', '.', ' ', ';', '%', 'é', '\0', '😀') })
@@ -42,7 +44,7 @@ describe('the text of a session id', () => {
 
   it('has one dot at most, and nothing after the route, whatever balancer reads it', () => {
     fc.assert(
-      fc.property(token, node, wordOf(1, 64), (token, node, route) => {
+      fc.property(token, node, nameOf, (token, node, route) => {
         const id = formatSessionId(token, node, route)
         expect(id.slice(id.indexOf('.') + 1)).toBe(route)
         expect(id.slice(id.lastIndexOf('.') + 1)).toBe(route)
@@ -56,7 +58,7 @@ describe('the text of a session id', () => {
         const parts = parseSessionId(text)
         if (parts === undefined) return
         expect(parts.token).toMatch(/^\w{25,}$/)
-        expect(parts.node ?? 'none').toMatch(/^\w{1,64}$/)
+        expect(parts.node ?? 'none').toMatch(/^[\w-]{1,64}$/)
         expect(parts.route ?? 'none').toMatch(/^[\w-]{1,64}$/)
       }),
       { numRuns: 1000 },
@@ -71,7 +73,6 @@ describe('the text of a session id', () => {
     ['an empty node before a route', `${good}-.a`],
     ['an empty route', `${good}-n1.`],
     ['two dots', `${good}-n1.a.b`],
-    ['two dashes before the route', `${good}-n1-n2.a`],
     ['a space in the token', `${good} -n1.a`],
     ['a line break after the route', `${good}-n1.a\n`],
     ['a percent sign', `${good}%41-n1.a`],
@@ -81,6 +82,16 @@ describe('the text of a session id', () => {
     ['only a suffix', '-n1.a'],
   ])('is refused when it holds %s', (_what, text) => {
     expect(parseSessionId(text)).toBeUndefined()
+  })
+
+  it('ends the token at the first dash and the node at the dot, whatever dashes follow', () => {
+    expect(parseSessionId(`${good}-cache-0.app-7c9f-x2`)).toEqual({
+      token: good,
+      node: 'cache-0',
+      route: 'app-7c9f-x2',
+    })
+    expect(parseSessionId(`${good}--.-`)).toEqual({ token: good, node: '-', route: '-' })
+    expect(parseSessionId(`${good}.app-0`)).toEqual({ token: good, node: undefined, route: 'app-0' })
   })
 
   it('has no node when there was none (M3), and takes one without for a token alone', () => {

@@ -17,6 +17,17 @@ import { SessionCookie } from '../../src/session/session-cookie.js'
 
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 
+describe('the methods of a session', () => {
+  it('can not be hidden by attributes', () => {
+    const methods = Object.getOwnPropertyNames(Session.prototype).filter((name) => name !== 'constructor')
+    const host = new NotingHost()
+    const session = createSession(host)
+    for (const name of methods) host.attributesToWrite().set(name, 'hidden')
+    for (const name of methods) expect(Reflect.get(session, name)).not.toBe('hidden')
+    expect(methods).toContain('lock')
+  })
+})
+
 /** A host that only notes what it is asked. */
 class NotingHost implements SessionHost {
   readonly id = 'the-id'
