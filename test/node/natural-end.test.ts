@@ -1,19 +1,64 @@
-import { afterEach, it } from 'vitest'
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, describe, expect, it } from 'vitest'
+import { startMemcachedServer } from '../../src/memcached-server/server.js'
 import { openRedisSocket, type RedisSocket } from '../../src/node/ioredis-client.js'
+import { startMemcached } from '../../src/testing/start-memcached.js'
 import { startRedis } from '../../src/testing/start-redis.js'
-import type { TestServer } from '../../src/testing/start-server.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
-let redis: TestServer | undefined
+const program = fileURLToPath(new URL('../support/open-and-close.js', import.meta.url))
+const run = promisify(execFile)
 
-afterEach(() => redis?.close())
+let server: { close(): Promise<void> } | undefined
+
+afterEach(async () => {
+  await server?.close()
+  server = undefined
+})
 
 function openSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
 }
 
-it('leaves no socket behind when connections to Redis are given up', async () => {
-  redis = await startRedis()
+async function onRedis(): Promise<string> {
+  const redis = await startRedis()
+  server = redis
+  return `redis://${redis.host}:${redis.port}`
+}
+
+async function onMemcached(): Promise<string> {
+  const memcached = await startMemcached()
+  server = memcached
+  return `memcached://${memcached.host}:${memcached.port}`
+}
+
+async function onEmbedded(): Promise<string> {
+  const embedded = await startMemcachedServer({ host: '127.0.0.1', port: 0 })
+  server = embedded
+  return `embedded://127.0.0.1:${embedded.port}`
+}
+
+const storages: [string, () => Promise<string>][] = [
+  ['memory', async () => 'memory://'],
+  ['memcached', onMemcached],
+  ['redis', onRedis],
+  ['an embedded node', onEmbedded],
+]
+
+describe.each(storages)('a process that has closed its sessions on %s', (_, start) => {
+  it.each(['sticky', 'non-sticky'])('ends by itself (%s)', async (mode) => {
+    const nodes = await start()
+    /* Beyond the time it is killed, and this rejects. */
+    const { stdout } = await run(process.execPath, [program, nodes, mode], { timeout: 15_000 })
+    expect(JSON.parse(stdout)).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
+  })
+})
+
+it('connections to Redis that are given up leave no socket behind', async () => {
+  const redis = await startRedis()
+  server = redis
   const endpoint = { server: { host: redis.host, port: redis.port }, tls: undefined }
   const before = openSockets()
   for (let round = 0; round < 50; round += 1) {
