@@ -18,6 +18,8 @@ interface Item {
 export interface StoragePlants {
   /** Fenced writes succeed whatever stands there. */
   noFence?: boolean
+  /** Only the first node takes ends of sessions; the others say that they did. */
+  endsOnOneNode?: boolean
 }
 
 /** One storage server: its data, and how it behaves. */
@@ -68,6 +70,7 @@ export class SimulatedStorage {
   put(key: string, bytes: Buffer, deadline: number, holds: (item: Item | undefined) => boolean): Item | undefined {
     if (!this.plants.noFence && !holds(this.live(key))) return undefined
     const item = { bytes, deadline: this.granular(deadline), cas: ++this.counter }
+    if (this.plants.endsOnOneNode && this.id !== 'n1' && isTombstone(bytes)) return item
     this.items.set(key, item)
     return item
   }
@@ -225,6 +228,11 @@ export class SimulatedNode implements StorageNode {
     this.connections++
     this.seen = this.storage.incarnation
   }
+}
+
+/* Where a record says of which kind it is: see record-format.ts. */
+function isTombstone(bytes: Buffer): boolean {
+  return bytes.toString('latin1', 0, 2) === 'HF' && bytes[3] === 1
 }
 
 function copyOf(items: Map<string, Item>): Map<string, Item> {

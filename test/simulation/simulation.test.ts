@@ -17,6 +17,8 @@ const clean: [string, Configuration, number, Trouble[]][] = [
   ['sticky on memcached, a storage that stops or hangs', sticky, 150, ['restart', 'hang']],
   ['sticky on Redis, servers that are replaced', { ...sticky, storage: 'redis' }, 150, ['deploy', 'crash']],
   ['sticky without a wait for the storage', { ...sticky, backup: 'async' }, 150, ['hang']],
+  ['sticky, sessions that end', sticky, 150, ['logout', 'restart', 'deploy']],
+  ['non-sticky, sessions that end', nonSticky, 150, ['logout', 'restart', 'hang', 'pause']],
   ['non-sticky on one memcached', { ...nonSticky, nodes: 1 }, 150, ['hang', 'pause', 'deploy']],
   ['non-sticky on two memcached', nonSticky, 150, ['restart', 'hang', 'pause', 'crash', 'job']],
   [
@@ -54,5 +56,12 @@ describe('a planted fault is found', () => {
     const finding = await findViolation(planted, { histories: 500, seed: 20_261_128 })
     expect(finding?.violations.join()).toMatch(/lost update/)
     expect(finding?.steps.length).toBeLessThan(6)
+  })
+
+  it('when the end of a session is on one node only', { timeout: 60_000 }, async () => {
+    const troubles: Trouble[] = ['logout', 'restart', 'deploy']
+    const planted: Configuration = { ...sticky, troubles, plants: { endsOnOneNode: true } }
+    const finding = await findViolation(planted, { histories: 500, seed: 20_261_128 })
+    expect(finding?.violations.join()).toMatch(/zombie/)
   })
 })
