@@ -78,7 +78,7 @@ export class SessionCookie implements CookieAttributes {
     if (!none && typeof age !== 'number') {
       throw new TypeError('maxAge must be a number of milliseconds, a Date, or undefined')
     }
-    this.expires = none ? null : Date.now() + age
+    this.expires = none ? null : clampEnd(Date.now() + age)
     this.originalMaxAge = none ? null : age
   }
 
@@ -124,4 +124,12 @@ export class SessionCookie implements CookieAttributes {
     }
     if ('maxAge' in overrides) this.maxAge = overrides.maxAge as number | null
   }
+}
+
+/** The last second that a cookie's date, whose year has four digits (RFC 6265), can name. */
+const LATEST_END = Date.UTC(9999, 11, 31, 23, 59, 59)
+
+/* An age that is longer than a date can say is a long one all the same, and one that is over is over. */
+function clampEnd(end: number): number {
+  return Math.min(Math.max(end, 0), LATEST_END)
 }

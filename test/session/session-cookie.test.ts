@@ -84,6 +84,16 @@ describe('the cookie of a session', () => {
     expect(() => Object.assign(cookie, { maxAge: '1000' })).toThrow(TypeError)
   })
 
+  it.each([
+    [1e16, Date.UTC(9999, 11, 31, 23, 59, 59)],
+    [-1e16, 0],
+  ])('has an end that browsers can read when its age is %d', (age, end) => {
+    const cookie = new SessionCookie(defaults)
+    cookie.maxAge = age
+    expect([cookie.expires?.getTime(), cookie.originalMaxAge]).toEqual([end, age])
+    expect(cookie.serialize('sid', 'value')).toContain(`Expires=${new Date(end).toUTCString()}`)
+  })
+
   it('takes an end as Date, text, number or nothing', () => {
     const cookie = new SessionCookie(defaults)
     for (const end of [new Date(1_700_000_005_000), '2023-11-14T22:13:25.000Z', 1_700_000_005_000]) {
