@@ -7,6 +7,8 @@ import { counterMeanings, histogramMeanings } from '../src/statistics/statistics
 const root = fileURLToPath(new URL('..', import.meta.url))
 const pages = [
   'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   'bench/README.md',
   ...readdirSync(join(root, 'docs'), { recursive: true }).map((name) => `docs/${name}`),
 ]

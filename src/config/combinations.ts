@@ -59,7 +59,8 @@ function failoverProblems(nodes: Settings['nodes'], failoverNodes: readonly stri
   if (unknown.length > 0 || failoverNodes.length === 0) return unknown
   const regular = ids.filter((id) => !failoverNodes.includes(id))
   if (regular.length > 0) return []
-  const expected = nodes.length === 1 ? 'none, as there is one node only' : 'at least one node that is no failover node'
+  const expected =
+    nodes.length === 1 ? 'none, as there is one node only' : 'at least one node that is not a failover node'
   return [problemAt(['failoverNodes'], failoverNodes.join(' '), expected)]
 }
 

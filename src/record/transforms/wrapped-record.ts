@@ -114,7 +114,7 @@ function readEncryption(bytes: Buffer, headEnd: number): EncryptionHeader {
   const numberAt = headEnd - NUMBER_LENGTH
   const saltAt = numberAt - SALT_LENGTH
   const keyId = bytes.toString('latin1', FIXED + 1, saltAt)
-  if (!isKeyId(keyId)) throw unreadable('layout', "its key's id is none")
+  if (!isKeyId(keyId)) throw unreadable('layout', 'its key id is malformed')
   return { keyId, salt: bytes.subarray(saltAt, numberAt), number: bytes.readUInt32BE(numberAt) }
 }
 
