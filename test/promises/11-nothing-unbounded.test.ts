@@ -177,10 +177,11 @@ describe('ids that lead nowhere', () => {
 
   it('share one look-up when they come at the same time', async () => {
     const slow = await cluster.faulty('n1')
-    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: slow }) })
+    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: slow }), operationTimeout: '10s' })
     await cluster.settled()
     const before = await cluster.memcached('n1').storageOperations()
-    slow.fail({ kind: 'delay', ms: 150 }, { opcode: 0x00 })
+    /* Longer than twenty requests take to come, on a busy machine too. */
+    slow.fail({ kind: 'delay', ms: 2000 }, { opcode: 0x00 })
     const id = formatSessionId(tokens.issue(), 'n1', 'a')
     await Promise.all(Array.from({ length: 20 }, () => visitorWith(id).get(`${a.url}/`)))
     expect((await cluster.memcached('n1').storageOperations()) - before).toBe(1)
