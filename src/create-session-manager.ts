@@ -7,7 +7,7 @@ import { loadOptions } from './config/load-file.js'
 import { changeSettings, type HoldfastOptions, parseSettings } from './config/parse-settings.js'
 import type { Settings } from './config/settings.js'
 import { configurationWarnings } from './config/warnings.js'
-import { readCookies } from './http/cookie-header.js'
+import { candidateIds } from './http/request-cookie.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
 import { Engine } from './manager/engine.js'
 import { type FlushReport, ServerSessions } from './manager/server-sessions.js'
@@ -174,7 +174,7 @@ export class Sessions {
    * @returns `undefined` when there is none; none is made. @throws StorageUnavailableError
    */
   async fromRequest(req: WithCookieHeader): Promise<(Session & Partial<SessionData>) | undefined> {
-    for (const id of readCookies(req.headers.cookie, this.engine.settings.name)) {
+    for (const id of candidateIds(this.engine, req.headers.cookie)) {
       const session = await this.get(id)
       if (session !== undefined) return session
     }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Engine } from '../manager/engine.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import { MAX_CANDIDATES, readCookies } from './cookie-header.js'
 
 /** The cookie settings for one request: those of the application's function where it gave one, or the configured ones. */
 export function cookieSettingsFor({ settings, log }: Engine, req: IncomingMessage): CookieAttributes {
@@ -16,6 +17,17 @@ export function cookieSettingsFor({ settings, log }: Engine, req: IncomingMessag
     )
     return cookie
   }
+}
+
+/**
+ * The ids that a Cookie header names, in its order; at most 4. Where there are more, those that were never issued must not crowd out
+ * the visitor's own.
+ */
+export function candidateIds({ settings, tokens }: Engine, header: string | undefined): string[] {
+  const ids = readCookies(header, settings.name)
+  if (ids.length < MAX_CANDIDATES) return ids
+  const issued = readCookies(header, settings.name, Number.POSITIVE_INFINITY).filter((id) => tokens.issued(id))
+  return issued.slice(0, MAX_CANDIDATES)
 }
 
 /** Decides what is left to the connection (`auto`). `isSecure` is asked only then. */

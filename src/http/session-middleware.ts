@@ -2,12 +2,11 @@ import type { ServerResponse } from 'node:http'
 import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
-import type { Engine } from '../manager/engine.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
-import { MAX_CANDIDATES, pathMatches, readCookies } from './cookie-header.js'
-import { cookieSettingsFor } from './request-cookie.js'
+import { pathMatches } from './cookie-header.js'
+import { candidateIds, cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
 
 export type Next = (error?: unknown) => void
@@ -27,7 +26,7 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
       statistics.count('requestsIgnored')
       return next()
     }
-    const ids = candidates(engine, req.headers.cookie)
+    const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
     if (id === undefined) return attach(manager, req, res, next, cookie, undefined, undefined)
     if (ids.length > 1) statistics.count('duplicateCookies')
@@ -42,14 +41,6 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, cookie, id, state), next)
     else attach(manager, req, res, next, cookie, id, opened)
   }
-}
-
-/* Where there are more cookies than are tried, those that were never issued must not crowd out the visitor's own. */
-function candidates({ settings, tokens }: Engine, header: string | undefined): string[] {
-  const ids = readCookies(header, settings.name)
-  if (ids.length < MAX_CANDIDATES) return ids
-  const issued = readCookies(header, settings.name, Number.POSITIVE_INFINITY).filter((id) => tokens.issued(id))
-  return issued.slice(0, MAX_CANDIDATES)
 }
 
 /* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */

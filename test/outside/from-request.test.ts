@@ -72,6 +72,13 @@ describe('a session outside of a request', () => {
     server.close()
   })
 
+  it('is found behind any number of cookies that were never issued', async () => {
+    const planted = Array.from({ length: 50 }, (_, i) => `sid=planted${i}`)
+    const cookie = [...planted, `sid=${visitor.id}`].join('; ')
+    const session = (await a.sessions.fromRequest({ headers: { cookie } })) as Open
+    expect(session.name).toBe('Ada')
+  })
+
   it('is the first valid one of several cookies', async () => {
     const cookie = `sid=planted; sid=${visitor.id}; sid=another`
     const session = (await a.sessions.fromRequest({ headers: { cookie } })) as Open
