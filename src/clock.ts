@@ -43,3 +43,8 @@ export const systemClock: Clock = {
 export function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.setTimeout(resolve, ms))
 }
+
+/** The same; the process need not wait for it. */
+export function pauseInBackground(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimeout(resolve, ms).unref())
+}

@@ -8,6 +8,11 @@ export interface RandomSource {
   bytes(count: number): Buffer
 }
 
+/** Between half of that many milliseconds and all: so that those who began together do not come back together. */
+export function jittered(ms: number, random: RandomSource): number {
+  return ms * (0.5 + random.fraction() / 2)
+}
+
 export const systemRandom: RandomSource = {
   fraction: () => Math.random(),
   bytes: (count) => randomBytes(count),

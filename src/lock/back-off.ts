@@ -1,4 +1,4 @@
-import type { RandomSource } from '../random.js'
+import { jittered, type RandomSource } from '../random.js'
 
 /** Milliseconds. */
 const shortest = 3
@@ -22,8 +22,4 @@ export class BackOff {
     this.next = Math.min(upTo * growth, longestPause)
     return jittered(upTo, this.random)
   }
-}
-
-export function jittered(ms: number, random: RandomSource): number {
-  return ms * (0.5 + random.fraction() / 2)
 }

@@ -1,14 +1,13 @@
-import type { Timer } from '../clock.js'
 import type { KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { type AttributeSection, emptySection } from '../record/record-format.js'
 import { mergeAttributes } from '../session/merge-attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
+import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
 import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
 import type { SessionStorage } from './session-storage.js'
 
-const TICK = 50
 /** Repairs under way at once. */
 const MAX_RUNNING = 64
 /** Sessions looked at in one tick: most need nothing, and the event loop belongs to the requests. */
@@ -35,13 +34,14 @@ export class CopyRepair {
   private readonly short = new Set<string>()
   private walks: Walk[] = []
   private running = 0
-  private timer: Timer | undefined
+  private readonly work: BackgroundWork
   private closed = false
 
   constructor(engine: Engine, storage: SessionStorage, known: KnownSessions) {
     this.engine = engine
     this.storage = storage
     this.known = known
+    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
   }
 
   /** Sessions with fewer copies than there should be. */
@@ -57,14 +57,14 @@ export class CopyRepair {
     if (this.closed || this.waiting.has(token)) return
     this.short.delete(token)
     this.waiting.set(token, 0)
-    this.wake()
+    this.work.wake()
   }
 
   /** All sessions that match, found bit by bit. */
   addAll(matches: (known: KnownSession) => boolean): void {
     if (this.closed) return
     this.walks.push({ sessions: this.known.values(), matches })
-    this.wake()
+    this.work.wake()
   }
 
   /** A node has returned: what it was missed for can be tried again. */
@@ -80,33 +80,25 @@ export class CopyRepair {
 
   close(): void {
     this.closed = true
-    this.engine.clock.clearInterval(this.timer)
-    this.timer = undefined
+    this.work.close()
     this.walks = []
     this.waiting.clear()
     this.short.clear()
   }
 
-  private wake(): void {
-    if (this.timer !== undefined || this.closed) return
-    this.timer = this.engine.clock.setInterval(() => this.tick(), TICK)
-    this.timer.unref()
-  }
-
-  private tick(): void {
+  /** @returns whether there is more to do. */
+  private step(limit: number): boolean {
     this.walk()
-    let budget = Math.max(1, Math.round((this.engine.settings.backup.protectRate * TICK) / 1000))
+    let budget = limit
     const now = this.engine.clock.now()
     for (const [token, notBefore] of this.waiting) {
-      if (budget <= 0 || this.running >= MAX_RUNNING) return
+      if (budget <= 0 || this.running >= MAX_RUNNING) return true
       if (notBefore > now) continue
       budget--
       this.waiting.delete(token)
       void this.run(token)
     }
-    if (this.isBusy) return
-    this.engine.clock.clearInterval(this.timer)
-    this.timer = undefined
+    return this.isBusy
   }
 
   private walk(): void {

@@ -1,4 +1,4 @@
-import { pause } from '../clock.js'
+import { pauseInBackground } from '../clock.js'
 import type { Engine } from './engine.js'
 
 /** Requests that wait at once; further ones are told at once that there is no storage. */
@@ -52,7 +52,7 @@ export class OutageWait {
       this.looking ??= this.look().finally(() => {
         this.looking = undefined
       })
-      await Promise.race([this.looking, pause(this.engine.clock, deadline - this.engine.clock.monotonic())])
+      await Promise.race([this.looking, pauseInBackground(this.engine.clock, deadline - this.engine.clock.monotonic())])
       if (this.isUp) return true
     }
     return false
@@ -65,6 +65,6 @@ export class OutageWait {
   /* One look for all who wait; a node that hangs doesn't hold up the look at the others. */
   private look(): Promise<unknown> {
     const checks = this.engine.placement.nodes.map((node) => node.check())
-    return Promise.race(checks).then(() => pause(this.engine.clock, LOOK_AGAIN))
+    return Promise.race(checks).then(() => pauseInBackground(this.engine.clock, LOOK_AGAIN))
   }
 }

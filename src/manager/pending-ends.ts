@@ -1,16 +1,13 @@
-import { pause, type Timer } from '../clock.js'
+import { pause } from '../clock.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
 import type { SessionStorage, Tombstone } from './session-storage.js'
 
-interface PendingEnd {
-  tombstone: Tombstone
-  node: WatchedNode
-}
-
-const TICK = 50
-/** Ends written at once. */
+/** Ends written to one node at once. */
 const BATCH = 64
+/** Milliseconds between two attempts of a flush. */
+const FLUSH_PAUSE = 50
 /** So many ends that nodes have not taken are kept; what goes beyond is counted and logged. */
 const MAX_PENDING = 100_000
 
@@ -18,26 +15,30 @@ const MAX_PENDING = 100_000
 export class PendingEnds {
   private readonly engine: Engine
   private readonly storage: SessionStorage
-  private readonly ends = new Map<string, PendingEnd>()
-  private timer: Timer | undefined
-  private writing = false
+  private readonly byNode = new Map<WatchedNode, Map<string, Tombstone>>()
+  private readonly writing = new Set<WatchedNode>()
+  private readonly work: BackgroundWork
   private closed = false
 
   constructor(engine: Engine, storage: SessionStorage) {
     this.engine = engine
     this.storage = storage
+    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
   }
 
   get size(): number {
-    return this.ends.size
+    let size = 0
+    for (const ends of this.byNode.values()) size += ends.size
+    return size
   }
 
   add(tombstone: Tombstone, node: WatchedNode): void {
     if (this.closed) return
     this.engine.statistics.count('tombstonesPending')
-    this.ends.set(nameOf({ tombstone, node }), { tombstone, node })
-    if (this.ends.size > MAX_PENDING) this.dropOldest()
-    this.wake()
+    const ends = this.byNode.get(node) ?? new Map<string, Tombstone>()
+    this.byNode.set(node, ends.set(tombstone.key, tombstone))
+    if (this.size > MAX_PENDING) this.dropOldest(ends)
+    this.work.wake()
   }
 
   /**
@@ -48,79 +49,72 @@ export class PendingEnds {
     const { clock, settings } = this.engine
     const deadline = clock.monotonic() + settings.operationTimeout
     for (;;) {
-      const nodes = new Set(Array.from(this.ends.values(), ({ node }) => node))
-      await Promise.all(Array.from(nodes, (node) => (node.state === 'up' ? undefined : node.check())))
-      await this.writeAll()
-      if (this.ends.size === 0 || this.closed || clock.monotonic() >= deadline) return
-      await pause(clock, TICK)
+      this.dropGone()
+      await Promise.all(Array.from(this.byNode, ([node, ends]) => this.flushTo(node, ends)))
+      if (this.size === 0 || this.closed || clock.monotonic() >= deadline) return
+      await pause(clock, FLUSH_PAUSE)
     }
   }
 
   close(): void {
     this.closed = true
-    this.rest()
-    this.ends.clear()
+    this.work.close()
+    this.byNode.clear()
   }
 
-  private wake(): void {
-    if (this.timer !== undefined) return
-    this.timer = this.engine.clock.setInterval(() => void this.tick(), TICK)
-    this.timer.unref()
-  }
-
-  private rest(): void {
-    this.engine.clock.clearInterval(this.timer)
-    this.timer = undefined
-  }
-
-  private async writeAll(): Promise<void> {
-    const due = this.due(Number.POSITIVE_INFINITY)
-    for (let at = 0; at < due.length; at += BATCH) {
-      await Promise.all(due.slice(at, at + BATCH).map((end) => this.write(end)))
+  private step(budget: number): boolean {
+    this.dropGone()
+    for (const [node, ends] of this.byNode) {
+      if (node.state !== 'down' && !this.writing.has(node)) void this.write(node, ends, Math.min(budget, BATCH))
     }
+    return this.size > 0
   }
 
-  private async tick(): Promise<void> {
-    if (this.writing) return
-    this.writing = true
-    await Promise.all(this.due(BATCH).map((end) => this.write(end)))
-    this.writing = false
-    if (this.ends.size === 0) this.rest()
+  private async flushTo(node: WatchedNode, ends: Map<string, Tombstone>): Promise<void> {
+    this.dropExpired(ends)
+    if (ends.size > 0 && node.state !== 'up') await node.check()
+    for (let left = ends.size; left > 0 && node.state !== 'down'; left -= BATCH) await this.write(node, ends, BATCH)
   }
 
-  /** Those whose node answers. What nobody needs any more goes. */
-  private due(limit: number): PendingEnd[] {
-    const { clock, placement } = this.engine
-    const due: PendingEnd[] = []
-    for (const [name, end] of this.ends) {
-      if (due.length >= limit) break
-      const isOver = end.tombstone.deadline <= clock.now() || !placement.nodes.includes(end.node)
-      if (isOver) this.ends.delete(name)
-      else if (end.node.state !== 'down') due.push(end)
-    }
-    return due
+  private async write(node: WatchedNode, ends: Map<string, Tombstone>, limit: number): Promise<void> {
+    this.writing.add(node)
+    const due: Tombstone[] = []
+    for (const tombstone of ends.values()) if (due.push(tombstone) >= limit) break
+    await Promise.all(due.map((tombstone) => this.writeOne(node, ends, tombstone)))
+    this.writing.delete(node)
   }
 
-  private async write(end: PendingEnd): Promise<void> {
-    try {
-      await this.storage.writeTombstone(end.node, end.tombstone)
-      this.ends.delete(nameOf(end))
-    } catch {
-      /* The node is away again: the end stays. */
-    }
+  /* It counts as pending until the node has answered. What the node did not take goes behind the others, and does not hold them up. */
+  private async writeOne(node: WatchedNode, ends: Map<string, Tombstone>, tombstone: Tombstone): Promise<void> {
+    const isOver =
+      tombstone.deadline <= this.engine.clock.now() ||
+      (await this.storage.writeTombstone(node, tombstone).then(
+        () => true,
+        () => false,
+      ))
+    /* Ended once more meanwhile: that one is still to be written. */
+    if (ends.get(tombstone.key) !== tombstone) return
+    ends.delete(tombstone.key)
+    if (!isOver) ends.set(tombstone.key, tombstone)
   }
 
-  private dropOldest(): void {
-    const oldest = this.ends.keys().next()
+  /* Nodes that were taken out of the configuration, and closed. */
+  private dropGone(): void {
+    for (const node of this.byNode.keys()) if (!this.engine.placement.nodes.includes(node)) this.byNode.delete(node)
+  }
+
+  private dropExpired(ends: Map<string, Tombstone>): void {
+    const now = this.engine.clock.now()
+    for (const [key, { deadline }] of ends) if (deadline <= now) ends.delete(key)
+  }
+
+  private dropOldest(ends: Map<string, Tombstone>): void {
+    const oldest = ends.keys().next()
     if (oldest.done) return
-    this.ends.delete(oldest.value)
+    ends.delete(oldest.value)
     const { statistics, log, settings } = this.engine
     statistics.count('endsDropped')
     const message = `more than ${MAX_PENDING} ends of sessions wait for storage nodes that are away: the oldest is given up, and that session may come back with its node`
     log.write('ends dropped', message, (m) => settings.logger.error(m))
   }
-}
-
-function nameOf({ tombstone, node }: PendingEnd): string {
-  return `${node.address}/${tombstone.key}`
 }

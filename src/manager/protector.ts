@@ -1,8 +1,8 @@
-import type { Timer } from '../clock.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { SessionRecord } from '../record/record-format.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
+import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
 import type { SessionStorage } from './session-storage.js'
 
@@ -13,7 +13,6 @@ interface Walk {
   visit: (state: SessionState) => boolean
 }
 
-const TICK = 50
 /** Milliseconds between two attempts at a session that no node could take although one is up. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
@@ -31,13 +30,13 @@ export class Protector {
   /** With the time before which they are not tried again. */
   private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
-  private timer: Timer | undefined
-  private closed = false
+  private readonly work: BackgroundWork
 
   constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue) {
     this.engine = engine
     this.storage = storage
     this.queue = queue
+    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
   }
 
   /** Sessions that no storage node has, as none could take them. */
@@ -55,7 +54,7 @@ export class Protector {
     const { clock, placement } = this.engine
     state.retryPause = Math.min(Math.max(FIRST_PAUSE, state.retryPause * 2), LONGEST_PAUSE)
     this.parked.set(state, placement.anyUp ? clock.now() + state.retryPause : 0)
-    this.wake()
+    this.work.wake()
   }
 
   forget(state: SessionState): void {
@@ -108,7 +107,7 @@ export class Protector {
   /** A node has returned: parked sessions need not wait longer. */
   hurry(): void {
     for (const state of this.parked.keys()) this.parked.set(state, 0)
-    this.wake()
+    this.work.wake()
   }
 
   /** Removes the older copies that one session has left behind, where that is possible now. */
@@ -124,36 +123,26 @@ export class Protector {
   }
 
   close(): void {
-    this.closed = true
-    this.engine.clock.clearInterval(this.timer)
+    this.work.close()
     this.walks.clear()
     this.parked.clear()
   }
 
   private walk(name: string, visit: (state: SessionState) => boolean): void {
     this.walks.set(name, { name, sessions: this.engine.local.values(), visit })
-    this.wake()
+    this.work.wake()
   }
 
-  private wake(): void {
-    if (this.timer !== undefined || this.closed) return
-    this.timer = this.engine.clock.setInterval(() => this.tick(), TICK)
-    this.timer.unref()
+  /** @returns whether there is more to do. */
+  private step(limit: number): boolean {
+    if (!this.queue.hasRoom) return true
+    let budget = limit
+    for (const walk of this.walks.values()) budget = this.advance(walk, budget)
+    if (this.engine.placement.anyUp) for (const state of this.takeParked(budget)) this.queue.add(state)
+    return this.walks.size + this.parked.size > 0
   }
 
-  private tick(): void {
-    let budget = Math.max(1, Math.round((this.engine.settings.backup.protectRate * TICK) / 1000))
-    if (!this.queue.hasRoom) return
-    for (const walk of this.walks.values()) budget = this.step(walk, budget)
-    if (this.engine.placement.anyUp) {
-      for (const state of this.takeParked(budget)) this.queue.add(state)
-    }
-    if (this.walks.size + this.parked.size > 0) return
-    this.engine.clock.clearInterval(this.timer)
-    this.timer = undefined
-  }
-
-  private step(walk: Walk, budget: number): number {
+  private advance(walk: Walk, budget: number): number {
     let left = budget
     for (let visits = 0; left > 0 && visits < MAX_VISITS; visits++) {
       const next = walk.sessions.next()

@@ -31,7 +31,8 @@ export class SessionEnding {
    * Ends a session on every node; resolves when each has answered, or can't.
    * @returns whether all have taken the end. What one has not is written when it answers again.
    */
-  async destroy(state: SessionState): Promise<boolean> {
+  async destroy(given: SessionState): Promise<boolean> {
+    const state = this.currentOf(given)
     const ended = await this.endEverywhere(state, 'sessionsDestroyed')
     if (ended === undefined) return true
     this.engine.events.emitSession('destroyed', state, { elsewhere: false })
@@ -42,30 +43,35 @@ export class SessionEnding {
    * Ends a session before its time as if that were over. Unlike one that expires by itself it may be in the memory of other
    * servers, which must not bring it back: so it is ended everywhere.
    */
-  async expireEarly(state: SessionState): Promise<void> {
+  async expireEarly(given: SessionState): Promise<void> {
+    const state = this.currentOf(given)
     if ((await this.endEverywhere(state, 'sessionsExpired')) === undefined) return
     this.engine.events.emitSession('expired', state)
   }
 
   /** @returns whether every node has taken the end; `undefined`: there was nothing to end. */
   private async endEverywhere(
-    given: SessionState,
+    state: SessionState,
     counter: 'sessionsDestroyed' | 'sessionsExpired',
   ): Promise<boolean | undefined> {
-    const { statistics, clock, local } = this.engine
-    /* An older copy, of a socket say, ends the session that requests work with here. */
-    const state = local.get(given.token) ?? given
+    const { statistics, clock } = this.engine
     const { phase } = state
     if (phase === 'ended') return undefined
     const mayBeStored = state.savedVersion > 0 || state.sent
     this.end(state)
-    if (given !== state) this.forget(given)
     if (phase === 'new') return undefined
     statistics.count(counter)
     const started = clock.monotonic()
     const isDurable = !mayBeStored || (await this.bury(this.tombstoneOf(state), this.engine.placement.nodes))
     statistics.record('delete', clock.monotonic() - started)
     return isDurable
+  }
+
+  /* Whoever ends an older copy, of a socket say, ends the session that requests work with here. */
+  private currentOf(given: SessionState): SessionState {
+    const current = this.engine.local.get(given.token) ?? given
+    if (current !== given) this.forget(given)
+    return current
   }
 
   /** A copy that was let go, of a session that has been ended by now. */

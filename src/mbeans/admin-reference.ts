@@ -7,7 +7,6 @@ import { ServerSessions } from '../manager/server-sessions.js'
 import { parseNodeAddress } from '../node/node-address.js'
 import { openNode } from '../node/open-node.js'
 import { WatchedNode } from '../placement/watched-node.js'
-import { systemRandom } from '../random.js'
 import { Beans } from './beans.js'
 import type { Managed } from './managed.js'
 import { metricFamilies } from './metrics/families.js'
@@ -36,16 +35,9 @@ function unused(): Managed {
   const engine = new Engine(settings, systemClock)
   const manager = new ServerSessions(engine, (address) => openNode(address, { operationTimeout: 1000 }))
   const node = openNode(parseNodeAddress('memory://'), { operationTimeout: 1000 })
-  engine.placement.use(
-    [
-      new WatchedNode(
-        node,
-        { clock: systemClock, random: systemRandom, probeInterval: () => settings.probeInterval },
-        manager.nodes,
-      ),
-    ],
-    [],
-  )
+  const { clock, random } = engine
+  const watching = { clock, random, probeInterval: () => settings.probeInterval }
+  engine.placement.use([new WatchedNode(node, watching, manager.nodes)], [])
   return { manager, startedAt: 0, state: 'starting', reconfigure: () => {} }
 }
 

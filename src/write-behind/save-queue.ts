@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js'
 import type { SessionState } from '../local/session-state.js'
-import type { RandomSource } from '../random.js'
+import { jittered, type RandomSource } from '../random.js'
 
 /** What became of one attempt to save a session. */
 export type SaveResult =
@@ -239,8 +239,7 @@ export class SaveQueue {
     const longest = Math.min(FIRST_REST * 2 ** (entry.attempt - 1), LONGEST_REST)
     entry.status = 'resting'
     const { clock, random } = this.options
-    const rest = longest * (0.5 + random.fraction() / 2)
-    entry.timer = clock.setTimeout(() => this.requeue(entry, entry.attempt + 1), rest)
+    entry.timer = clock.setTimeout(() => this.requeue(entry, entry.attempt + 1), jittered(longest, random))
     entry.timer.unref()
     this.options.onRetry()
   }

@@ -5,6 +5,7 @@ import { Engine } from '../../src/manager/engine.js'
 import { ServerSessions } from '../../src/manager/server-sessions.js'
 import { type HandleScope, SessionHandle } from '../../src/manager/session-handle.js'
 import { within } from '../../src/manager/within.js'
+import type { WatchedNode } from '../../src/placement/watched-node.js'
 import type { Session } from '../../src/session/session.js'
 import { SimulatedNode, type SimulatedStorage } from './simulated-storage.js'
 import type { Happening, World } from './world.js'
@@ -94,12 +95,12 @@ export class SimulatedServer {
   }
 
   drain(node: string): void {
-    const found = this.nodes?.placement.byName(node)
+    const found = this.nodeOf(node)
     if (found !== undefined) this.manager?.nodes.drain(found)
   }
 
   undrain(node: string): void {
-    const found = this.nodes?.placement.byName(node)
+    const found = this.nodeOf(node)
     if (found !== undefined) this.manager?.nodes.undrain(found)
   }
 
@@ -150,8 +151,8 @@ export class SimulatedServer {
     }
   }
 
-  private get nodes(): Engine | undefined {
-    return this.manager?.engine
+  private nodeOf(id: string): WatchedNode | undefined {
+    return this.manager?.engine.placement.byName(id)
   }
 
   private clock(life: number): Clock {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { type HoldfastOptions, parseSettings } from '../../src/config/parse-settings.js'
 import type { Settings } from '../../src/config/settings.js'
 import { silentLogger } from '../../src/logger.js'
-import { formatSessionId, parseSessionId } from '../../src/session-id/session-id.js'
+import { parseSessionId } from '../../src/session-id/session-id.js'
 import { SessionHistory } from './history.js'
 import { type Answer, type SessionLike, SimulatedServer } from './simulated-server.js'
 import { type Kept, SimulatedStorage, type StorageKind, type StoragePlants } from './simulated-storage.js'
@@ -270,10 +270,8 @@ export class Simulation {
   private async readEverything(): Promise<void> {
     for (const visitor of this.visitors) {
       for (const server of this.servers) {
-        const parts = parseSessionId(visitor.cookie)
-        const cookie = parts === undefined ? visitor.cookie : formatSessionId(parts.token, parts.node, parts.route)
         const began = this.world.now
-        void server.request(cookie, async (data) => {
+        void server.request(visitor.cookie, async (data) => {
           visitor.session.readAtTheEnd({ server: server.route, began, values: valuesOf(data) })
         })
         await this.world.run(1000)
