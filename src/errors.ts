@@ -9,6 +9,7 @@ export type HoldfastErrorCode =
   | 'HOLDFAST_STORAGE_UNAVAILABLE'
   | 'HOLDFAST_TOO_MANY_SESSIONS'
   | 'HOLDFAST_SESSION_GONE'
+  | 'HOLDFAST_END_NOT_STORED'
   | 'HOLDFAST_CONFLICT'
   | 'HOLDFAST_LOCK_TIMEOUT'
   | 'HOLDFAST_LOCK_LOST'
@@ -152,6 +153,21 @@ export class TooManySessionsError extends HttpStatusError {
 export class SessionGoneError extends HoldfastError {
   constructor(message = 'failed to load session: it does not exist any more') {
     super('HOLDFAST_SESSION_GONE', message)
+  }
+}
+
+/**
+ * A session was ended, and some storage node has not taken the end (503): there it may come back until that node answers. The end is kept
+ * and written then, as long as this process runs.
+ */
+export class EndNotStoredError extends HttpStatusError {
+  constructor() {
+    super(
+      'HOLDFAST_END_NOT_STORED',
+      503,
+      'the session was ended, but not every storage node has taken that yet: until then it may come back from such a node',
+      2,
+    )
   }
 }
 

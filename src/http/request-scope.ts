@@ -216,7 +216,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { engine } = this.manager
     try {
       const result = handle.commit()
-      if (engine.settings.saveUninitialized && handle.state?.version === 0) this.saveUninitialized(handle)
+      if (engine.settings.saveUninitialized && handle.state?.isBlank) this.saveUninitialized(handle)
       if (result === 'changed') this.changed = true
       if (this.finished && !this.closed)
         engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
@@ -229,7 +229,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   private saveUninitialized(handle: SessionHandle): void {
     const state = handle.ensureState()
-    state.version = 1
+    this.manager.initialize(state)
     void this.manager.stored(state)
   }
 
@@ -267,7 +267,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { settings } = this.manager.engine
     const state = handle?.state
     if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
-    if (state.version === 0 && !settings.saveUninitialized && state.attributes.isEmpty) return false
+    if (state.isBlank && !settings.saveUninitialized && state.attributes.isEmpty) return false
     const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged
     /* A renewal can wait for a response that no cache gives to others. */

@@ -1,8 +1,21 @@
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { AttributeSection } from '../record/record-format.js'
-import { emptySection } from '../record/record-format.js'
-import { Attributes } from '../session/attributes.js'
+import {
+  type AttributeSection,
+  type Change,
+  changesSince,
+  emptySection,
+  joinSections,
+  latestChange,
+} from '../record/attribute-section.js'
+import { cookieChange, factsOf, type Life, lifeChange, ownerChange } from '../record/session-facts.js'
+import {
+  type Attribute,
+  type AttributeRules,
+  Attributes,
+  type ChangeStamp,
+  type OnUnserializable,
+} from '../session/attributes.js'
 import { formatSessionId, tokenDigest } from '../session-id/session-id.js'
 
 /**
@@ -11,75 +24,157 @@ import { formatSessionId, tokenDigest } from '../session-id/session-id.js'
  */
 export type SessionPhase = 'new' | 'live' | 'lost' | 'ended'
 
-/** What is known of the stored copy. */
-export interface Backup {
-  node: WatchedNode
-  /** For the next fenced write. */
-  token: VersionToken
-  /** When the stored copy expires; 0: never. */
-  deadline: number
-  /** The version that stands there. */
-  version: number
+/** From where to where a session may go. */
+const NEXT: Record<SessionPhase, readonly SessionPhase[]> = {
+  new: ['live', 'ended'],
+  live: ['lost', 'ended'],
+  lost: ['ended'],
+  ended: [],
 }
 
-export interface SessionTimes {
+/** What is known of the stored copy in its place. */
+export interface Backup {
+  readonly node: WatchedNode
+  /** For the next fenced write. */
+  readonly token: VersionToken
+  /** When the stored copy expires; 0: never, or not known. */
+  readonly deadline: number
+  /** What stands there; `undefined`: it can't be read, or has to be written again in another form. */
+  readonly section: AttributeSection | undefined
+}
+
+export interface SessionTimes extends Life {
   createdAt: number
   accessedAt: number
-  /** Milliseconds, 0: none. */
-  idleTimeout: number
-  /** 0: none. */
-  absoluteDeadline: number
 }
 
-/** One session in this server's memory, shared by all its requests. */
+/** A session as it is at one moment, on its way to a node. */
+export interface Snapshot {
+  readonly section: AttributeSection
+  /** What the storage was known to have then. */
+  readonly base: AttributeSection
+}
+
+/**
+ * One session in this server's memory, shared by all its requests. It owns its fields: they change by its methods only, one a
+ * transition, each of which takes what happened meanwhile into account.
+ */
 export class SessionState {
   readonly token: string
-  phase: SessionPhase = 'new'
   readonly attributes: Attributes
-  createdAt: number
-  accessedAt: number
-  idleTimeout: number
-  absoluteDeadline: number
-  /** What the session's own cookie settings differ in, as JSON; empty: nothing. */
-  cookie = ''
-
-  /** Version of the committed content; grows with every change. */
-  version = 0
-  /** The newest version that a storage node has acknowledged, and the attributes in it: what pending changes are compared with. */
-  savedVersion = 0
-  savedSection: AttributeSection = emptySection
-  /** The cookie settings in that version. */
-  savedCookie = ''
-  backup: Backup | undefined
-  /** A write was tried: storage may have the session although nothing was acknowledged. */
-  sent = false
-  /** When storage last confirmed that this copy is current. */
-  verifiedAt = 0
-  /** A verification under way. */
-  verifying: Promise<void> | undefined
-  /** Nodes that may still hold an older copy. */
-  leftBehind: Set<WatchedNode> | undefined
   wheelBucket = 0
-  /** The digest, where it is asked for several times; not for a session that stays in memory. */
-  digest: string | undefined
-  /** Milliseconds to wait before a save that no node could take is tried again; doubles each time. */
-  retryPause = 0
-  /** Requests that have used the session and are not over. */
-  activeRequests = 0
 
-  /** The server that the id names. */
-  route: string | undefined
-
+  private currentPhase: SessionPhase = 'new'
+  private created: number
+  private accessed: number
+  private idle: number
+  private absolute: number
+  private cookieText = ''
+  private ownerName = ''
   private place: WatchedNode | undefined
+  private routeName: string | undefined
+  private stored: Backup | undefined
+  /* Everything that is known to have been stored, somewhere. */
+  private baseSection: AttributeSection = emptySection
+  private wasSent = false
+  private verified = 0
+  private behind: Set<WatchedNode> | undefined
+  private digestText: string | undefined
+  private pauseBeforeRetry = 0
+  private requests = 0
 
-  constructor(token: string, route: string | undefined, times: SessionTimes, section?: AttributeSection) {
+  constructor(token: string, route: string | undefined, times: SessionTimes) {
     this.token = ownCopy(token)
-    this.route = route
-    this.createdAt = times.createdAt
-    this.accessedAt = times.accessedAt
-    this.idleTimeout = times.idleTimeout
-    this.absoluteDeadline = times.absoluteDeadline
-    this.attributes = new Attributes(section)
+    this.attributes = new Attributes()
+    this.routeName = route
+    this.created = times.createdAt
+    this.accessed = times.accessedAt
+    this.idle = times.idleTimeout
+    this.absolute = times.absoluteDeadline
+  }
+
+  /** A session as one of its stored copies says; it is live. */
+  static fromRecord(
+    token: string,
+    route: string | undefined,
+    record: { createdAt: number; attributes: AttributeSection } & Life,
+    now: number,
+  ): SessionState {
+    const state = new SessionState(token, route, { ...record, accessedAt: now })
+    state.currentPhase = 'live'
+    state.take(record.attributes, record.createdAt)
+    return state
+  }
+
+  get phase(): SessionPhase {
+    return this.currentPhase
+  }
+
+  get createdAt(): number {
+    return this.created
+  }
+
+  get accessedAt(): number {
+    return this.accessed
+  }
+
+  /** Milliseconds, 0: none. */
+  get idleTimeout(): number {
+    return this.idle
+  }
+
+  /** Milliseconds since the epoch, 0: none. */
+  get absoluteDeadline(): number {
+    return this.absolute
+  }
+
+  /** What the session's own cookie settings differ in, as JSON; empty: nothing. */
+  get cookie(): string {
+    return this.cookieText
+  }
+
+  /** Who has claimed the session last; empty: nobody. */
+  get owner(): string {
+    return this.ownerName
+  }
+
+  /** Everything that was committed. */
+  get section(): AttributeSection {
+    return this.attributes.section
+  }
+
+  /** What is known to be stored, somewhere: changes of others are recognised by it. */
+  get base(): AttributeSection {
+    return this.baseSection
+  }
+
+  /** Nothing was ever committed. */
+  get isBlank(): boolean {
+    return this.attributes.section === emptySection
+  }
+
+  /** The storage may have the session: it was read from there, or a write was tried. */
+  get mayBeStored(): boolean {
+    return this.wasSent || this.wasStored
+  }
+
+  /** The storage had the session once. */
+  get wasStored(): boolean {
+    return this.baseSection !== emptySection
+  }
+
+  get backup(): Backup | undefined {
+    return this.stored
+  }
+
+  /** The copy in its place is what is here. */
+  get isSaved(): boolean {
+    return this.stored !== undefined && this.stored.section === this.attributes.section
+  }
+
+  /** When the latest change was made, by the stamps; 0: there was none. */
+  get changedAt(): number {
+    return latestChange(this.attributes.section)
   }
 
   /** Where the backup belongs; the id's node suffix follows it. */
@@ -87,20 +182,41 @@ export class SessionState {
     return this.place
   }
 
-  set node(node: WatchedNode | undefined) {
-    this.place = node
+  /** The server that the id names. */
+  get route(): string | undefined {
+    return this.routeName
+  }
+
+  /** When storage last confirmed that this copy is current. */
+  get verifiedAt(): number {
+    return this.verified
+  }
+
+  /** Nodes that may still hold an older copy. */
+  get leftBehind(): ReadonlySet<WatchedNode> | undefined {
+    return this.behind
+  }
+
+  /** Requests that have used the session and are not over. */
+  get activeRequests(): number {
+    return this.requests
+  }
+
+  /** Milliseconds to wait before a save that no node could take is tried again. */
+  get retryPause(): number {
+    return this.pauseBeforeRetry
   }
 
   /* Id and digest are made when they are asked for: kept, they would cost more memory than the rest of the meta data. */
 
   /** The id as it stands in the cookie. */
   get id(): string {
-    return formatSessionId(this.token, this.place?.id, this.route)
+    return formatSessionId(this.token, this.place?.id, this.routeName)
   }
 
   /** Digest of the token: the storage key without its prefix. */
   get keyDigest(): string {
-    return this.digest ?? tokenDigest(this.token)
+    return this.digestText ?? tokenDigest(this.token)
   }
 
   /** A short name for logs and events that does not give the id away. */
@@ -108,15 +224,243 @@ export class SessionState {
     return this.keyDigest.slice(0, 12)
   }
 
-  get isSaved(): boolean {
-    return this.backup?.version === this.version
-  }
-
   /** When the session ends if nobody uses it any more; Infinity: never. */
   get expiresAt(): number {
-    const idle = this.idleTimeout === 0 ? Number.POSITIVE_INFINITY : this.accessedAt + this.idleTimeout
-    return this.absoluteDeadline === 0 ? idle : Math.min(idle, this.absoluteDeadline)
+    const idle = this.idle === 0 ? Number.POSITIVE_INFINITY : this.accessed + this.idle
+    return this.absolute === 0 ? idle : Math.min(idle, this.absolute)
   }
+
+  /** Into the server's memory. */
+  admit(now: number): void {
+    if (this.move('live')) this.verified = now
+  }
+
+  /** Another server owns it. @returns whether that is new. */
+  lose(): boolean {
+    return this.move('lost')
+  }
+
+  /** For good. @returns whether that is new. */
+  end(): boolean {
+    return this.move('ended')
+  }
+
+  use(now: number): void {
+    this.accessed = now
+  }
+
+  enter(): void {
+    this.requests++
+  }
+
+  leave(): void {
+    this.requests--
+  }
+
+  /**
+   * Takes what was assigned, and changed inside `handedOut`.
+   * @param further changes that go with these
+   * @returns whether there is something new
+   */
+  commit(
+    handedOut: readonly Attribute[],
+    rules: AttributeRules,
+    onUnserializable: OnUnserializable,
+    stamp: () => ChangeStamp,
+    owner: string,
+  ): boolean {
+    if (!this.attributes.commit(handedOut, rules, onUnserializable, stamp, this.factsDue(owner))) return false
+    this.ownerName = this.ownerAfterChange(owner)
+    return true
+  }
+
+  /** The session's own cookie settings, and the idle timeout that follows from them. */
+  setCookie(cookie: string, idleTimeout: number, stamp: ChangeStamp, owner: string): void {
+    this.cookieText = cookie
+    this.setLife({ idleTimeout, absoluteDeadline: this.absolute }, stamp, owner, [cookieChange(cookie)])
+  }
+
+  /** @returns whether there is something new */
+  setLife(life: Life, stamp: ChangeStamp, owner: string, further: readonly Change[] = []): boolean {
+    this.idle = life.idleTimeout
+    this.absolute = life.absoluteDeadline
+    const changes = [...this.factsDue(owner).filter(isNot(lifeChange(life))), lifeChange(life), ...further]
+    if (!this.attributes.apply(changes, stamp)) return false
+    this.ownerName = this.ownerAfterChange(owner)
+    return true
+  }
+
+  /** Timeouts that are hardly different are known here only, until something else is stored. */
+  extend({ idleTimeout, absoluteDeadline }: Life): void {
+    this.idle = idleTimeout
+    this.absolute = absoluteDeadline
+  }
+
+  /** A session without attributes is worth storing too. */
+  initialize(stamp: ChangeStamp, owner: string): void {
+    if (this.isBlank) this.setLife({ idleTimeout: this.idle, absoluteDeadline: this.absolute }, stamp, owner)
+  }
+
+  /** This server owns the session from now on. @returns whether that is new. */
+  claim(owner: string, stamp: ChangeStamp): boolean {
+    if (this.ownerName === owner) return false
+    this.ownerName = owner
+    return this.attributes.apply([ownerChange(owner)], stamp)
+  }
+
+  /** Values that were decided on in a merge. */
+  decide(changes: readonly Change[], stamp: ChangeStamp): void {
+    this.attributes.apply(changes, stamp)
+    this.attributes.replace(this.attributes.section)
+  }
+
+  /**
+   * Joins what was read from the storage. Nothing of what was committed here is lost; what was only assigned is: it is to be committed
+   * before.
+   */
+  take(section: AttributeSection, createdAt: number): void {
+    this.created = createdAt
+    this.baseSection = joinSections(this.baseSection, section)
+    const joined = joinSections(this.attributes.section, section)
+    if (joined === this.attributes.section) return
+    this.attributes.replace(joined)
+    const facts = factsOf(joined)
+    this.idle = facts.idleTimeout
+    this.absolute = facts.absoluteDeadline
+    this.cookieText = facts.cookie
+    if (facts.owner !== this.ownerName) this.ownerName = facts.owner
+  }
+
+  /** What a copy that was let go has and the storage does not; nothing else of it counts any more. */
+  pending(): AttributeSection {
+    return changesSince(this.baseSection, this.attributes.section)
+  }
+
+  /** Changes that were made in an older copy of the session on this server. */
+  receive(section: AttributeSection): void {
+    const base = this.baseSection
+    this.take(section, this.created)
+    this.baseSection = base
+  }
+
+  /** What was pending has been handed over. */
+  handedOver(section: AttributeSection): void {
+    this.baseSection = joinSections(this.baseSection, section)
+  }
+
+  /** The state goes to a node as it is. */
+  send(): Snapshot {
+    const { section } = this.attributes
+    this.wasSent = true
+    return { section, base: this.baseSection }
+  }
+
+  /** A node has taken what was sent. @returns whether that is where the session belongs. */
+  acknowledge({ section, base }: Snapshot, node: WatchedNode, token: VersionToken, deadline: number, now: number): boolean {
+    this.baseSection = base === this.baseSection ? section : joinSections(this.baseSection, section)
+    this.pauseBeforeRetry = 0
+    if (this.place !== node) {
+      this.leaveBehind(node)
+      return false
+    }
+    this.stored = { node, token, deadline, section }
+    this.verified = now
+    return true
+  }
+
+  /** What stands in a place, as it was read; the content has been taken. `section` undefined: it is to be written again anyway. */
+  found(node: WatchedNode, token: VersionToken, deadline: number, section: AttributeSection | undefined): void {
+    if (this.place === node) this.stored = { node, token, deadline, section }
+  }
+
+  /** Nothing stands in its place any more. */
+  forgetStored(): void {
+    this.stored = undefined
+  }
+
+  confirm(now: number): void {
+    this.verified = now
+  }
+
+  /** Where it is stored first. */
+  settle(node: WatchedNode): void {
+    this.place ??= node
+  }
+
+  /** To another node. The older copy is left behind. @returns the node that it was on. */
+  relocate(to: WatchedNode | undefined): WatchedNode | undefined {
+    const from = this.place
+    if (from === to) return undefined
+    this.place = to
+    this.stored = undefined
+    if (to !== undefined) this.cleanedUp(to)
+    if (from !== undefined) this.leaveBehind(from)
+    return from
+  }
+
+  leaveBehind(node: WatchedNode): void {
+    this.behind ??= new Set()
+    this.behind.add(node)
+  }
+
+  cleanedUp(node: WatchedNode): void {
+    this.behind?.delete(node)
+  }
+
+  /** It is served under this route from now on. */
+  serveUnder(route: string | undefined): void {
+    this.routeName = route
+  }
+
+  /** Nobody knows whether this copy is current. */
+  doubt(): void {
+    this.verified = 0
+    this.digestText = undefined
+  }
+
+  /** What stands in its place is to be written again in another form. */
+  rewrite(): void {
+    if (this.stored !== undefined) this.stored = { ...this.stored, section: undefined }
+  }
+
+  /** Where it is now, as another state of the same session has just been read from there. */
+  moveWith({ place, stored }: SessionState): void {
+    this.place = place
+    this.stored = stored
+  }
+
+  /** Spares the digest where it is asked for several times; not for a session that stays in memory. */
+  keepDigest(digest: string): void {
+    this.digestText = digest
+  }
+
+  /** No node could take it. */
+  failed(least: number, most: number): number {
+    this.pauseBeforeRetry = Math.min(Math.max(least, this.pauseBeforeRetry * 2), most)
+    return this.pauseBeforeRetry
+  }
+
+  private move(to: SessionPhase): boolean {
+    if (!NEXT[this.currentPhase].includes(to)) return false
+    this.currentPhase = to
+    return true
+  }
+
+  /* The first change brings what every record has; one in another mode the owner of that mode. */
+  private factsDue(owner: string): Change[] {
+    const changes: Change[] = []
+    if (this.isBlank) changes.push(lifeChange({ idleTimeout: this.idle, absoluteDeadline: this.absolute }))
+    if (this.ownerAfterChange(owner) !== this.ownerName) changes.push(ownerChange(owner))
+    return changes
+  }
+
+  private ownerAfterChange(owner: string): string {
+    return this.ownerName === '' || owner === '' ? owner : this.ownerName
+  }
+}
+
+function isNot({ name }: Change): (change: Change) => boolean {
+  return (change) => change.name !== name
 }
 
 /* A part of a longer text keeps all of that in memory: here a cookie header, for as long as the session lives. */

@@ -2,27 +2,15 @@ import { type KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { SessionState } from '../local/session-state.js'
 import type { VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { AttributeSection } from '../record/record-format.js'
+import { covers } from '../record/attribute-section.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import { CopyRepair } from './copy-repair.js'
 import type { Engine } from './engine.js'
 import type { FoundSession } from './session-look-up.js'
-import type { SessionStorage } from './session-storage.js'
+import type { Outgoing, SessionStorage } from './session-storage.js'
 
 /** How often one copy may be overtaken before it is left to the repair. */
 const MAX_ROUNDS = 3
-
-/** A version of a session as it went to its primary node. */
-export interface Written {
-  version: number
-  /** 0: never expires. */
-  deadline: number
-  bytes: Buffer
-  section: AttributeSection
-  cookie: string
-  /** What it was made from. */
-  base: { version: number; section: AttributeSection }
-}
 
 /** What stands where a further copy is to be written. */
 export type Standing =
@@ -72,20 +60,20 @@ export class CopyKeeper {
 
   /** What a further copy will meet on a node. Never rejects. */
   standingOn(node: WatchedNode, state: SessionState): Promise<Standing> {
-    if (!state.sent) return Promise.resolve('absent')
+    if (!state.mayBeStored) return Promise.resolve('absent')
     const token = this.known.get(state.token)?.copyOn(node)?.token
     if (token !== undefined) return Promise.resolve({ token, found: undefined })
     return this.look(node, this.storage.key(state.keyDigest))
   }
 
   /**
-   * Writes a further copy, unless a newer one is there, or one of another line of writers. Never rejects.
+   * Writes a further copy, unless there is one with something that ours has not. Never rejects.
    * @returns that one, if there is.
    */
   async write(
     node: WatchedNode,
     state: SessionState,
-    written: Written,
+    written: Outgoing,
     standing: Promise<Standing>,
   ): Promise<'stored' | 'failed' | 'ended' | FoundSession> {
     const key = this.storage.key(state.keyDigest)
@@ -93,7 +81,7 @@ export class CopyKeeper {
     for (let round = 0; round < MAX_ROUNDS && current !== 'failed'; round++) {
       const found = current === 'absent' ? undefined : current.found
       if (found?.record.kind === 'tombstone') return 'ended'
-      if (found !== undefined && !isBefore(found, written)) return found
+      if (found !== undefined && !covers(written.section, found.record.attributes)) return found
       const expected = current === 'absent' ? 'absent' : current.token
       try {
         const result = await node.put(key, written.bytes, written.deadline, expected)
@@ -240,14 +228,4 @@ export class CopyKeeper {
       return 'failed'
     }
   }
-}
-
-/**
- * Whether our write follows what stands there. The same version with other content is the work of servers that could not reach
- * each other's nodes.
- */
-function isBefore({ record }: FoundSession, { version, section, cookie, base }: Written): boolean {
-  if (record.version === version) return record.attributes === section && record.cookie === cookie
-  if (record.version === base.version) return record.attributes === base.section
-  return record.version < version
 }

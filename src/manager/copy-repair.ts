@@ -1,7 +1,7 @@
 import type { KnownSession, KnownSessions } from '../local/known-sessions.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { type AttributeSection, emptySection } from '../record/record-format.js'
-import { mergeAttributes } from '../session/merge-attributes.js'
+import { type AttributeSection, joinSections } from '../record/attribute-section.js'
+import { factsOf } from '../record/session-facts.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
@@ -126,49 +126,24 @@ export class CopyRepair {
     const { placement, clock, settings } = this.engine
     const key = this.storage.key(tokenDigest(known.token))
     const copies = await lookUp(this.storage, placement.readable(known.token), key)
-    const newest = copies.sessions[0]
-    if (copies.tombstone || newest === undefined) {
+    const [latest] = copies.sessions
+    if (copies.tombstone || latest === undefined) {
       if (copies.tombstone || copies.failed.length === 0) this.known.delete(known.token)
       return copies.failed.length === 0 ? 'complete' : 'failed'
     }
-    const { idleTimeout, absoluteDeadline } = newest.record
-    const deadline = this.storage.deadline({ accessedAt: known.accessedAt, idleTimeout, absoluteDeadline })
+    const joined = copies.sessions.reduce((all, { record }) => joinSections(all, record.attributes), latest.record.attributes)
+    const deadline = this.storage.deadline({ accessedAt: known.accessedAt, ...factsOf(joined) })
     if (deadline !== 0 && deadline <= clock.now()) return 'complete'
-    if (!(await this.uniteTwins(key, copies, deadline))) return 'failed'
-    const wanted = this.placesOf(known, newest)
-    const stored = await this.writeMissing(known, key, copies, wanted, deadline)
-    await this.removeOlder(known, key, copies, wanted)
+    const wanted = this.placesOf(known, latest)
+    const stored = await this.writeMissing(known, copies, joined, wanted, deadline)
     if (!stored) return 'failed'
+    await this.removeOthers(known, key, copies, wanted)
     return wanted.length < Math.min(settings.backup.replicas, placement.nodes.length) ? 'short' : 'complete'
   }
 
-  /**
-   * Servers that could not reach each other's nodes may have written the same version. What both had before is not known here, so no
-   * attribute of either goes; of one that both have, that of the later wins.
-   * @returns false: somebody was faster.
-   */
-  private async uniteTwins(key: string, { sessions }: LookUp, deadline: number): Promise<boolean> {
-    const newest = sessions[0] as FoundSession
-    const { record } = newest
-    const twins = sessions.filter((copy) => copy.record.version === record.version && !isSame(copy, newest))
-    if (twins.length === 0) return true
-    const unite = (all: AttributeSection, twin: FoundSession) =>
-      mergeAttributes(emptySection, all, twin.record.attributes, 'mine').section
-    const attributes = twins.reduce(unite, record.attributes)
-    const united = { ...record, version: record.version + 1, writer: this.engine.writer, attributes }
-    const packed = this.storage.pack(united)
-    const bytes = packed instanceof Promise ? await packed : packed
-    const result = await newest.node.put(key, bytes, deadline, newest.token)
-    if (!result.stored) return false
-    this.engine.statistics.count('conflicts')
-    newest.record = united
-    newest.token = result.token
-    return true
-  }
-
-  private placesOf(known: KnownSession, newest: FoundSession): WatchedNode[] {
+  private placesOf(known: KnownSession, latest: FoundSession): WatchedNode[] {
     const { placement, settings } = this.engine
-    const stays = [known.primary, newest.node].find((node) => node !== undefined && !placement.shouldLeave(node))
+    const stays = [known.primary, latest.node].find((node) => node !== undefined && !placement.shouldLeave(node))
     const primary = stays ?? placement.choose(known.token)
     if (primary === undefined) return []
     if (known.primary !== primary && known.primary !== undefined) {
@@ -180,23 +155,24 @@ export class CopyRepair {
     return [primary, ...placement.others(known.token, primary, settings.backup.replicas - 1)]
   }
 
-  /** @returns whether every place has the newest copy now, or one that is newer still. */
+  /** @returns whether every place has all that is in any of the copies. */
   private async writeMissing(
     known: KnownSession,
-    key: string,
     copies: LookUp,
+    joined: AttributeSection,
     wanted: readonly WatchedNode[],
     deadline: number,
   ): Promise<boolean> {
-    const newest = copies.sessions[0] as FoundSession
     const standing = new Map(copies.sessions.map((copy) => [copy.node, copy]))
-    const missing = wanted.filter((node) => !isSame(standing.get(node), newest))
+    const missing = wanted.filter((node) => standing.get(node)?.record.attributes !== joined)
     if (missing.length === 0) return true
-    /* The bytes as they are: whoever wrote them may know more than this server does. */
-    const value = await newest.node.get(key)
-    if (value === undefined) return false
+    const [latest] = copies.sessions as [FoundSession]
+    if (copies.sessions.length > 1 && latest.record.attributes !== joined) this.engine.statistics.count('conflicts')
+    const { key } = latest.record
+    const packed = this.storage.pack({ ...latest.record, writer: this.engine.writer, attributes: joined })
+    const bytes = packed instanceof Promise ? await packed : Buffer.from(packed)
     const results = await Promise.all(
-      missing.map((node) => node.put(key, value.bytes, deadline, standing.get(node)?.token ?? 'absent')),
+      missing.map((node) => node.put(key, bytes, deadline, standing.get(node)?.token ?? 'absent')),
     )
     results.forEach((result, i) => {
       const node = missing[i] as WatchedNode
@@ -205,30 +181,21 @@ export class CopyRepair {
       known.copies = known.copies.filter((copy) => copy.node !== node)
       if (node !== known.primary) known.copies.push({ node, token: result.token })
     })
-    /* Where somebody was faster, the next look tells whether it was with the newest. */
+    /* Where somebody was faster, the next look tells what with. */
     return results.every((result) => result.stored)
   }
 
-  /* A copy is removed only as it was seen: a newer one that somebody writes meanwhile stays. */
-  private async removeOlder(
+  /* What is in them has just been stored where it belongs. A copy is removed only as it was seen: one that somebody writes meanwhile stays. */
+  private async removeOthers(
     known: KnownSession,
     key: string,
     copies: LookUp,
     wanted: readonly WatchedNode[],
   ): Promise<void> {
-    const newest = copies.sessions[0] as FoundSession
     const nodes = wanted.length === 0 ? [] : copies.sessions.filter(({ node }) => !wanted.includes(node))
-    for (const { node, token, record } of nodes) {
-      if (record.version >= newest.record.version && !node.draining) continue
-      await node.delete(key, token).catch(() => {})
-    }
+    for (const { node, token } of nodes) await node.delete(key, token).catch(() => {})
     for (const node of known.leftBehind ?? []) {
       if (node.state !== 'down' && !copies.failed.includes(node)) known.leftBehind?.delete(node)
     }
   }
-}
-
-/* Two servers that could not see each other's nodes may have written the same version. */
-function isSame(copy: FoundSession | undefined, { record }: FoundSession): boolean {
-  return copy?.record.version === record.version && copy.record.writer === record.writer
 }

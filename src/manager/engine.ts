@@ -4,12 +4,20 @@ import { EndedTokens } from '../local/ended-tokens.js'
 import { LocalSessions } from '../local/local-sessions.js'
 import { Placement } from '../placement/placement.js'
 import { type RandomSource, systemRandom } from '../random.js'
+import type { Stamp } from '../record/stamp.js'
 import { StoredForm } from '../record/transforms/stored-form.js'
-import type { AttributeRules } from '../session/attributes.js'
+import type { AttributeRules, ChangeStamp } from '../session/attributes.js'
+import { toByteString } from '../record/byte-string.js'
 import { SessionTokens } from '../session-id/session-id.js'
 import { Statistics } from '../statistics/statistics.js'
 import { RateLimitedLog } from './rate-limited-log.js'
 import { SessionEventBus } from './session-events.js'
+
+/** How long a removal is remembered, in idle timeouts: longer than anybody can have an older copy. */
+const REMEMBER_REMOVALS = 2.5
+const LEAST_LIFE = 3_600_000
+/** The same for sessions that never expire. */
+const LONGEST_LIFE = 30 * 86_400_000
 
 /** What the parts of one manager share: the settings in force, and the parts without behaviour of their own towards each other. */
 export class Engine {
@@ -23,6 +31,8 @@ export class Engine {
   readonly log: RateLimitedLog
   /** This process in stored records: 8 characters. */
   readonly writer: string
+  /** The same in stamps: see `Stamp`. */
+  private readonly process: string
   private current: Settings
   private derivedTokens: SessionTokens
   private derivedRules: AttributeRules
@@ -40,6 +50,7 @@ export class Engine {
     this.local = new LocalSessions(clock)
     this.log = new RateLimitedLog(clock)
     this.writer = this.newName()
+    this.process = toByteString(Buffer.from(this.writer, 'base64url'))
   }
 
   /** 8 characters that nobody else has. */
@@ -65,6 +76,18 @@ export class Engine {
 
   get rules(): AttributeRules {
     return this.derivedRules
+  }
+
+  /** The stamp of a change that this process makes now in a session. @param idleTimeout of the session, in milliseconds; 0: none */
+  stamp(idleTimeout: number): ChangeStamp {
+    const now = this.clock.now()
+    const longest = idleTimeout === 0 ? LONGEST_LIFE : Math.max(idleTimeout * REMEMBER_REMOVALS, LEAST_LIFE)
+    return { now, process: this.process, forgetBefore: now - longest }
+  }
+
+  /** Whether a stamp is of this process. */
+  isOwn({ process }: Stamp): boolean {
+    return process === this.process
   }
 
   /** How records are compressed and encrypted. */

@@ -4,14 +4,15 @@ import type { KnownSessions } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
 import type { Renewal } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { SessionRecord } from '../record/record-format.js'
+import { type AttributeSection, covers } from '../record/attribute-section.js'
+import type { StoredRecord } from '../record/record-format.js'
 import { parseSessionId, tokenDigest } from '../session-id/session-id.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import { CopyKeeper } from './copy-keeper.js'
 import type { Engine } from './engine.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
-import { type FoundSession, type LookUp, lookUp, newestFirst } from './session-look-up.js'
+import { type FoundSession, type LookUp, latestFirst, lookUp } from './session-look-up.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
 import type { Found } from './session-storage.js'
 
@@ -34,8 +35,8 @@ export class NonStickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
   private readonly outage: OutageWait
-  /** Sessions that can't be stored as they are, with the version that was tried. */
-  private readonly rejected = new WeakMap<SessionState, number>()
+  /** Sessions that can't be stored as they are, with what was tried. */
+  private readonly rejected = new WeakMap<SessionState, AttributeSection>()
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -85,10 +86,10 @@ export class NonStickyMode implements SessionMode {
     const { local, ended, clock } = this.engine
     if (state.phase !== 'live') return state
     if (ended.has(state.token, clock.now())) {
-      state.phase = 'ended'
+      state.end()
       return state
     }
-    state.route = this.route
+    state.serveUnder(this.route)
     const shared = local.get(state.token)
     if (shared === undefined) local.add(state)
     if (shared === undefined || shared === state) return state
@@ -151,7 +152,7 @@ export class NonStickyMode implements SessionMode {
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)
-    if (result === 'rejected') this.rejected.set(state, state.version)
+    if (result === 'rejected') this.rejected.set(state, state.section)
     /* Sticky mode was about to store it when the mode changed. */
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
     if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
@@ -194,10 +195,10 @@ export class NonStickyMode implements SessionMode {
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
     for (const state of [...this.engine.local.values()]) {
-      state.route = undefined
+      state.serveUnder(undefined)
       if (state.isSaved) this.rememberCopies(state)
       if (this.parts.queue.has(state)) this.renewLife(state)
-      if (!state.isSaved && state.version > 0) this.parts.queue.add(state)
+      if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
       this.letGo(state)
     }
   }
@@ -222,9 +223,9 @@ export class NonStickyMode implements SessionMode {
 
   /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
   private async newest(state: SessionState): Promise<SessionState | undefined> {
-    if (state.savedVersion === 0 && state.sent) await this.parts.stored(state)
+    if (!state.wasStored && state.mayBeStored) await this.parts.stored(state)
     if (state.phase === 'ended') return undefined
-    return state.savedVersion === 0 ? state : this.find(state.token, state.node, true)
+    return !state.wasStored ? state : this.find(state.token, state.node, true)
   }
 
   /** @param fresh the storage itself is to be asked */
@@ -270,7 +271,7 @@ export class NonStickyMode implements SessionMode {
         ? this.present(token, answer)
         : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
-    state.digest = digest
+    state.keepDigest(digest)
     statistics.record('load', this.engine.clock.monotonic() - started)
     return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
   }
@@ -278,7 +279,7 @@ export class NonStickyMode implements SessionMode {
   /* Written under a key that is on its way out. */
   private renewForm(state: SessionState): SessionState {
     const shared = this.use(state)
-    if (shared === state) state.version++
+    shared.rewrite()
     this.parts.queue.add(shared)
     return shared
   }
@@ -369,7 +370,7 @@ export class NonStickyMode implements SessionMode {
     if (typeof answer !== 'object') return copies
     if (answer.record.kind === 'tombstone') copies.tombstone = answer.record
     else copies.sessions.push(answer)
-    copies.sessions.sort(newestFirst)
+    copies.sessions.sort(latestFirst)
     return copies
   }
 
@@ -377,14 +378,14 @@ export class NonStickyMode implements SessionMode {
   private pendingHere(token: string): SessionState | undefined {
     const { local, clock } = this.engine
     const here = local.get(token)
-    if (here === undefined || here.phase !== 'live' || here.isSaved || here.version === 0) return undefined
+    if (here === undefined || here.phase !== 'live' || here.isSaved || here.isBlank) return undefined
     const now = clock.now()
     if (here.expiresAt <= now) return undefined
-    here.accessedAt = now
+    here.use(now)
     return here
   }
 
-  private acceptTombstone(token: string, tombstone: SessionRecord): undefined {
+  private acceptTombstone(token: string, tombstone: StoredRecord): undefined {
     const { ended, clock } = this.engine
     ended.add(token, clock.now() + REMEMBER_ENDED)
     this.copies.forget(token)
@@ -411,17 +412,10 @@ export class NonStickyMode implements SessionMode {
     const now = this.engine.clock.now()
     if (record.absoluteDeadline !== 0 && record.absoluteDeadline <= now) return undefined
     const renewed = this.copies.known.get(token)
-    const state = new SessionState(token, this.route, { ...record, accessedAt: now }, record.attributes)
-    state.phase = 'live'
-    state.sent = true
-    state.cookie = record.cookie
-    state.savedCookie = record.cookie
-    state.version = record.version
-    state.savedVersion = record.version
-    state.savedSection = record.attributes
-    state.node = node
-    state.backup = { node, token: found.token, deadline: 0, version: record.version }
-    state.verifiedAt = now
+    const state = SessionState.fromRecord(token, this.route, record, now)
+    state.settle(node)
+    state.found(node, found.token, 0, record.attributes)
+    state.confirm(now)
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
@@ -440,14 +434,15 @@ export class NonStickyMode implements SessionMode {
       placement.choose(state.token)
     if (target === undefined) return state
     const there = copies.sessions.find(({ node }) => node === target)
-    state.node = first ?? found
+    for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
+    if (first !== undefined) state.relocate(first)
     if (target === state.node) {
       if (there === undefined) {
         statistics.count('restores')
         events.emitSession('restored', state, { node: target.id })
       }
     } else this.saver.relocate(state, target)
-    state.backup = there && { node: target, token: there.token, deadline: 0, version: there.record.version }
+    if (there !== undefined) state.found(target, there.token, 0, there.record.attributes)
     this.copies.isShort(state.token)
     if (state.isSaved) return state
     const shared = this.use(state)
@@ -456,18 +451,10 @@ export class NonStickyMode implements SessionMode {
   }
 
   private bringUpToDate(shared: SessionState, current: SessionState): void {
-    if (current.savedVersion <= shared.savedVersion) return
-    this.parts.merger.absorb(shared, {
-      version: current.savedVersion,
-      attributes: current.savedSection,
-      cookie: current.cookie,
-      createdAt: current.createdAt,
-      idleTimeout: current.idleTimeout,
-      absoluteDeadline: current.absoluteDeadline,
-    })
-    shared.node = current.node
-    shared.backup = current.backup
-    shared.accessedAt = current.accessedAt
+    if (covers(shared.base, current.section)) return
+    this.parts.merger.absorb(shared, { attributes: current.section, createdAt: current.createdAt })
+    shared.moveWith(current)
+    shared.use(current.accessedAt)
   }
 
   /** The storage has the session, or can't have it as it is, and nobody works with it here. */
@@ -475,8 +462,8 @@ export class NonStickyMode implements SessionMode {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
-    const isRejected = this.rejected.get(state) === state.version
-    if (state.isSaved || isRejected || state.version === 0 || state.phase === 'ended') local.remove(state)
+    const isRejected = this.rejected.get(state) === state.section
+    if (state.isSaved || isRejected || state.isBlank || state.phase === 'ended') local.remove(state)
   }
 }
 

@@ -1,9 +1,11 @@
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { SessionRecord } from '../record/record-format.js'
+import { covers } from '../record/attribute-section.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
 import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
+import type { FoundSession } from './session-look-up.js'
+import type { SessionMerger } from './session-merger.js'
 import type { SessionStorage } from './session-storage.js'
 
 /** One walk over all local sessions; yields for each whether something had to be done. */
@@ -27,15 +29,17 @@ export class Protector {
   private readonly engine: Engine
   private readonly storage: SessionStorage
   private readonly queue: SaveQueue
+  private readonly merger: SessionMerger
   /** With the time before which they are not tried again. */
   private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
   private readonly work: BackgroundWork
 
-  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue) {
+  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue, merger: SessionMerger) {
     this.engine = engine
     this.storage = storage
     this.queue = queue
+    this.merger = merger
     this.work = new BackgroundWork(engine, (budget) => this.step(budget))
   }
 
@@ -52,8 +56,8 @@ export class Protector {
   /** A session that can't be stored now: when a node can take it, it is. */
   park(state: SessionState): void {
     const { clock, placement } = this.engine
-    state.retryPause = Math.min(Math.max(FIRST_PAUSE, state.retryPause * 2), LONGEST_PAUSE)
-    this.parked.set(state, placement.anyUp ? clock.now() + state.retryPause : 0)
+    const pause = state.failed(FIRST_PAUSE, LONGEST_PAUSE)
+    this.parked.set(state, placement.anyUp ? clock.now() + pause : 0)
     this.work.wake()
   }
 
@@ -78,7 +82,7 @@ export class Protector {
   refill(node: WatchedNode): void {
     this.walk(`refill ${node.address}`, (state) => {
       if (state.backup?.node !== node) return false
-      state.backup = undefined
+      state.forgetStored()
       this.engine.statistics.count('restores')
       this.engine.events.emitSession('restored', state, { node: node.id })
       this.queue.add(state)
@@ -89,7 +93,7 @@ export class Protector {
   /** Stores every session that no node has. */
   protectAll(): void {
     this.walk('protect all', (state) => {
-      if (state.isSaved || state.version === 0) return false
+      if (state.isSaved || state.isBlank) return false
       this.queue.add(state)
       return true
     })
@@ -169,24 +173,25 @@ export class Protector {
   /* The copy is removed only as it was seen: a newer one that somebody writes meanwhile stays. */
   private async removeOlder(state: SessionState, node: WatchedNode): Promise<void> {
     if (state.node === node) {
-      state.leftBehind?.delete(node)
+      state.cleanedUp(node)
       return
     }
     try {
       const key = this.storage.key(state.keyDigest)
       const found = await this.storage.read(node, key)
-      if (found !== undefined && state.backup === undefined) return
-      if (found?.record !== undefined && this.isOlder(found.record, state)) await node.delete(key, found.token)
-      state.leftBehind?.delete(node)
+      if (found?.record?.kind === 'session' && !(await this.replaces(state, found as FoundSession))) return
+      state.cleanedUp(node)
     } catch {
       /* It stays noted; the next return of the node is the next try. */
     }
   }
 
-  /* What is stored counts: a change that waits for its turn is no reason to keep an older copy. */
-  private isOlder(record: SessionRecord, { backup }: SessionState): boolean {
-    if (record.kind !== 'session' || backup === undefined) return false
-    if (record.version !== backup.version) return record.version < backup.version
-    return record.owner === this.engine.owner || record.owner === ''
+  /* What is stored counts, not what waits for its turn. What the other copy has beyond it is taken first. */
+  private async replaces(state: SessionState, { node, token, record }: FoundSession): Promise<boolean> {
+    const stored = state.backup?.section
+    if (state.phase !== 'live' || stored === undefined) return false
+    if (covers(stored, record.attributes)) return (await node.delete(record.key, token)) !== 'refused'
+    if (this.merger.absorb(state, record)) this.queue.add(state)
+    return false
   }
 }

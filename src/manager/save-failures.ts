@@ -1,7 +1,7 @@
 import { type ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { decodeSection } from '../record/record-format.js'
+import { decodeSection } from '../record/attribute-section.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 
@@ -44,6 +44,6 @@ export class SaveFailures {
 }
 
 function largestAttribute(state: SessionState): string | undefined {
-  const attributes = decodeSection(state.attributes.section)
+  const attributes = decodeSection(state.section)
   return attributes.sort((a, b) => b.bytes.length - a.bytes.length)[0]?.name
 }

@@ -66,7 +66,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       delay: () => (this.mode.storesFirst ? 0 : engine.settings.backup.delay),
       onRetry: () => engine.statistics.count('backupRetries'),
     })
-    this.protector = new Protector(engine, this.storage, this.queue)
+    this.protector = new Protector(engine, this.storage, this.queue, this.merger)
     this.pendingEnds = new PendingEnds(engine, this.storage)
     this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
     this.nodes = new NodeSet(engine, openNode, {
@@ -132,7 +132,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
       idleTimeout: settings.idleTimeout,
       absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
     })
-    if (settings.enabled) state.node = placement.choose(state.token)
+    const node = settings.enabled ? placement.choose(token) : undefined
+    if (node !== undefined) state.settle(node)
     return state
   }
 
@@ -140,8 +141,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (state.phase !== 'new') return
     this.mode.checkAdmission()
     const { local, statistics, events, clock } = this.engine
-    state.phase = 'live'
-    state.verifiedAt = clock.now()
+    state.admit(clock.now())
     local.add(state)
     statistics.count('sessionsCreated')
     events.emitSession('created', state)
@@ -160,6 +160,10 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return 'changed'
   }
 
+  initialize(state: SessionState): void {
+    state.initialize(this.engine.stamp(state.idleTimeout), this.engine.owner)
+  }
+
   touch(state: SessionState): void {
     const { settings, clock } = this.engine
     const now = clock.now()
@@ -167,7 +171,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       this.mode.expired(state)
       return
     }
-    state.accessedAt = now
+    state.use(now)
     if (state.phase === 'live' && settings.enabled) this.mode.touch(state)
   }
 
@@ -188,7 +192,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   isStored(state: SessionState): boolean {
-    if (state.phase !== 'live' || state.version === 0) return true
+    if (state.phase !== 'live' || state.isBlank) return true
     return state.isSaved && !(this.mode.hasFurtherCopies && this.queue.has(state))
   }
 
@@ -201,7 +205,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   release(state: SessionState): void {
-    state.activeRequests--
+    state.leave()
     if (state.activeRequests === 0) this.mode.released(state)
   }
 
@@ -307,7 +311,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const unwrittenEnds = this.pendingEnds.size
     if (!this.engine.settings.enabled) return { unsaved, handles, unwrittenEnds }
     for (const state of this.engine.local.values()) {
-      if (state.isSaved || state.version === 0) continue
+      if (state.isSaved || state.isBlank) continue
       unsaved++
       if (handles.length < 100) handles.push(state.handle)
     }

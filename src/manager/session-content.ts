@@ -1,14 +1,15 @@
 import type { SessionState } from '../local/session-state.js'
+import type { Life } from '../record/session-facts.js'
 import type { Attribute } from '../session/attributes.js'
 import type { Engine } from './engine.js'
 
 /** Ten years, in milliseconds. */
 const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
 
-/** Takes what requests changed as the content of a session; each change makes a version. */
+/** Takes what requests changed as the content of a session; each change gets a stamp. */
 export class SessionContent {
   private readonly engine: Engine
-  /** The end of each session that a version of its own has brought, or is about to bring, to the storage. */
+  /** The end of each session that a change of its own has brought, or is about to bring, to the storage. */
   private readonly storedEnds = new WeakMap<SessionState, number>()
 
   constructor(engine: Engine) {
@@ -19,20 +20,19 @@ export class SessionContent {
   commit(state: SessionState, handedOut: readonly Attribute[]): boolean {
     const { rules, statistics } = this.engine
     const started = statistics.enabled ? this.engine.clock.monotonic() : 0
-    const changed = state.attributes.commit(handedOut, rules, (error) => this.reportAttribute(state, error))
-    if (!changed) return false
+    const report = (error: Error & { attribute: string }) => this.reportAttribute(state, error)
+    const stamp = () => this.engine.stamp(state.idleTimeout)
+    if (!state.commit(handedOut, rules, report, stamp, this.engine.owner)) return false
     if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)
-    state.version++
     return true
   }
 
   /** The session's own cookie settings, as JSON. A `maxAge` of its own is its idle timeout too. @returns whether they are new. */
   setCookie(state: SessionState, cookie: string): boolean {
     if (cookie === state.cookie) return false
-    state.cookie = cookie
-    state.version++
     const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
-    state.idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
+    const idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
+    state.setCookie(cookie, idleTimeout, this.engine.stamp(idleTimeout), this.engine.owner)
     this.engine.local.reschedule(state)
     return true
   }
@@ -50,14 +50,20 @@ export class SessionContent {
     const end = Math.ceil(Math.min(deadline ?? Number.POSITIVE_INFINITY, latest, now + LONGEST_IDLE_TIMEOUT))
     const unlimited = deadline === undefined && settings.absoluteTimeout === 0
     const before = state.absoluteDeadline
-    state.absoluteDeadline = unlimited ? 0 : end
-    state.idleTimeout = deadline === undefined ? settings.idleTimeout : clampAge(end - now)
+    const life: Life = {
+      absoluteDeadline: unlimited ? 0 : end,
+      idleTimeout: deadline === undefined ? settings.idleTimeout : clampAge(end - now),
+    }
+    const gain = life.absoluteDeadline - (this.storedEnds.get(state) ?? Number.NEGATIVE_INFINITY)
+    const isSmall = !unlimited && gain >= 0 && gain <= life.idleTimeout * settings.backup.touchAfter
+    if (life.absoluteDeadline === before || isSmall) {
+      state.extend(life)
+      local.reschedule(state)
+      return false
+    }
+    this.storedEnds.set(state, life.absoluteDeadline)
+    state.setLife(life, this.engine.stamp(life.idleTimeout), this.engine.owner)
     local.reschedule(state)
-    if (state.absoluteDeadline === before) return false
-    const gain = state.absoluteDeadline - (this.storedEnds.get(state) ?? Number.NEGATIVE_INFINITY)
-    if (!unlimited && gain >= 0 && gain <= state.idleTimeout * settings.backup.touchAfter) return false
-    this.storedEnds.set(state, state.absoluteDeadline)
-    state.version++
     return true
   }
 

@@ -1,7 +1,13 @@
 import { setImmediate as pause } from 'node:timers/promises'
 import type { KnownSession } from '../local/known-sessions.js'
 import { SessionState } from '../local/session-state.js'
-import { type AttributeSection, decodeSection, type EncodedAttribute, findInSection } from '../record/record-format.js'
+import {
+  type AttributeSection,
+  decodeSection,
+  type EncodedAttribute,
+  findInSection,
+  latestChange,
+} from '../record/attribute-section.js'
 import { decodeAttribute } from '../session/attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
@@ -30,7 +36,8 @@ export interface SessionSummary {
 /** What is known of one session, without the values of its attributes. */
 export interface SessionDetail {
   handle: string
-  version: number
+  /** The time of its latest change, by the stamps. */
+  changedAt: Date
   /** Route of the server whose copy counts; a process' own name where there are no routes. */
   owner: string
   createdAt: Date
@@ -41,8 +48,8 @@ export interface SessionDetail {
   idleTimeout: number
   /** `null`: none. */
   absoluteDeadline: Date | null
-  /** Stored copies with the version that each has; the one that counts first. */
-  copies: { node: string; version: number }[]
+  /** Stored copies with the time of the latest change that each has; the latest first. */
+  copies: { node: string; changedAt: Date }[]
   saved: boolean
   activeRequests: number
   /** Bytes of all attributes. */
@@ -177,13 +184,13 @@ export class SessionDirectory {
     const { backup } = state
     return {
       handle: state.handle,
-      version: state.version,
+      changedAt: new Date(state.changedAt),
       owner: this.parts.engine.owner,
       ...timesOf(state),
-      copies: backup === undefined ? [] : [{ node: backup.node.name, version: backup.version }],
+      copies: backup?.section === undefined ? [] : [{ node: backup.node.name, changedAt: changeOf(backup.section) }],
       saved: state.isSaved,
       activeRequests: state.activeRequests,
-      section: state.attributes.section,
+      section: state.section,
     }
   }
 
@@ -197,7 +204,7 @@ export class SessionDirectory {
     const section: AttributeSection = newest.attributes
     return {
       handle: handleOf(token),
-      version: newest.version,
+      changedAt: changeOf(section),
       owner: newest.owner,
       ...timesOf({ ...newest, accessedAt: Math.max(accessedAt, newest.accessedAt) }),
       copies: copiesIn(copies),
@@ -245,7 +252,7 @@ const orders: Record<Exclude<ListOrder, 'recorded'>, (a: Listed, b: Listed) => n
 }
 
 function bytesOf(session: Listed): number | null {
-  return session instanceof SessionState ? session.attributes.section.length : null
+  return session instanceof SessionState ? session.section.length : null
 }
 
 function handleOf(token: string): string {
@@ -290,6 +297,10 @@ function dateOrNone(time: number): Date | null {
   return time === Number.POSITIVE_INFINITY ? null : new Date(time)
 }
 
+function changeOf(section: AttributeSection): Date {
+  return new Date(latestChange(section))
+}
+
 function copiesIn({ sessions }: LookUp): SessionDetail['copies'] {
-  return sessions.map(({ node, record }) => ({ node: node.name, version: record.version }))
+  return sessions.map(({ node, record }) => ({ node: node.name, changedAt: changeOf(record.attributes) }))
 }

@@ -1,6 +1,6 @@
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { SessionRecord } from '../record/record-format.js'
+import type { StoredRecord } from '../record/record-format.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -55,9 +55,8 @@ export class SessionEnding {
     counter: 'sessionsDestroyed' | 'sessionsExpired',
   ): Promise<boolean | undefined> {
     const { statistics, clock } = this.engine
-    const { phase } = state
+    const { phase, mayBeStored } = state
     if (phase === 'ended') return undefined
-    const mayBeStored = state.savedVersion > 0 || state.sent
     this.end(state)
     if (phase === 'new') return undefined
     statistics.count(counter)
@@ -93,19 +92,18 @@ export class SessionEnding {
   }
 
   /** A tombstone was found of a session that is not in this server's memory: what other nodes still have of it ends too. */
-  endCopiesOf(token: string, { version, idleTimeout }: SessionRecord): Promise<void> {
+  endCopiesOf(token: string, { idleTimeout }: StoredRecord): Promise<void> {
     const key = this.storage.key(tokenDigest(token))
-    return this.endCopies({ key, version, idleTimeout, deadline: this.storage.tombstoneDeadline(idleTimeout) })
+    return this.endCopies({ key, idleTimeout, deadline: this.storage.tombstoneDeadline(idleTimeout) })
   }
 
   /** Another server owns the session. */
-  ownedElsewhere(state: SessionState, owner: string): void {
-    if (state.phase !== 'live') return
-    state.phase = 'lost'
+  ownedElsewhere(state: SessionState): void {
+    if (!state.lose()) return
     this.engine.local.remove(state)
     this.protector.forget(state)
     this.engine.statistics.count('sessionsReleased')
-    this.engine.events.emitSession('released', state, { owner })
+    this.engine.events.emitSession('released', state, { owner: state.owner })
   }
 
   /** The stored copy goes too, if it is still the one that this server has written: another may have taken over. */
@@ -114,8 +112,8 @@ export class SessionEnding {
     this.leaveMemory(state)
     this.engine.statistics.count('sessionsExpired')
     this.engine.events.emitSession('expired', state)
-    /* Version 0: what stands there could not be read, and may be another server's newer copy. */
-    if (backup === undefined || backup.version === 0 || backup.node.state === 'down') return
+    /* What could not be read may be another server's newer copy. */
+    if (backup === undefined || backup.section === undefined || backup.node.state === 'down') return
     /* Until its copy is gone nobody who comes back may find it there. */
     const { ended, clock } = this.engine
     ended.add(state.token, clock.now() + REMEMBER_ENDED)
@@ -129,16 +127,15 @@ export class SessionEnding {
   }
 
   private leaveMemory(state: SessionState): void {
-    state.phase = 'ended'
+    state.end()
     this.engine.local.remove(state)
     this.queue.drop(state)
     this.protector.forget(state)
   }
 
-  private tombstoneOf({ keyDigest, version, idleTimeout }: SessionState): Tombstone {
+  private tombstoneOf({ keyDigest, idleTimeout }: SessionState): Tombstone {
     return {
       key: this.storage.key(keyDigest),
-      version: version + 1,
       idleTimeout,
       deadline: this.storage.tombstoneDeadline(idleTimeout),
     }

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { EndNotStoredError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
-import { createSession, type RegenerateOptions, type Session, type SessionHost } from '../session/session.js'
+import { createSession, type DestroyOptions, type RegenerateOptions, type Session, type SessionHost } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { within } from './within.js'
@@ -149,10 +150,12 @@ export class SessionHandle implements SessionHost {
     this.scope?.replaced(this)
   }
 
-  async destroy(): Promise<void> {
+  async destroy({ durable }: DestroyOptions): Promise<void> {
     const { state } = this
     this.scope?.replaced(undefined)
-    if (state !== undefined) await this.manager.destroy(state)
+    if (state === undefined) return
+    const isDurable = await this.manager.destroy(state)
+    if (!isDurable && durable === true) throw new EndNotStoredError()
   }
 
   async regenerate(options: RegenerateOptions): Promise<void> {
@@ -194,7 +197,7 @@ export class SessionHandle implements SessionHost {
   ensureState(): SessionState {
     if (this.state === undefined) {
       this.state = this.manager.create(this.scope?.req)
-      if (this.counted) this.state.activeRequests++
+      if (this.counted) this.state.enter()
     }
     return this.state
   }
@@ -241,7 +244,7 @@ export class SessionHandle implements SessionHost {
     this.counted = true
     if (this.state !== undefined) {
       this.state = this.manager.use(this.state)
-      this.state.activeRequests++
+      this.state.enter()
     }
     this.scope?.used(this)
   }
@@ -250,7 +253,7 @@ export class SessionHandle implements SessionHost {
   private hold(state: SessionState): void {
     if (this.counted) return
     this.counted = true
-    state.activeRequests++
+    state.enter()
   }
 
   private newCookieSettings(state: SessionState): string | undefined {

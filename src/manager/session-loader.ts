@@ -52,10 +52,7 @@ export class SessionLoader {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (state.phase !== 'live') return
     if (copies.tombstone) return this.saver.endedElsewhere(state)
-    const newest = copies.sessions[0]
-    for (const { node } of copies.sessions.slice(1)) if (node !== state.node) this.leaveBehind(state, node)
-    const isNewer = newest !== undefined && (await this.saver.meet(state, newest))
-    if (!isNewer) this.checkReachable(copies, hint)
+    if (!(await this.saver.meet(state, copies, true))) this.checkReachable(copies, hint)
   }
 
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
@@ -74,11 +71,11 @@ export class SessionLoader {
       statistics.count('unknownIds')
       return undefined
     }
-    const { absoluteDeadline } = best.record
-    if (absoluteDeadline !== 0 && absoluteDeadline <= clock.now()) return undefined
-    const state = await this.claim(token, best, copies)
+    const state = this.present(token, best, copies)
+    if (state.expiresAt <= clock.now()) return undefined
+    if (!(await this.takeOver(state, best))) return local.get(token)
     statistics.record('load', this.engine.clock.monotonic() - started)
-    return state ?? local.get(token)
+    return state
   }
 
   private lookUp(token: string, key: string): Promise<LookUp> {
@@ -94,31 +91,27 @@ export class SessionLoader {
     if (copies.failed.includes(hint) || hint.failedRecently()) throw new StorageUnavailableError()
   }
 
+  /** The session as all of its copies together say. */
+  private present(token: string, best: FoundSession, copies: LookUp): SessionState {
+    const { settings, clock } = this.engine
+    const state = SessionState.fromRecord(token, settings.route, best.record, clock.now())
+    for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
+    state.settle(best.node)
+    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record.attributes)
+    for (const { node } of copies.sessions) if (node !== best.node) state.leaveBehind(node)
+    for (const node of copies.failed) state.leaveBehind(node)
+    return state
+  }
+
   /** Makes this server the owner by a fenced write, before the visitor is let in. */
-  private async claim(token: string, best: FoundSession, copies: LookUp): Promise<SessionState | undefined> {
-    const { placement, settings, clock, statistics, events, owner } = this.engine
-    const { record } = best
-    const state = new SessionState(token, settings.route, { ...record, accessedAt: clock.now() }, record.attributes)
-    state.phase = 'live'
-    state.sent = true
-    state.cookie = record.cookie
-    state.savedCookie = record.cookie
-    state.version = record.version + 1
-    state.savedVersion = record.version
-    state.savedSection = record.attributes
-    state.node = best.node
-    state.backup = { node: best.node, token: best.token, deadline: 0, version: record.version }
-    for (const { node } of copies.sessions) if (node !== best.node) this.leaveBehind(state, node)
+  private async takeOver(state: SessionState, best: FoundSession): Promise<boolean> {
+    const { placement } = this.engine
     if (placement.shouldLeave(best.node)) {
-      const target = placement.choose(token)
+      const target = placement.choose(state.token)
       if (target !== undefined) this.saver.relocate(state, target)
     }
-    if (!(await this.writeClaim(state))) return undefined
-    if (record.owner !== owner) {
-      statistics.count('takeovers')
-      events.emitSession('takenOver', state, { from: record.owner, node: state.node?.id })
-    }
-    return state
+    this.saver.claim(state, best.node)
+    return this.writeClaim(state)
   }
 
   /* A node that fails now doesn't keep the visitor out: the session goes on from memory and is stored when possible. */
@@ -129,10 +122,5 @@ export class SessionLoader {
       if (error instanceof NodeUnreachableError) return true
       throw error
     }
-  }
-
-  private leaveBehind(state: SessionState, node: WatchedNode): void {
-    state.leftBehind ??= new Set()
-    state.leftBehind.add(node)
   }
 }

@@ -1,16 +1,17 @@
 import { StorageUnavailableError } from '../errors.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { SessionRecord } from '../record/record-format.js'
+import { latestChange } from '../record/attribute-section.js'
+import type { StoredRecord } from '../record/record-format.js'
 import type { Found, SessionStorage } from './session-storage.js'
 
-export type FoundSession = Found & { record: SessionRecord }
+export type FoundSession = Found & { record: StoredRecord }
 
 /** What all nodes together know of a session. */
 export interface LookUp {
-  /** The newest first. */
+  /** The one that was changed last comes first. Each may have changes that the others have not. */
   sessions: FoundSession[]
   /** The session was ended for good. */
-  tombstone: SessionRecord | undefined
+  tombstone: StoredRecord | undefined
   /** Nodes that gave no answer. */
   failed: WatchedNode[]
 }
@@ -31,10 +32,11 @@ export async function lookUp(storage: SessionStorage, nodes: readonly WatchedNod
   if (result.failed.length === nodes.length) {
     throw new StorageUnavailableError({ cause: (answers[0] as PromiseRejectedResult).reason })
   }
-  result.sessions.sort(newestFirst)
+  result.sessions.sort(latestFirst)
   return result
 }
 
-export function newestFirst(a: FoundSession, b: FoundSession): number {
-  return b.record.version - a.record.version || b.record.accessedAt - a.record.accessedAt
+export function latestFirst(a: FoundSession, b: FoundSession): number {
+  const order = latestChange(b.record.attributes) - latestChange(a.record.attributes)
+  return order || b.record.accessedAt - a.record.accessedAt
 }

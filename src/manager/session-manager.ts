@@ -45,6 +45,8 @@ export interface SessionManager {
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
    */
   commit(state: SessionState, handedOut: readonly Attribute[], cookie?: string): CommitResult
+  /** Makes a session without attributes one that is stored too. */
+  initialize(state: SessionState): void
   /** Counts as a use now; what has ended, or expired meanwhile, stays so. Beside it the storage is asked, if that is due. */
   touch(state: SessionState): void
   /**

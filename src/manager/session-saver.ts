@@ -1,12 +1,13 @@
 import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
-import type { Expected, VersionToken } from '../node/storage-node.js'
+import type { Expected } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { AttributeSection, SessionRecord } from '../record/record-format.js'
-import { mergeAttributes } from '../session/merge-attributes.js'
+import { type AttributeSection, joinSections } from '../record/attribute-section.js'
+import type { StoredRecord } from '../record/record-format.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import { SaveFailures } from './save-failures.js'
+import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
 import type { SessionMerger } from './session-merger.js'
 import type { Found, SessionStorage } from './session-storage.js'
 
@@ -18,31 +19,18 @@ export interface SaverCallbacks {
   /** A tombstone was found: the session was ended by another server. */
   endedElsewhere(state: SessionState): Promise<void>
   /** A tombstone was found of a session that is not in memory: what other nodes have of it ends too. */
-  endCopiesOf(token: string, tombstone: SessionRecord): Promise<void>
+  endCopiesOf(token: string, tombstone: StoredRecord): Promise<void>
   /** Another server owns the session; what was pending has been handed over. */
-  ownedElsewhere(state: SessionState, owner: string): void
+  ownedElsewhere(state: SessionState): void
   /** The stored copy is not the local one. */
   needsSaving(state: SessionState): void
   /** Turns what was assigned so far into stored form. */
   commit(state: SessionState): void
 }
 
-/** What was on its way to a node. */
-interface PutAttempt {
-  node: WatchedNode
-  version: number
-  section: AttributeSection
-  cookie: string
-  deadline: number
-  started: number
-}
-
-/** What the comparison of a local copy with the stored one says. */
-type Verdict = 'current' | 'older' | 'newer' | 'tombstone' | 'unreadable'
-
 /**
  * Brings sessions to their storage node and compares them with what is there. Every write is fenced: it replaces
- * exactly the record that this server has seen last, so a server that lost a session can't overwrite its successor.
+ * exactly the record that this server has seen last, with the join of that and what is here.
  */
 export class SessionSaver {
   private readonly engine: Engine
@@ -66,7 +54,7 @@ export class SessionSaver {
     const node = state.node
     if (node === undefined) return this.failures.nowhere(state)
     try {
-      if (state.phase === 'lost') await this.handOverFrom(node, state)
+      if (state.phase === 'lost') await this.handOver(state)
       else if (state.isSaved) await this.verify(state, false)
       else await this.put(node, state, false)
       return 'done'
@@ -77,7 +65,7 @@ export class SessionSaver {
 
   /**
    * Compares the local copy with the stored one in one round trip, which also renews the stored copy's life.
-   * With `claim`, a newer record of another owner is taken over (its visitor is here); without, the local copy is let go.
+   * With `claim`, a session that another server has claimed is taken over (its visitor is here); without, the local copy is let go.
    * @throws NodeUnreachableError, NodeRefusedError
    */
   async verify(state: SessionState, claim: boolean): Promise<void> {
@@ -87,145 +75,132 @@ export class SessionSaver {
     const deadline = this.storage.deadline(state)
     const found = await this.storage.read(node, this.storage.key(state.keyDigest), deadline)
     if (state.phase !== 'live') return
-    if (found === undefined) return this.restore(state)
-    const verdict = this.judge(state, found)
-    if (verdict === 'current') return this.confirm(state, found, deadline)
-    if (verdict === 'tombstone') return this.callbacks.endedElsewhere(state)
-    if (verdict === 'newer') return this.meetNewer(state, found as Found & { record: SessionRecord }, claim)
-    state.backup = { node, token: found.token, deadline, version: found.record?.version ?? 0 }
-    this.callbacks.needsSaving(state)
+    if (found === undefined) return this.restore(state, node, claim)
+    if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
+    this.take(state, found, deadline)
+    if (state.isSaved && state.owner === this.engine.owner) return state.confirm(this.engine.clock.now())
+    if (state.owner === this.engine.owner && !claim) return this.callbacks.needsSaving(state)
+    if (claim) this.claim(state, node)
+    await this.put(state.node ?? node, state, claim)
   }
 
   /**
-   * A record that a look at all nodes has found. If it is newer than the local copy, the session is taken over where it is.
-   * @returns whether it was newer.
+   * What a look at all nodes has found: the session goes on from all of it.
+   * @param claim it belongs to this server from now on
+   * @returns whether there was anything new.
    */
-  async meet(state: SessionState, found: Found): Promise<boolean> {
-    if (this.judge(state, found) !== 'newer') return false
-    if (state.node !== found.node) this.relocate(state, found.node)
-    await this.meetNewer(state, found as Found & { record: SessionRecord }, true)
-    return true
+  async meet(state: SessionState, { sessions, failed }: LookUp, claim: boolean): Promise<boolean> {
+    const { section } = state
+    for (const copy of sessions) {
+      this.take(state, copy, 0)
+      if (copy.node !== state.node) state.leaveBehind(copy.node)
+    }
+    for (const node of failed) if (node !== state.node) state.leaveBehind(node)
+    const isNew = state.section !== section
+    if (claim) this.claim(state, state.node)
+    else if (state.owner !== this.engine.owner) {
+      const [latest] = sessions
+      if (latest === undefined || (await this.raise(latest, state.section))) this.callbacks.ownedElsewhere(state)
+      return isNew
+    }
+    if (state.isSaved) state.confirm(this.engine.clock.now())
+    else if (isNew && state.node !== undefined) await this.put(state.node, state, true)
+    else this.callbacks.needsSaving(state)
+    return isNew
   }
 
   endedElsewhere(state: SessionState): Promise<void> {
     return this.callbacks.endedElsewhere(state)
   }
 
-  endCopiesOf(token: string, tombstone: SessionRecord): Promise<void> {
+  endCopiesOf(token: string, tombstone: StoredRecord): Promise<void> {
     return this.callbacks.endCopiesOf(token, tombstone)
   }
 
   /** Moves a session to another node; it is stored there by its next save. */
   relocate(state: SessionState, to: WatchedNode): void {
-    const from = state.node
-    if (from === to) return
-    state.node = to
-    state.backup = undefined
-    state.leftBehind?.delete(to)
+    const from = state.relocate(to)
     if (from === undefined) return
-    this.leaveBehind(state, from)
     this.engine.statistics.count('relocations')
     this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
 
+  /** This server owns the session from now on. */
+  claim(state: SessionState, node: WatchedNode | undefined): void {
+    const from = state.owner
+    if (!state.claim(this.engine.owner, this.engine.stamp(state.idleTimeout))) return
+    this.engine.statistics.count('takeovers')
+    this.engine.events.emitSession('takenOver', state, { from, node: node?.id })
+  }
+
   /**
-   * The fenced write. Meets a newer record of another owner by taking the session over (`claim`: its visitor is here) or by
-   * handing over what is pending.
+   * The fenced write. What stands there instead of what was expected is joined with what is here, and that written.
+   * @param claim this server owns the session whatever stands there, as its visitor is here
    * @returns whether this server owns the session afterwards.
    */
   async put(node: WatchedNode, state: SessionState, claim: boolean): Promise<boolean> {
     const key = this.storage.key(state.keyDigest)
     let expected: Expected = state.backup?.node === node ? state.backup.token : 'absent'
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const deadline = this.storage.deadline(state)
-      const { version, cookie } = state
-      const { section } = state.attributes
-      const attempt: PutAttempt = { node, version, section, cookie, deadline, started: this.engine.clock.monotonic() }
-      state.sent = true
-      let bytes = this.storage.encode(state, key)
-      if (bytes instanceof Promise) {
-        bytes = await bytes
+      const started = this.engine.clock.monotonic()
+      let outgoing = this.storage.prepare(state, key)
+      if (outgoing instanceof Promise) {
+        outgoing = await outgoing
         if (state.phase === 'ended') return false
       }
-      const result = await node.put(key, bytes, deadline, expected, this.storage.putOptions())
+      const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, this.storage.putOptions())
       if (result.stored) {
-        this.acknowledge(state, attempt, result.token)
-        return true
+        this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
+        this.engine.statistics.count('backupsStored')
+        state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
+        return this.keepOrLose(state)
       }
       this.engine.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)
-      expected = found?.token ?? 'absent'
       if (state.phase === 'ended') return false
+      expected = found?.token ?? 'absent'
       if (found === undefined) continue
-      const verdict = this.judge(state, found)
-      if (verdict === 'tombstone') {
+      if (found.record?.kind === 'tombstone') {
         await this.callbacks.endedElsewhere(state)
         return false
       }
-      if (verdict !== 'newer') continue
-      const newer = found as Found & { record: SessionRecord }
-      if (!claim && newer.record.owner !== this.engine.owner) {
-        await this.handOver(state, newer)
-        return false
-      }
-      this.absorb(state, newer.record)
+      this.take(state, found, 0)
+      if (claim) this.claim(state, node)
+      if (this.isAsStored(state, found)) return this.keepOrLose(state)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  /* Who takes a session over makes a version of its own, whether there is something to add or not. */
-  private absorb(state: SessionState, record: SessionRecord): void {
-    this.merger.absorb(state, record)
-    state.version = Math.max(state.version, record.version + 1)
+  private isAsStored(state: SessionState, { record, outdated }: Found): boolean {
+    return record !== undefined && !outdated && record.attributes === state.section
   }
 
-  /* The way of every changed session: kept free of further promises. */
-  private acknowledge(state: SessionState, attempt: PutAttempt, token: VersionToken): void {
-    const { statistics, clock } = this.engine
-    const { node, version, section, deadline } = attempt
-    statistics.record('storageUpdate', this.engine.clock.monotonic() - attempt.started)
-    statistics.count('backupsStored')
-    state.savedVersion = Math.max(state.savedVersion, version)
-    state.savedSection = section
-    state.savedCookie = attempt.cookie
-    /* Relocated while this was under way: the copy that was just written is to go, and the next save is due. */
-    if (state.node !== node) {
-      this.leaveBehind(state, node)
-      return
+  private keepOrLose(state: SessionState): boolean {
+    if (state.phase !== 'live') return false
+    if (state.owner === this.engine.owner) return true
+    this.callbacks.ownedElsewhere(state)
+    return false
+  }
+
+  /* What stands on a node is known from now on, and in the state. */
+  private take(state: SessionState, { node, token, record, outdated }: Found, deadline: number): void {
+    if (record !== undefined) this.merger.absorb(state, record)
+    /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
+    state.found(node, token, deadline, outdated ? undefined : record?.attributes)
+  }
+
+  /* A copy is removed when what is in it is elsewhere: so it has moved, or its node has lost it. */
+  private async restore(state: SessionState, node: WatchedNode, claim: boolean): Promise<void> {
+    const others = this.engine.placement.readable(state.token).filter((other) => other !== node)
+    const wasSaved = state.backup?.node === node
+    if (wasSaved) state.forgetStored()
+    if (wasSaved && others.length > 0) {
+      const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
+      if (state.phase !== 'live') return
+      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state)
+      if (await this.meet(state, copies, claim)) return
     }
-    state.backup = { node, token, deadline, version }
-    state.verifiedAt = clock.now()
-    state.retryPause = 0
-  }
-
-  private leaveBehind(state: SessionState, node: WatchedNode): void {
-    state.leftBehind ??= new Set()
-    state.leftBehind.add(node)
-  }
-
-  private judge(state: SessionState, { record }: Found): Verdict {
-    if (record === undefined) return 'unreadable'
-    if (record.kind === 'tombstone') return 'tombstone'
-    if (record.writer === this.engine.writer) return record.version >= state.savedVersion ? 'current' : 'older'
-    if (record.version < state.savedVersion) return 'older'
-    /* A claim always makes a version of its own; an equal one was restored by a server that had the session before. */
-    return record.version === state.savedVersion ? 'older' : 'newer'
-  }
-
-  private confirm(state: SessionState, found: Found, deadline: number): void {
-    if (state.node !== found.node) return
-    const version = found.record?.version ?? 0
-    state.backup = { node: found.node, token: found.token, deadline, version }
-    /* A version of its own, so that it is written again: sessions that nobody changes must not hold on to an old key. */
-    if (found.outdated) state.version++
-    if (version !== state.version) this.callbacks.needsSaving(state)
-    state.verifiedAt = this.engine.clock.now()
-  }
-
-  private restore(state: SessionState): void {
-    const wasSaved = state.backup !== undefined
-    state.backup = undefined
-    state.verifiedAt = this.engine.clock.now()
+    state.confirm(this.engine.clock.now())
     if (wasSaved) {
       this.engine.statistics.count('restores')
       this.engine.events.emitSession('restored', state, { node: state.node?.id })
@@ -233,84 +208,48 @@ export class SessionSaver {
     this.callbacks.needsSaving(state)
   }
 
-  private async meetNewer(
-    state: SessionState,
-    found: Found & { record: SessionRecord },
-    claim: boolean,
-  ): Promise<void> {
-    const { owner } = found.record
-    if (!claim && owner !== this.engine.owner) return this.handOver(state, found)
-    this.absorb(state, found.record)
-    state.backup = { node: found.node, token: found.token, deadline: 0, version: found.record.version }
-    if (owner !== this.engine.owner) {
-      this.engine.statistics.count('takeovers')
-      this.engine.events.emitSession('takenOver', state, { from: owner, node: found.node.id })
-    }
-    await this.put(found.node, state, claim)
-  }
-
-  private async handOverFrom(node: WatchedNode, state: SessionState): Promise<void> {
+  /**
+   * A copy that was let go, and with which somebody (a socket, a job) went on: what was changed in it is joined to what others have, the rest
+   * of it does not count any more.
+   */
+  private async handOver(state: SessionState): Promise<void> {
+    if (state.attributes.isAssigned) this.callbacks.commit(state)
     const here = this.engine.local.get(state.token)
-    if (here !== undefined) return this.mergeInto(here, state)
-    const found = await this.storage.read(node, this.storage.key(state.keyDigest))
-    if (found?.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
-    if (found?.record?.kind === 'session') await this.handOver(state, found as Found & { record: SessionRecord })
+    if (here !== undefined) return this.handTo(here, state)
+    const key = this.storage.key(state.keyDigest)
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const pending = state.pending()
+      const copies = await lookUp(this.storage, this.engine.placement.readable(state.token), key)
+      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state)
+      const [latest] = copies.sessions
+      if (latest === undefined || (await this.raise(latest, pending))) return state.handedOver(pending)
+    }
+    throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times`)
   }
 
-  /** The session went away and came back while somebody (a socket, a job) went on with the old copy: what that has changed follows. */
-  private mergeInto(here: SessionState, old: SessionState): void {
-    this.commitAssigned(old)
-    this.commitAssigned(here)
-    const { section } = here.attributes
-    const merged = mergeAttributes(old.savedSection, old.attributes.section, section, 'theirs')
-    this.engine.statistics.count('mergedAttributes', merged.applied.length)
-    this.engine.statistics.count('yieldedAttributes', merged.conflicts.length)
-    old.savedSection = old.attributes.section
-    if (merged.applied.length === 0) return
-    here.attributes.replace(merged.section)
-    here.version++
+  private handTo(here: SessionState, old: SessionState): void {
+    if (here.attributes.isAssigned) this.callbacks.commit(here)
+    const pending = old.pending()
+    const joined = joinSections(here.section, pending)
+    old.handedOver(pending)
+    if (joined === here.section) return
+    this.engine.statistics.count('mergedAttributes')
+    here.receive(pending)
     this.callbacks.needsSaving(here)
   }
 
-  /**
-   * Another server owns the session. What was changed here and is not stored yet goes on top of its record where it
-   * has not changed the same attribute since; the rest yields.
-   */
-  private async handOver(state: SessionState, found: Found & { record: SessionRecord }): Promise<void> {
-    const { statistics, clock } = this.engine
-    const key = this.storage.key(state.keyDigest)
-    this.commitAssigned(state)
-    let newer: (Found & { record: SessionRecord }) | undefined = found
-    for (let round = 0; round < MAX_ROUNDS && newer !== undefined; round++) {
-      const { record, node, token } = newer
-      const merged = mergeAttributes(state.savedSection, state.attributes.section, record.attributes, 'theirs')
-      if (round === 0) statistics.count('yieldedAttributes', merged.conflicts.length)
-      if (merged.applied.length === 0) break
-      /* A writer of its own: whoever owns the session, this process included, has to see that it was changed. */
-      const writer = this.engine.newName()
-      const handed = { ...record, version: record.version + 1, writer, attributes: merged.section }
-      const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
-      const packed = this.storage.pack(handed)
-      const result = await node.put(key, packed instanceof Promise ? await packed : packed, deadline, token)
-      if (result.stored) {
-        statistics.count('handovers')
-        statistics.count('mergedAttributes', merged.applied.length)
-        break
-      }
-      newer = await this.readSession(node, key)
-    }
-    state.savedSection = state.attributes.section
-    this.callbacks.ownedElsewhere(state, found.record.owner)
-  }
-
-  /* What requests have assigned but not committed yet would otherwise go with the local copy. */
-  private commitAssigned(state: SessionState): void {
-    if (state.attributes.isAssigned) this.callbacks.commit(state)
-  }
-
-  private async readSession(node: WatchedNode, key: string) {
-    const found = await this.storage.read(node, key)
-    return found?.record?.kind === 'session' ? (found as Found & { record: SessionRecord }) : undefined
+  /** @returns false: somebody was faster. */
+  private async raise({ node, token, record }: FoundSession, pending: AttributeSection): Promise<boolean> {
+    const attributes = joinSections(record.attributes, pending)
+    if (attributes === record.attributes) return true
+    const { clock, writer, statistics } = this.engine
+    const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
+    const packed = this.storage.pack({ ...record, writer, attributes })
+    const result = await node.put(record.key, packed instanceof Promise ? await packed : packed, deadline, token)
+    if (!result.stored) return false
+    statistics.count('handovers')
+    statistics.count('mergedAttributes')
+    return true
   }
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */

@@ -1,15 +1,18 @@
 import { UnreadableRecordError } from '../errors.js'
-import type { SessionState } from '../local/session-state.js'
+import type { SessionState, Snapshot } from '../local/session-state.js'
 import type { PutOptions, Renewal, StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { decodeRecord, emptySection, encodeRecord, type SessionRecord, scratchMemory } from '../record/record-format.js'
+import { type AttributeSection, changeSection, emptySection } from '../record/attribute-section.js'
+import { scratchMemory } from '../record/byte-string.js'
+import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../record/record-format.js'
+import { lifeChange } from '../record/session-facts.js'
 import type { Engine } from './engine.js'
 
 /** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
 export interface Found {
   node: WatchedNode
   token: VersionToken
-  record: SessionRecord | undefined
+  record: StoredRecord | undefined
   /** It is encrypted under another key than records are now: written again, it no longer needs that. */
   outdated: boolean
 }
@@ -29,9 +32,16 @@ const ABSOLUTE_SLACK = 1000
 /** What is to stand in the place of a session that was ended. */
 export interface Tombstone {
   key: string
-  version: number
   /** The idle timeout of the session: how long others may have copies follows from it. 0: none. */
   idleTimeout: number
+  deadline: number
+}
+
+/** A session on its way to a node. */
+export interface Outgoing extends Snapshot {
+  /** Good until the next record is encoded. */
+  bytes: Buffer
+  /** When the stored copy is to expire; 0: never. */
   deadline: number
 }
 
@@ -96,24 +106,20 @@ export class SessionStorage {
    * The session as it is at the call; the bytes are good until the next call. A promise only for a large session that is to be
    * compressed: while it is under way, the session may change, or end.
    */
-  encode(state: SessionState, key: string): Buffer | Promise<Buffer> {
-    const bytes = this.pack({
-      kind: 'session',
-      key,
-      version: state.version,
-      createdAt: state.createdAt,
-      accessedAt: state.accessedAt,
-      idleTimeout: state.idleTimeout,
-      absoluteDeadline: state.absoluteDeadline,
-      owner: this.engine.owner,
-      writer: this.engine.writer,
-      cookie: state.cookie,
-      attributes: state.attributes.section,
-    })
-    return bytes instanceof Promise ? bytes.then((packed) => this.measure(packed)) : this.measure(bytes)
+  prepare(state: SessionState, key: string): Outgoing | Promise<Outgoing> {
+    const deadline = this.deadline(state)
+    const { createdAt, accessedAt } = state
+    const { section, base } = state.send()
+    const { writer } = this.engine
+    const outgoing = (bytes: Buffer): Outgoing => {
+      this.engine.statistics.record('recordSize', bytes.length)
+      return { section, base, bytes, deadline }
+    }
+    const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era: 0, writer, attributes: section })
+    return bytes instanceof Promise ? bytes.then(outgoing) : outgoing(bytes)
   }
 
-  /** Any record in its stored form: see `encode`. */
+  /** Any record in its stored form: see `prepare`. */
   pack(record: SessionRecord): Buffer | Promise<Buffer> {
     return this.engine.storedForm.wrap(encodeRecord(record, scratchMemory), record.key)
   }
@@ -122,20 +128,16 @@ export class SessionStorage {
    * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
    * @throws NodeUnreachableError, NodeRefusedError
    */
-  async writeTombstone(node: WatchedNode, { key, version, idleTimeout, deadline }: Tombstone): Promise<void> {
+  async writeTombstone(node: WatchedNode, { key, idleTimeout, deadline }: Tombstone): Promise<void> {
     const now = this.engine.clock.now()
     const packed = this.pack({
       kind: 'tombstone',
       key,
-      version,
       createdAt: now,
       accessedAt: now,
-      idleTimeout,
-      absoluteDeadline: deadline,
-      owner: this.engine.owner,
+      era: 0,
       writer: this.engine.writer,
-      cookie: '',
-      attributes: emptySection,
+      attributes: this.endOf(idleTimeout, deadline),
     })
     await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any', durably)
   }
@@ -174,19 +176,19 @@ export class SessionStorage {
   }
 
   /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
-  private async keepLife(node: WatchedNode, record: SessionRecord | undefined): Promise<void> {
+  private async keepLife(node: WatchedNode, record: StoredRecord | undefined): Promise<void> {
     if (record?.kind !== 'tombstone' || record.absoluteDeadline <= this.engine.clock.now()) return
     await node.touch(record.key, record.absoluteDeadline)
   }
 
-  private found(node: WatchedNode, { bytes, token }: StoredValue, record: SessionRecord | undefined): Found {
+  private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | undefined): Found {
     const outdated = record !== undefined && this.engine.storedForm.isOutdated(bytes)
     return { node, token, record, outdated }
   }
 
-  private measure(bytes: Buffer): Buffer {
-    this.engine.statistics.record('recordSize', bytes.length)
-    return bytes
+  /* A tombstone tells its own end, and how long the session could be idle. */
+  private endOf(idleTimeout: number, absoluteDeadline: number): AttributeSection {
+    return changeSection(emptySection, [lifeChange({ idleTimeout, absoluteDeadline })], this.engine.stamp(idleTimeout))
   }
 
   /** How a session is written: whether replicas have to have it. */
@@ -217,7 +219,7 @@ export class SessionStorage {
     }
   }
 
-  private decodePlain(plain: Buffer, key: string, started: number): SessionRecord {
+  private decodePlain(plain: Buffer, key: string, started: number): StoredRecord {
     const record = decodeRecord(plain, key)
     this.engine.statistics.record('deserialization', this.engine.clock.monotonic() - started)
     return record

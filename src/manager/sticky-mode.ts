@@ -22,6 +22,7 @@ export class StickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly saver: SessionSaver
   private readonly loader: SessionLoader
+  private readonly verifying = new Map<SessionState, Promise<void>>()
 
   constructor(parts: ManagerParts) {
     this.parts = parts
@@ -29,7 +30,7 @@ export class StickyMode implements SessionMode {
     this.saver = new SessionSaver(parts.engine, parts.storage, parts.merger, {
       endedElsewhere: (state) => parts.ending.endedElsewhere(state),
       endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
-      ownedElsewhere: (state, owner) => parts.ending.ownedElsewhere(state, owner),
+      ownedElsewhere: (state) => parts.ending.ownedElsewhere(state),
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
     })
@@ -56,12 +57,12 @@ export class StickyMode implements SessionMode {
     if (state.expiresAt <= now) return this.openExpired(state, id)
     const { settings } = this.engine
     const { node } = state
-    state.accessedAt = now
+    state.use(now)
     if (!settings.enabled) return this.hit(state)
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
     if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
-    const trusted = now - state.verifiedAt < settings.trustFor || state.savedVersion === 0
+    const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
     if (!trusted) return this.openAfterVerification(state, id)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)
     return this.hit(state)
@@ -76,7 +77,7 @@ export class StickyMode implements SessionMode {
       this.parts.ending.expire(state)
       return undefined
     }
-    state.accessedAt = now
+    state.use(now)
     if (!settings.enabled) return this.hit(state)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)
     return this.openForeign(state, token)
@@ -95,7 +96,7 @@ export class StickyMode implements SessionMode {
 
   touch(state: SessionState): void {
     const now = this.engine.clock.now()
-    const trusted = now - state.verifiedAt < this.engine.settings.trustFor || state.savedVersion === 0
+    const trusted = now - state.verifiedAt < this.engine.settings.trustFor || !state.wasStored
     if (!trusted || this.needsTouch(state, now)) this.parts.queue.add(state)
   }
 
@@ -138,7 +139,7 @@ export class StickyMode implements SessionMode {
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     /* The saver puts what such a one has on top of the session that is here. */
-    if (!this.isOurs(state) && this.adopt(state) !== state) state.phase = 'lost'
+    if (!this.isOurs(state) && this.adopt(state) !== state) state.lose()
     const result = await this.saver.save(state, attempt)
     if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
     return result
@@ -190,7 +191,7 @@ export class StickyMode implements SessionMode {
     for (const state of [...this.engine.local.values()]) {
       this.adopt(state)
       /* A save under way goes on with further copies: what it leaves behind is looked after by another one. */
-      if (this.parts.queue.has(state) || (!state.isSaved && state.version > 0)) this.parts.queue.add(state)
+      if (this.parts.queue.has(state) || (!state.isSaved && !state.isBlank)) this.parts.queue.add(state)
     }
   }
 
@@ -210,14 +211,9 @@ export class StickyMode implements SessionMode {
     const existing = local.get(state.token)
     if (existing !== undefined && existing !== state) return existing
     if (existing === undefined) local.add(state)
-    state.route = this.route
-    state.digest = undefined
-    state.verifiedAt = 0
-    for (const node of placement.nodes) {
-      if (node === state.node) continue
-      state.leftBehind ??= new Set()
-      state.leftBehind.add(node)
-    }
+    state.serveUnder(this.route)
+    state.doubt()
+    for (const node of placement.nodes) if (node !== state.node) state.leaveBehind(node)
     return state
   }
 
@@ -257,11 +253,11 @@ export class StickyMode implements SessionMode {
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
   private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
     const { settings, statistics } = this.engine
-    const alreadyWaitedFor = state.verifying !== undefined && state.node?.state !== 'up'
-    state.verifying ??= this.verify(state).finally(() => {
-      state.verifying = undefined
-    })
-    const done = !alreadyWaitedFor && (await within(this.engine.clock, state.verifying, settings.backup.timeout))
+    const underWay = this.verifying.get(state)
+    const alreadyWaitedFor = underWay !== undefined && state.node?.state !== 'up'
+    const verification = underWay ?? this.verify(state).finally(() => this.verifying.delete(state))
+    if (underWay === undefined) this.verifying.set(state, verification)
+    const done = !alreadyWaitedFor && (await within(this.engine.clock, verification, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
     return this.openVerified(state, id)
   }
@@ -281,7 +277,8 @@ export class StickyMode implements SessionMode {
         await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))
       }
     } catch (error) {
-      if (error instanceof StorageUnavailableError && placement.failedRecently()) throw error
+      const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
+      if (error instanceof StorageUnavailableError && !isLasting) throw error
       /* Nobody can tell, and this has lasted: the session goes on from here. */
     }
     return this.openVerified(state, id)
@@ -309,7 +306,7 @@ export class StickyMode implements SessionMode {
   private restUnverified(state: SessionState): void {
     const { clock, settings } = this.engine
     const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
-    if (state.verifiedAt < soonest) state.verifiedAt = soonest
+    if (state.verifiedAt < soonest) state.confirm(soonest)
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {

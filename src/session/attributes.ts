@@ -2,17 +2,16 @@ import { UnreadableRecordError, UnserializableError } from '../errors.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
 import {
   type AttributeSection,
-  type ByteString,
+  type Change,
+  changeSection,
   decodeSection,
   type EncodedAttribute,
   emptySection,
-  encodeSection,
   findInSection,
-  fromByteString,
+  isReserved,
   isStorableName,
-  replaceInSection,
-  toByteString,
-} from '../record/record-format.js'
+} from '../record/attribute-section.js'
+import { type ByteString, fromByteString, toByteString } from '../record/byte-string.js'
 
 /** More than this is a mistake of the application's, and would slow down everybody. */
 const MAX_ATTRIBUTES = 10_000
@@ -62,8 +61,18 @@ interface AttributesInUse {
   searches: number
   /** Assigned since the last commit. */
   assigned: Attribute[]
-  /** One was removed since the last commit. */
-  removed: boolean
+  /** Removed since the last commit. */
+  removed: string[]
+}
+
+/** Who makes a change, and when. */
+export interface ChangeStamp {
+  /** The server's clock, in milliseconds. */
+  readonly now: number
+  /** See `Stamp`. */
+  readonly process: string
+  /** Removals of before that time can be forgotten: nobody has a copy that is older. */
+  readonly forgetBefore: number
 }
 
 /**
@@ -95,7 +104,7 @@ export class Attributes {
     if (attribute !== undefined || use.complete) return attribute
     use.searches++
     if (use.searches > MAX_SEARCHES) return this.all().get(name)
-    const encoded = findInSection(this.packed, name)
+    const encoded = isReserved(name) ? undefined : findInSection(this.packed, name)
     return encoded === undefined ? undefined : unpack(encoded, use.map)
   }
 
@@ -121,35 +130,48 @@ export class Attributes {
     if (attribute === undefined) return false
     attribute.assigned = false
     attribute.superseded = true
-    this.inUse().removed = true
+    this.inUse().removed.push(name)
     return map.delete(name)
   }
 
   /** Whether an assignment or a removal waits for a commit. */
   get isAssigned(): boolean {
-    return this.use !== undefined && (this.use.removed || this.use.assigned.length > 0)
+    return this.use !== undefined && this.use.removed.length + this.use.assigned.length > 0
   }
 
   /**
    * Turns assigned values, and those of `handedOut` that were changed inside, into bytes. One that can't be
    * serialised is reported, keeps the stored form that it had, and its value stays in memory.
+   * @param further changes that go with these, if there are any
    * @returns whether the stored form of the session is another than before.
    */
-  commit(handedOut: readonly Attribute[], rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
+  commit(
+    handedOut: readonly Attribute[],
+    rules: AttributeRules,
+    onUnserializable: OnUnserializable,
+    stamp: () => ChangeStamp,
+    further: readonly Change[] = [],
+  ): boolean {
     if (handedOut.length === 0 && !this.isAssigned) return false
     const use = this.inUse()
-    let changed: Attribute[] | undefined
+    const changes: Change[] = []
     for (const attribute of handedOut) {
-      if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changed = append(changed, attribute)
+      if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
     }
     for (const attribute of use.assigned) {
-      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changed = append(changed, attribute)
+      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
       attribute.assigned = false
     }
+    /* What was assigned again after a removal is a change, unless it has no stored form. */
+    for (const name of use.removed) if (use.map.get(name)?.encoded === undefined) changes.push(removalOf(name))
     use.assigned = []
-    if (changed === undefined && !use.removed) return false
-    const section = this.repack(changed)
-    this.inUse().removed = false
+    use.removed = []
+    return changes.length > 0 && this.apply([...changes, ...further], stamp())
+  }
+
+  /** @returns whether the stored form is another than before. */
+  apply(changes: readonly Change[], stamp: ChangeStamp): boolean {
+    const section = changeSection(this.packed, changes, stamp)
     if (section === this.packed) return false
     this.packed = section
     return true
@@ -178,7 +200,7 @@ export class Attributes {
 
   private inUse(): AttributesInUse {
     if (this.use !== undefined) return this.use
-    this.use = { map: new Map(), complete: false, searches: 0, assigned: [], removed: false }
+    this.use = { map: new Map(), complete: false, searches: 0, assigned: [], removed: [] }
     for (const attribute of this.memoryOnly ?? none) this.use.map.set(attribute.name, attribute)
     return this.use
   }
@@ -230,18 +252,6 @@ export class Attributes {
     if (current !== attribute) this.inUse().map.set(attribute.name, attribute)
     return true
   }
-
-  private repack(changed: Attribute[] | undefined): AttributeSection {
-    const only = changed?.length === 1 && !this.inUse().removed ? changed[0]?.encoded : undefined
-    const patched = only === undefined ? undefined : replaceInSection(this.packed, only)
-    return patched ?? encodeSection(this.encodedAttributes())
-  }
-
-  private encodedAttributes(): EncodedAttribute[] {
-    const list: EncodedAttribute[] = []
-    for (const { encoded } of this.all().values()) if (encoded !== undefined) list.push(encoded)
-    return list
-  }
 }
 
 function unpack(encoded: EncodedAttribute, map: Map<string, Attribute>): Attribute {
@@ -255,10 +265,13 @@ function create(name: string, encoded: EncodedAttribute | undefined): Attribute 
   return { name, encoded, value: undefined, decoded: false, assigned: false, memoryOnly: false, superseded: false }
 }
 
-function append(list: Attribute[] | undefined, attribute: Attribute): Attribute[] {
-  if (list === undefined) return [attribute]
-  list.push(attribute)
-  return list
+/* Without a stored form the attribute is not stored, so what was stored of it goes. */
+function changeOf({ name, encoded }: Attribute): Change {
+  return encoded ?? removalOf(name)
+}
+
+function removalOf(name: string): Change {
+  return { name, codec: '', bytes: undefined }
 }
 
 /** The value of an attribute, decoded at the first call. @throws whatever the codec throws, or when there is none by that id. */

@@ -27,7 +27,7 @@ export interface SessionHost {
   unreadable(attribute: Attribute, error: unknown): void
   save(): Promise<void>
   reload(): Promise<void>
-  destroy(): Promise<void>
+  destroy(options: DestroyOptions): Promise<void>
   regenerate(options: RegenerateOptions): Promise<void>
   touch(): void
   /** @throws LockTimeoutError, SessionGoneError */
@@ -40,6 +40,11 @@ export interface SessionLock {
   readonly signal: AbortSignal
   /** Stores what was changed, then lets the next one in. Idempotent. */
   release(): Promise<void>
+}
+
+export interface DestroyOptions {
+  /** Rejects when some storage node has not taken the end. Default false: it is written there as soon as that is possible. */
+  durable?: boolean
 }
 
 export interface RegenerateOptions {
@@ -105,11 +110,18 @@ export class Session {
     return settle(this, this[HOST].reload(), done)
   }
 
-  /** Ends the session everywhere; waits for the storage's answer. */
-  destroy(): Promise<void>
+  /**
+   * Ends the session everywhere; waits for the storage's answer.
+   * @throws EndNotStoredError with `durable`, when some storage node has not taken the end.
+   */
+  destroy(options?: DestroyOptions): Promise<void>
   destroy(done: Done): this
-  destroy(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].destroy(), done)
+  destroy(options: DestroyOptions, done: Done): this
+  /* The default keeps the second argument out of the method's length, as on `regenerate`. */
+  destroy(first?: DestroyOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
+    const options = typeof first === 'object' && first !== null ? first : {}
+    const done = typeof first === 'function' ? first : second
+    return settle(this, this[HOST].destroy(options), done)
   }
 
   /** Ends the session everywhere and begins a new one with a new id; waits for the storage's answer. */

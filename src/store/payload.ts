@@ -1,5 +1,5 @@
 import type { SessionState } from '../local/session-state.js'
-import { fromByteString, toByteString } from '../record/record-format.js'
+import { fromByteString, toByteString } from '../record/byte-string.js'
 import { type AttributeRules, type Attributes, decodedValue, writerOf } from '../session/attributes.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 

@@ -153,7 +153,7 @@ export class StoreSessions {
     this.handedOut.set(payload, written)
     this.manager.commit(state, [], keepsCookie ? undefined : cookieSettings(state, payload, settings.cookie))
     /* An empty session is one too. */
-    if (state.version === 0) state.version = 1
+    this.manager.initialize(state)
     this.compact(state)
   }
 

@@ -181,7 +181,7 @@ export class SaveQueue {
     this.gathering.add(entry)
     const delay = this.options.delay()
     /* A session that storage does not have at all is in a hurry: the visitor may be sent to another server next. */
-    if (delay <= 0 || entry.waiters !== undefined || entry.state.savedVersion === 0) {
+    if (delay <= 0 || entry.waiters !== undefined || !entry.state.wasStored) {
       this.advanceAll()
       return
     }
@@ -264,7 +264,7 @@ export class SaveQueue {
   }
 
   private resize(entry: Entry): void {
-    const bytes = entry.state.attributes.section.length
+    const bytes = entry.state.section.length
     this.bytes += bytes - entry.bytes
     entry.bytes = bytes
   }

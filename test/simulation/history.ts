@@ -22,6 +22,7 @@ export class SessionHistory {
   private readonly reads: Read[] = []
   /** Nobody knows whether the session still is. */
   private endBegan = Number.POSITIVE_INFINITY
+  private readonly keptEnds: (() => boolean)[] = []
   private endAcknowledged = Number.POSITIVE_INFINITY
 
   constructor(name: number) {
@@ -51,10 +52,16 @@ export class SessionHistory {
     this.endAcknowledged = Math.min(this.endAcknowledged, now)
   }
 
+  /** Not every node has the end yet. @param holds whether whoever keeps it still runs */
+  endIsKept(holds: () => boolean): void {
+    this.keptEnds.push(holds)
+  }
+
   violations(): string[] {
     const all = [...this.reads, ...this.finalReads]
     return [
       ...all.flatMap((read) => this.zombie(read)),
+      ...this.finalReads.flatMap((read) => this.lateZombie(read)),
       ...all.flatMap((read) => this.loggedOut(read)),
       ...this.finalReads.flatMap((read) => this.lostUpdates(read)),
     ]
@@ -63,6 +70,11 @@ export class SessionHistory {
   private zombie({ server, began, values }: Read): string[] {
     if (values === undefined || began <= this.endAcknowledged) return []
     return [`zombie: session ${this.name}, ended at ${this.endAcknowledged}, is served by ${server} at ${began}`]
+  }
+
+  private lateZombie({ server, values }: Read): string[] {
+    if (values === undefined || !this.keptEnds.some((holds) => holds())) return []
+    return [`zombie: session ${this.name}, whose end was kept, is served by ${server} at the end`]
   }
 
   private loggedOut({ server, began, values }: Read): string[] {

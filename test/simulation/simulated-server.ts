@@ -126,7 +126,7 @@ export class SimulatedServer {
     if (handle === undefined) return { status: 'ok', cookie: undefined, stored: true }
     const changed = handle.commit() !== 'unchanged'
     const used = handle.state
-    if (used === undefined || used.version === 0) {
+    if (used === undefined || used.isBlank) {
       handle.release()
       return { status: 'ok', cookie, stored: true }
     }

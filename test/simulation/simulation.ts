@@ -199,13 +199,23 @@ export class Simulation {
     if (!server.isRunning) return
     const { session, cookie } = visitor
     session.endBegins(this.world.now)
-    let ended = false
+    const { life } = server
+    let ended = 'nowhere' as 'everywhere' | 'somewhere' | 'nowhere'
     const answer = await server.request(cookie, async (data) => {
       if (data.born === undefined) return
-      await data.destroy()
-      ended = true
+      await data.destroy({ durable: true }).then(
+        () => {
+          ended = 'everywhere'
+        },
+        () => {
+          ended = 'somewhere'
+        },
+      )
     })
-    if (answer.status === 'ok' && ended) session.endIsAcknowledged(this.world.now)
+    if (answer.status !== 'ok') return
+    if (ended === 'everywhere') session.endIsAcknowledged(this.world.now)
+    /* It is written to the other nodes as soon as they answer, unless this server goes before. */
+    else if (ended === 'somewhere') session.endIsKept(() => server.life === life)
   }
 
   private async work(visitor: Visitor, server: SimulatedServer, attribute: string): Promise<void> {
