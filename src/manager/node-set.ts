@@ -112,15 +112,16 @@ export class NodeSet implements NodeObserver {
     this.engine.statistics.count('nodeFailures')
     this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address })
     this.engine.settings.logger.warn(`storage node ${node.id ?? ''} (${node.address}) is down`)
+    this.engine.notes.raise(node)
     this.callbacks.leave(node)
   }
 
   nodeUp(node: WatchedNode): void {
     if (this.closed) return
-    node.returnedAt = this.engine.clock.now()
     this.engine.statistics.count('nodeRecoveries')
     this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
     this.engine.settings.logger.info(`storage node ${node.id ?? ''} (${node.address}) is up again`)
+    void this.engine.notes.exchangeWith(node)
     this.callbacks.returned(node)
     void this.lookForCanary(node)
   }
@@ -132,6 +133,7 @@ export class NodeSet implements NodeObserver {
   /* Not the canary alone: one that came back from an old snapshot does not tell what was lost after it. */
   nodeReplaced(node: WatchedNode): void {
     if (this.closed) return
+    this.engine.notes.raise(node)
     if (this.checking.has(node)) {
       this.callbacks.emptied(node)
       return
@@ -205,6 +207,7 @@ export class NodeSet implements NodeObserver {
       const canary = await node.get(this.canaryKey, this.engine.clock.now() + CANARY_LIFE)
       if (this.closed || (canary !== undefined && !replaced)) return
       await this.setCanary(node)
+      this.engine.notes.raise(node)
       this.callbacks.emptied(node)
     } catch {
       /* Away again; its next return is the next look. */

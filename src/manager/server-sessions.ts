@@ -23,6 +23,8 @@ import { StickyMode } from './sticky-mode.js'
 import { within } from './within.js'
 
 const HOUSEKEEPING_INTERVAL = 1000
+/** How often word is exchanged with other servers, in rounds of housekeeping: what others have noticed is known that soon. */
+const NOTES_EVERY = 5
 
 /** What could not be stored when a flush or a shutdown ended. */
 export interface FlushReport {
@@ -51,6 +53,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private mode: SessionMode
   private housekeeping: Timer | undefined
   private closed = false
+  private houseKept = 0
 
   constructor(engine: Engine, openNode: OpenNode) {
     this.engine = engine
@@ -83,6 +86,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Opens the nodes and starts the background work. */
   start(): void {
     this.nodes.apply()
+    void this.engine.notes.exchange()
     this.engine.local.startSweeping((state) => this.mode.expired(state))
     this.housekeeping = this.engine.clock.setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()
@@ -124,14 +128,15 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   createAs(token: string): SessionState {
-    const { settings, clock, placement } = this.engine
+    const { settings, clock, placement, notes } = this.engine
     const now = clock.now()
-    const state = new SessionState(token, this.mode.route, {
+    const times = {
       createdAt: now,
       accessedAt: now,
       idleTimeout: settings.idleTimeout,
       absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
-    })
+    }
+    const state = new SessionState(token, this.mode.route, times, notes.era)
     const node = settings.enabled ? placement.choose(token) : undefined
     if (node !== undefined) state.settle(node)
     return state
@@ -250,6 +255,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.queue.close()
     this.protector.close()
     this.pendingEnds.close()
+    this.engine.notes.close()
     this.engine.local.close()
     await this.nodes.close()
     return report
@@ -298,6 +304,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private keepHouse(): void {
+    this.houseKept++
+    if (this.houseKept % NOTES_EVERY === 0) void this.engine.notes.exchange()
     const draining = this.nodes.draining
     if (draining.length === 0 || this.protector.isBusy || this.mode.isBusy) return
     const inUse = this.mode.nodesInUse()

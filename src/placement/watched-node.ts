@@ -60,8 +60,6 @@ export class WatchedNode implements StorageNode {
   readonly address: string
   /** No new backups; those that are here move away. */
   draining = false
-  /** When the node last came back after it was down, in milliseconds since the epoch; 0: it never was. What it has from before may be old. */
-  returnedAt = 0
   private readonly node: StorageNode
   private readonly observer: NodeObserver
   private readonly clock: Clock
