@@ -12,6 +12,12 @@ interface Note {
   endedBefore: number
 }
 
+/** The same as it stands on one node. */
+interface StoredNote extends Note {
+  /** Made when the note was first written there: another one means that the node has lost what it had. */
+  birth: string
+}
+
 /** Milliseconds between two raises for one node: a server with a bad link must not make everybody compare everything. */
 const RAISE_AGAIN_AFTER = 5000
 const NOTE_LIFE = 30 * 86_400_000
@@ -22,12 +28,17 @@ const MAX_NOTE_BYTES = 100_000
 /**
  * Word that servers leave for each other on every storage node, beside the sessions: what each node may have missed, and which
  * sessions have ended altogether. Notes are joined, the greater number wins; so a server that has just started knows too, and
- * no clocks are compared.
+ * no clocks are compared. From what stands on a node it is also seen whether the node has lost what it had.
  */
 export class ClusterNotes {
   private readonly clock: Clock
   private readonly placement: Placement
   private readonly keyPrefix: () => string
+  private readonly newName: () => string
+  /** What was last seen on each node. */
+  private readonly seen = new Map<WatchedNode, { birth: string; era: number }>()
+  /** Called when a node has lost what it had, or some of it. */
+  onLost: (node: WatchedNode) => void = () => {}
   private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
@@ -35,10 +46,11 @@ export class ClusterNotes {
   private readonly toRaise = new Set<WatchedNode>()
   private closed = false
 
-  constructor(clock: Clock, placement: Placement, keyPrefix: () => string) {
+  constructor(clock: Clock, placement: Placement, keyPrefix: () => string, newName: () => string) {
     this.clock = clock
     this.placement = placement
     this.keyPrefix = keyPrefix
+    this.newName = newName
   }
 
   /** The era for sessions that are compared with all of their copies from now on; 0: nothing is known yet. */
@@ -122,11 +134,23 @@ export class ClusterNotes {
       const theirs = found === undefined ? undefined : readNote(found.bytes)
       if (theirs !== undefined) this.join(theirs)
       this.isRead = true
-      if (theirs !== undefined && isSame(theirs, this.note)) return true
-      const result = await node.put(this.key, writeNote(this.note), life, found?.token ?? 'absent')
-      if (result.stored) return true
+      const birth = theirs?.birth ?? this.newName()
+      const { era } = this.note
+      if (theirs === undefined || !isSame(theirs, this.note)) {
+        const result = await node.put(this.key, writeNote(this.note, birth), life, found?.token ?? 'absent')
+        if (!result.stored) continue
+      }
+      this.see(node, birth, theirs?.era ?? 0, era)
+      return true
     }
     return false
+  }
+
+  private see(node: WatchedNode, birth: string, found: number, era: number): void {
+    const before = this.seen.get(node)
+    this.seen.set(node, { birth, era })
+    for (const known of this.seen.keys()) if (!this.placement.nodes.includes(known)) this.seen.delete(known)
+    if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
   }
 
   private join(theirs: Note): void {
@@ -137,18 +161,19 @@ export class ClusterNotes {
   }
 }
 
-function writeNote({ era, awayAt, endedBefore }: Note): Buffer {
-  return Buffer.from(JSON.stringify({ era, awayAt: Object.fromEntries(awayAt), endedBefore }))
+function writeNote({ era, awayAt, endedBefore }: Note, birth: string): Buffer {
+  return Buffer.from(JSON.stringify({ era, awayAt: Object.fromEntries(awayAt), endedBefore, birth }))
 }
 
 /** @returns `undefined` for what is no note: it is written anew. */
-function readNote(bytes: Buffer): Note | undefined {
+function readNote(bytes: Buffer): StoredNote | undefined {
   if (bytes.length > MAX_NOTE_BYTES) return undefined
   try {
-    const { era, awayAt, endedBefore } = JSON.parse(bytes.toString()) as Record<string, unknown>
+    const { era, awayAt, endedBefore, birth } = JSON.parse(bytes.toString()) as Record<string, unknown>
     if (!isCount(era) || !isCount(endedBefore) || typeof awayAt !== 'object' || awayAt === null) return undefined
+    if (typeof birth !== 'string') return undefined
     const eras = Object.entries(awayAt).filter((entry): entry is [string, number] => isCount(entry[1]))
-    return { era, endedBefore, awayAt: new Map(eras) }
+    return { era, endedBefore, birth, awayAt: new Map(eras) }
   } catch {
     return undefined
   }

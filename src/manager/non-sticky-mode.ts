@@ -393,7 +393,8 @@ export class NonStickyMode implements SessionMode {
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
   private isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): undefined {
     const { statistics, clock } = this.engine
-    if (copies.failed.length > 0 || first === undefined || first.failedRecently()) throw new StorageUnavailableError()
+    const mayBeBack = first === undefined || first.failedRecently() || first.returnedRecently()
+    if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)
     this.copies.forget(token)

@@ -86,7 +86,6 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Opens the nodes and starts the background work. */
   start(): void {
     this.nodes.apply()
-    void this.engine.notes.exchange()
     this.engine.local.startSweeping((state) => this.mode.expired(state))
     this.housekeeping = this.engine.clock.setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()

@@ -256,7 +256,10 @@ export class Simulation {
     } else void server.close().then(() => this.world.after(ms, again))
   }
 
+  /* Without a second node there is one copy only, as when a node is lost. */
   private drain(server: SimulatedServer, node: string, ms: number): void {
+    const { mode, nodes } = this.configuration
+    if (mode === 'non-sticky' && nodes < 3 && !this.mayTrouble(ms)) return
     server.drain(node)
     this.world.after(ms, () => server.undrain(node))
   }
