@@ -30,7 +30,9 @@ const kinds = [
 async function main() {
   if (!existsSync(BUILT)) throw new Error('bench: Holdfast is not built. Run npm run build in the folder above')
   const parts = {
+    ...(await import(new URL('attribute-section.js', BUILT))),
     ...(await import(new URL('record-format.js', BUILT))),
+    ...(await import(new URL('session-facts.js', BUILT))),
     ...(await import(new URL('transforms/stored-form.js', BUILT))),
     ...(await import(new URL('transforms/compression.js', BUILT))),
   }
@@ -45,20 +47,17 @@ async function main() {
 }
 
 /** A record of every attribute as JSON, as a server with the codec `json` makes it. */
-function recordOf(attributes, { encodeRecord, encodeSection }) {
+function recordOf(attributes, { changeSection, emptySection, encodeRecord, lifeChange, ownerChange }) {
   const encoded = Object.entries(attributes).map(([name, value]) => ({
     name,
     codec: 'json',
     bytes: Buffer.from(JSON.stringify(value)).toString('latin1'),
   }))
-  const times = {
-    createdAt: 1_760_000_000_000,
-    accessedAt: 1_760_000_100_000,
-    idleTimeout: 1_800_000,
-    absoluteDeadline: 0,
-  }
-  const who = { owner: 'app1', writer: 'Zk3xQ9vB', cookie: '' }
-  return encodeRecord({ kind: 'session', key: KEY, version: 7, ...times, ...who, attributes: encodeSection(encoded) })
+  const life = lifeChange({ idleTimeout: 1_800_000, absoluteDeadline: 0 })
+  const stamp = { now: 1_760_000_100_000, process: 'Zk3xQ9', forgetBefore: 0 }
+  const section = changeSection(emptySection, [...encoded, life, ownerChange('app1')], stamp)
+  const times = { createdAt: 1_760_000_000_000, accessedAt: 1_760_000_100_000 }
+  return encodeRecord({ kind: 'session', key: KEY, ...times, era: 0, writer: 'Zk3xQ9vB', attributes: section })
 }
 
 async function measure([name, compression, encryption], record, { StoredForm }) {

@@ -7,7 +7,7 @@ import { compareStamps, type Stamp } from './stamp.js'
  * unsigned LEB128, the others big-endian; times are milliseconds.
  *
  *    0  6  base: the times of entries count from here
- *    6  6  the latest change, of whatever kind
+ *    6  6  the latest change, of whatever kind; no entry is later
  *   12  v  number of processes, then each: 6 bytes
  *    …  1  number of codecs, then each: 1 length, id (Latin-1)
  *    …  v  number of entries, then each:
@@ -166,7 +166,7 @@ export function changeSection(
   const time = Math.min(Math.max(Math.ceil(now), latestChange(section) + 1), MAX_TIME)
   const only = changes.length === 1 ? replaceValue(section, changes[0] as Change, { time, process }) : undefined
   if (only !== undefined) return only
-  const entries = new Map(decodeEntries(section).map((entry) => [entry.name, entry]))
+  const entries = byName(section)
   let changed = false
   for (const change of changes) {
     const before = entries.get(change.name)
@@ -185,25 +185,22 @@ export function changeSection(
  */
 export function joinSections(a: AttributeSection, b: AttributeSection): AttributeSection {
   if (a === b) return a
-  const entries = new Map(decodeEntries(a).map((entry) => [entry.name, entry]))
-  let latest = Math.max(latestChange(a), latestChange(b))
-  let fromB = latestChange(b) > latestChange(a)
-  let shared = 0
+  const entries = byName(a)
+  const others = byName(b)
   let fromA = latestChange(a) > latestChange(b)
-  for (const theirs of decodeEntries(b)) {
+  let fromB = latestChange(b) > latestChange(a)
+  for (const theirs of others.values()) {
     const mine = entries.get(theirs.name)
-    if (mine !== undefined) shared++
     const order = mine === undefined ? -1 : compareEntries(mine, theirs)
     if (order > 0) fromA = true
     if (order >= 0) continue
     fromB = true
-    latest = Math.max(latest, theirs.time)
     entries.set(theirs.name, theirs)
   }
   if (!fromB) return a
-  const onlyA = decodeCount(a) > shared
-  if (!fromA && !onlyA) return b
-  return encodeSection([...entries.values()], latest)
+  const isAllInB = entries.size === others.size
+  if (!fromA && isAllInB) return b
+  return encodeSection([...entries.values()], Math.max(latestChange(a), latestChange(b)))
 }
 
 /**
@@ -212,7 +209,7 @@ export function joinSections(a: AttributeSection, b: AttributeSection): Attribut
  */
 export function changesSince(base: AttributeSection, section: AttributeSection): AttributeSection {
   if (base === section) return emptySection
-  const before = new Map(decodeEntries(base).map((entry) => [entry.name, entry]))
+  const before = byName(base)
   const changed = decodeEntries(section).filter((entry) => {
     const old = before.get(entry.name)
     return old === undefined || compareEntries(entry, old) > 0
@@ -235,6 +232,10 @@ export function compareEntries(a: SectionEntry, b: SectionEntry): number {
   if (a.bytes === b.bytes && a.codec === b.codec) return 0
   if (a.bytes === undefined || b.bytes === undefined) return a.bytes === undefined ? 1 : -1
   return `${a.codec}\0${a.bytes}` > `${b.codec}\0${b.bytes}` ? 1 : -1
+}
+
+function byName(section: AttributeSection): Map<string, SectionEntry> {
+  return new Map(decodeEntries(section).map((entry) => [entry.name, entry]))
 }
 
 function isAttribute(entry: SectionEntry): entry is SectionEntry & EncodedAttribute {
@@ -293,10 +294,10 @@ function tablesOf(entries: readonly SectionEntry[], least: number): Tables {
   const processes: string[] = []
   const codecs: string[] = []
   let latest = least
-  let base = latest
+  let base = entries[0]?.time ?? latest
   for (const { time, process, codec } of entries) {
     if (time > latest) latest = time
-    if (time < base || base === 0) base = time
+    if (time < base) base = time
     if (!processes.includes(process)) processes.push(process)
     if (codec !== '' && codec !== OURS && !codecs.includes(codec)) codecs.push(codec)
   }
@@ -398,10 +399,6 @@ function locate(section: AttributeSection, name: string): Place | undefined {
   return found
 }
 
-function decodeCount(section: AttributeSection): number {
-  return new SectionReader(section).count
-}
-
 function uint48At(section: AttributeSection, at: number): number {
   let value = 0
   for (let i = at; i < at + 6; i++) value = value * 256 + section.charCodeAt(i)
@@ -413,6 +410,7 @@ class SectionReader {
   /** Of the entry that was read last. */
   valueLength = 0
   readonly base: number
+  readonly latest: number
   readonly processes: string[] = []
   readonly codecs: string[] = []
   readonly count: number
@@ -422,6 +420,7 @@ class SectionReader {
     this.section = section
     if (section.length < PROCESSES) throw tooShort()
     this.base = uint48At(section, BASE)
+    this.latest = uint48At(section, LATEST)
     this.at = PROCESSES
     const processes = this.varint()
     if (processes > MAX_ENTRIES) throw unreadable(`${processes} processes`)
@@ -440,7 +439,7 @@ class SectionReader {
     const time = this.base + this.varint()
     const process = this.processName(this.varint())
     const name = fromUtf8(this.bytes(nameLength))
-    if (time > MAX_TIME) throw unreadable(`attribute ${JSON.stringify(name)} is of no possible time`)
+    if (time > this.latest) throw unreadable(`attribute ${JSON.stringify(name)} is later than the latest change`)
     if (codecIndex === REMOVED && length > 0) throw unreadable(`attribute ${JSON.stringify(name)} was removed, and has a value`)
     return { name, codec: this.codecName(codecIndex), bytes: undefined, time, process }
   }
@@ -460,7 +459,7 @@ class SectionReader {
     const isSound =
       (codecIndex >= OWN_BYTES || codecIndex < this.codecs.length) &&
       process < this.processes.length &&
-      this.base + delay <= MAX_TIME &&
+      this.base + delay <= this.latest &&
       (codecIndex !== REMOVED || this.valueLength === 0)
     if (isSound && !isOurs) return undefined
     this.at = from

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage } from 'node:http'
 import net, { type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { emptySection, findInSection } from '../../src/record/attribute-section.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { Visitor } from '../support/visitor.js'
 import { HttpFixture, type SessionRequest } from './http-server.js'
@@ -99,7 +100,8 @@ describe('an upgrade request', () => {
     const visitor = new Visitor()
     await visitor.get(`${url}/begin`)
     connect(url, visitor)
-    await waitFor(() => fixture.states[0]?.version === 2 && fixture.activeRequests === 0)
+    const list = () => findInSection(fixture.states[0]?.section ?? emptySection, 'list')?.bytes
+    await waitFor(() => list() === '[0,1]' && fixture.activeRequests === 0)
     expect((await visitor.get(`${url}/look`)).json()).toEqual({ user: 'ann', list: [0, 1] })
   })
 

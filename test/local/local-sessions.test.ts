@@ -21,7 +21,7 @@ describe('the sessions of a server', () => {
     const state = session('token', 1000)
     local.add(state)
     expect([local.get('token'), local.get('other'), local.size]).toEqual([state, undefined, 1])
-    state.node = { id: 'n2' } as never
+    state.relocate({ id: 'n2' } as never)
     expect(local.get('token')).toBe(state)
     expect([...local.values()]).toEqual([state])
   })
@@ -84,8 +84,8 @@ describe('the sweep for expired sessions', () => {
     local.add(used)
     local.add(bounded)
     for (let i = 0; i < 30; i++) {
-      used.accessedAt = clock.now()
-      bounded.accessedAt = clock.now()
+      used.use(clock.now())
+      bounded.use(clock.now())
       pass(1000)
     }
     expect(expired).toEqual([bounded])
@@ -95,7 +95,7 @@ describe('the sweep for expired sessions', () => {
     const [long, never] = [session('long', 600_000), session('never', 0)]
     for (const state of [long, never]) {
       local.add(state)
-      state.idleTimeout = 2000
+      state.extend({ idleTimeout: 2000, absoluteDeadline: 0 })
       local.reschedule(state)
     }
     pass(4000)

@@ -33,7 +33,7 @@ describe('the event of a session', () => {
   it('keeps the id of its moment', () => {
     const event = new SessionEvent(state)
     const { id } = state
-    state.node = { id: 'n2' } as never
+    state.relocate({ id: 'n2' } as never)
     expect([event.id, state.id === id]).toEqual([id, false])
   })
 })

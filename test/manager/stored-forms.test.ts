@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { parseSettings } from '../../src/config/parse-settings.js'
-import { decodeRecord, emptySection, encodeRecord } from '../../src/record/record-format.js'
+import { changeSection, emptySection } from '../../src/record/attribute-section.js'
+import { decodeRecord, encodeRecord } from '../../src/record/record-format.js'
+import { lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { StoredForm } from '../../src/record/transforms/stored-form.js'
 import { isWrapped, parseWrapped } from '../../src/record/transforms/wrapped-record.js'
 import { waitFor } from '../../src/testing/index.js'
@@ -150,8 +152,11 @@ describe('an encrypted session', () => {
     expect(b.sessions.stats().counters.unreadableRecords).toBe(0)
   })
 
-  const times = { createdAt: Date.now(), accessedAt: Date.now(), idleTimeout: 60_000, absoluteDeadline: 0 }
-  const rest = { ...times, version: 99, owner: 'b', writer: 'attacker', cookie: '', attributes: emptySection }
+  const now = Date.now()
+  const life = lifeChange({ idleTimeout: 60_000, absoluteDeadline: 0 })
+  const stamp = { now: now + 99_000, process: 'attack', forgetBefore: 0 }
+  const attributes = changeSection(emptySection, [life, ownerChange('b')], stamp)
+  const rest = { createdAt: now, accessedAt: now, era: 0, writer: 'attacker', attributes }
 
   it.each(['session', 'tombstone'] as const)(
     'is not replaced by an unencrypted %s that somebody put there',

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { emptySection, encodeRecord } from '../../src/record/record-format.js'
+import { changeSection, emptySection } from '../../src/record/attribute-section.js'
+import { encodeRecord } from '../../src/record/record-format.js'
+import { lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { formatSessionId, SessionTokens } from '../../src/session-id/session-id.js'
 import type { FaultyServer } from '../../src/testing/index.js'
 import { type AppServer, secret } from '../support/app-server.js'
@@ -103,9 +105,11 @@ describe('what is stored under a key and is not its session', () => {
   it('is refused: a record that names the key of another session in its own right', async () => {
     const [mine, other] = await storedVisitors()
     const now = Date.now()
-    const times = { createdAt: now, accessedAt: now, idleTimeout: 60_000, absoluteDeadline: 0 }
-    const who = { owner: 'a', writer: '12345678', cookie: '', attributes: emptySection }
-    const planted = encodeRecord({ kind: 'session', key: keyOf(other), version: 9, ...times, ...who })
+    const life = lifeChange({ idleTimeout: 60_000, absoluteDeadline: 0 })
+    const stamp = { now: now + 1000, process: 'writer', forgetBefore: 0 }
+    const attributes = changeSection(emptySection, [life, ownerChange('a')], stamp)
+    const rest = { createdAt: now, accessedAt: now, era: 0, writer: '12345678', attributes }
+    const planted = encodeRecord({ kind: 'session', key: keyOf(other), ...rest })
     await storeBytes(cluster.memcached('n1'), mine, planted)
     await expectNoSession(mine)
   })

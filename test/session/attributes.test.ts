@@ -2,22 +2,17 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { UnserializableError } from '../../src/errors.js'
 import type { AttributeCodec } from '../../src/record/attribute-codec.js'
+import { type AttributeSection, decodeSection, emptySection } from '../../src/record/attribute-section.js'
+import { fromByteString, toByteString } from '../../src/record/byte-string.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
-import {
-  type AttributeSection,
-  decodeSection,
-  emptySection,
-  encodeSection,
-  fromByteString,
-  toByteString,
-} from '../../src/record/record-format.js'
 import { type Attribute, type AttributeRules, Attributes, decodedValue } from '../../src/session/attributes.js'
+import { sectionWith, testStamp } from '../support/sections.js'
 
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 
 function sectionOf(values: Record<string, unknown>): AttributeSection {
-  return encodeSection(
+  return sectionWith(
     Object.entries(values).map(([name, value]) => ({
       name,
       codec: 'json',
@@ -59,7 +54,7 @@ class Holder {
   }
 
   commit(): boolean {
-    return this.attributes.commit(this.handedOut, this.rules, (error) => this.errors.push(error))
+    return this.attributes.commit(this.handedOut, this.rules, (error) => this.errors.push(error), testStamp)
   }
 }
 
@@ -368,7 +363,7 @@ describe('a change', () => {
 
   it('is one when an older codec could not tell the values apart', () => {
     const codecs = new Map<string, AttributeCodec>([jsonCodec, msgpackCodec].map((codec) => [codec.id, codec]))
-    const older = new Attributes(encodeSection([{ name: 'when', codec: 'json', bytes: '"1970-01-01T00:00:00.000Z"' }]))
+    const older = new Attributes(sectionWith([{ name: 'when', codec: 'json', bytes: '"1970-01-01T00:00:00.000Z"' }]))
     const holder = new Holder(older, { codec: msgpackCodec, codecs, filter: undefined })
     holder.set('when', new Date(0))
     expect(holder.commit()).toBe(true)
@@ -377,7 +372,7 @@ describe('a change', () => {
   })
 
   it('replaces what can not be read any more', () => {
-    const broken = new Attributes(encodeSection([{ name: 'a', codec: 'gone', bytes: 'x' }]))
+    const broken = new Attributes(sectionWith([{ name: 'a', codec: 'gone', bytes: 'x' }]))
     const holder = new Holder(broken, rules)
     holder.set('a', 1)
     expect(holder.commit()).toBe(true)
@@ -593,7 +588,7 @@ describe('an attribute that can not be serialised', () => {
   })
 
   it('is told of by one that can not be read, and that is the only one affected', () => {
-    const section = encodeSection([
+    const section = sectionWith([
       { name: 'foreign', codec: 'unknown', bytes: 'x' },
       { name: 'broken', codec: 'json', bytes: '{' },
       { name: 'fine', codec: 'json', bytes: '1' },

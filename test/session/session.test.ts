@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { SessionGoneError, UnserializableError } from '../../src/errors.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
-import { type AttributeSection, decodeSection, encodeSection, toByteString } from '../../src/record/record-format.js'
+import { type AttributeSection, decodeSection } from '../../src/record/attribute-section.js'
+import { toByteString } from '../../src/record/byte-string.js'
 import { type Attribute, type AttributeRules, Attributes } from '../../src/session/attributes.js'
 import {
   createSession,
@@ -14,6 +15,7 @@ import {
   sessionOf,
 } from '../../src/session/session.js'
 import { SessionCookie } from '../../src/session/session-cookie.js'
+import { sectionWith, testStamp } from '../support/sections.js'
 
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 
@@ -109,7 +111,7 @@ beforeEach(() => {
 })
 
 function section(values: Record<string, string>): AttributeSection {
-  return encodeSection(
+  return sectionWith(
     Object.entries(values).map(([name, json]) => ({ name, codec: 'json', bytes: toByteString(Buffer.from(json)) })),
   )
 }
@@ -445,7 +447,7 @@ describe('the attributes behind a session object', () => {
 
   it('are what was put on it', () => {
     session.a = { b: 1 }
-    host.attributes?.commit([], rules, () => {})
+    host.attributes?.commit([], rules, () => {}, testStamp)
     const stored = decodeSection(host.attributes?.section as AttributeSection)
     expect(stored.map(({ name, bytes }) => [name, bytes])).toEqual([['a', '{"b":1}']])
   })

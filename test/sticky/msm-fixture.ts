@@ -2,7 +2,8 @@ import { afterEach } from 'vitest'
 import { parseNodeAddress } from '../../src/node/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
-import { decodeRecord, decodeSection, type SessionRecord } from '../../src/record/record-format.js'
+import { decodeSection } from '../../src/record/attribute-section.js'
+import { decodeRecord, type StoredRecord } from '../../src/record/record-format.js'
 import { parseSessionId, tokenDigest } from '../../src/session-id/session-id.js'
 import { exchange } from '../../src/testing/exchange.js'
 import { startMemcached, type TestMemcached, waitFor } from '../../src/testing/index.js'
@@ -46,7 +47,7 @@ export class StorageUnderTest {
   }
 
   /** What is stored for the id: a session, or the tombstone of one. */
-  async record(id: string | undefined, prefix = 'holdfast:'): Promise<SessionRecord | undefined> {
+  async record(id: string | undefined, prefix = 'holdfast:'): Promise<StoredRecord | undefined> {
     const key = storageKey(id, prefix)
     const stored = await this.node.get(key)
     return stored === undefined ? undefined : decodeRecord(stored.bytes, key)

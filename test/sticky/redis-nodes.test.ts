@@ -50,8 +50,8 @@ async function stored(server: TestServer, visitor: Visitor): Promise<SessionReco
   }
 }
 
-async function versions(server: TestServer, visitors: Visitor[]): Promise<(number | undefined)[]> {
-  return Promise.all(visitors.map(async (visitor) => (await stored(server, visitor))?.version))
+async function contents(server: TestServer, visitors: Visitor[]): Promise<(string | undefined)[]> {
+  return Promise.all(visitors.map(async (visitor) => (await stored(server, visitor))?.attributes))
 }
 
 describe('sticky sessions on Redis', () => {
@@ -124,9 +124,9 @@ describe('sticky sessions on a Redis that comes back', () => {
     const a = await app('a', `n1:${url(server)}`, quick)
     const visitors = await visitorsOf(a, 10)
     await a.sessions.flush()
-    const before = await versions(server, visitors)
+    const before = await contents(server, visitors)
     await server.restart()
-    await waitFor(async () => (await versions(server, visitors)).join() === before.join(), { timeout: 15_000 })
+    await waitFor(async () => (await contents(server, visitors)).join() === before.join(), { timeout: 15_000 })
   })
 
   it('with an old snapshot that has the canary, are stored again as they are now', async () => {
@@ -139,10 +139,10 @@ describe('sticky sessions on a Redis that comes back', () => {
     expect(await redisCommand(server, 'SAVE')).toBe('+OK')
     for (const visitor of visitors) await visitor.post(`${a.url}/`, { after: 'the snapshot' })
     await a.sessions.flush()
-    const before = await versions(server, visitors)
+    const before = await contents(server, visitors)
     await server.restart()
     expect(await redisCommand(server, 'EXISTS nothing')).toBe(':0')
-    await waitFor(async () => (await versions(server, visitors)).join() === before.join(), { timeout: 15_000 })
+    await waitFor(async () => (await contents(server, visitors)).join() === before.join(), { timeout: 15_000 })
     expect(await redisCommand(server, 'DBSIZE')).toBe(`:${visitors.length + 1}`)
   })
 })

@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { type AttributeRules, Attributes } from '../../src/session/attributes.js'
 import { endOf, replaceAttributes, type StorePayload, snapshotOf } from '../../src/store/payload.js'
+import { testStamp } from '../support/sections.js'
 
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 
 function attributesOf(values: Record<string, unknown>): Attributes {
   const attributes = new Attributes()
   for (const [name, value] of Object.entries(values)) attributes.set(name, value)
-  attributes.commit([], rules, () => {})
+  attributes.commit([], rules, () => {}, testStamp)
   return attributes
 }
 
@@ -44,7 +45,7 @@ describe('a payload', () => {
     const attributes = attributesOf({ big: 1 })
     replaceAttributes(attributes, { big: 1n, fine: 1 }, false, undefined, rules)
     const failed: string[] = []
-    attributes.commit([], rules, (error) => failed.push(error.attribute))
+    attributes.commit([], rules, (error) => failed.push(error.attribute), testStamp)
     expect(failed).toEqual(['big'])
     expect(valuesOf(attributes)).toEqual({ fine: 1 })
   })

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import type { AppServer } from './app-server.js'
@@ -48,13 +49,13 @@ export async function copiesOf(cluster: Cluster, visitor: Visitor): Promise<stri
   return found.sort()
 }
 
-/** Resolves when all nodes have the same version of a visitor's session; what is in it. */
+/** Resolves when all nodes have the same of a visitor's session; what is in it. */
 export async function agreedContent(cluster: Cluster, visitor: Visitor): Promise<Record<string, unknown>> {
   const content = async () => {
     const all = await Promise.all(cluster.ids.map((id) => storedSession(cluster.node(id), visitor)))
     const [first] = all
-    const agree = all.every((one) => one !== undefined && one.version === first?.version)
+    const agree = all.every((one) => one !== undefined && isDeepStrictEqual(one, first))
     return agree ? first?.attributes : undefined
   }
-  return (await waitFor(content, { timeout: 10_000, message: 'all nodes to have the same version' })) ?? {}
+  return (await waitFor(content, { timeout: 10_000, message: 'all nodes to have the same' })) ?? {}
 }

@@ -1,4 +1,5 @@
 import type { StorageNode } from '../../src/node/storage-node.js'
+import { latestChange } from '../../src/record/attribute-section.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { decodeRecord, type SessionRecord } from '../../src/record/record-format.js'
 import { type Attribute, Attributes, decodedValue } from '../../src/session/attributes.js'
@@ -12,7 +13,8 @@ type Stored = Place & { kind?: StorageKind }
 /** A session as a storage node has it. */
 export interface StoredSession {
   kind: SessionRecord['kind']
-  version: number
+  /** When it was last changed, by the stamps. */
+  changedAt: number
   owner: string
   attributes: Record<string, unknown>
 }
@@ -37,8 +39,8 @@ export function storedSession(place: Stored, visitor: Visitor): Promise<StoredSe
 
 /** The session in what stands under a visitor's key. */
 export function readStored(bytes: Buffer, visitor: Visitor): StoredSession {
-  const { kind, version, owner, attributes } = decodeRecord(bytes, keyOf(visitor))
-  return { kind, version, owner, attributes: readAttributes(attributes) }
+  const { kind, owner, attributes } = decodeRecord(bytes, keyOf(visitor))
+  return { kind, changedAt: latestChange(attributes), owner, attributes: readAttributes(attributes) }
 }
 
 export function storedBytes(place: Stored, visitor: Visitor): Promise<Buffer | undefined> {

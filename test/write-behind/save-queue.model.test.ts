@@ -5,6 +5,7 @@ import { systemRandom } from '../../src/random.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { createManualClock } from '../../src/testing/manual-clock.js'
 import { SaveQueue, type SaveResult } from '../../src/write-behind/save-queue.js'
+import { testStamp } from '../support/sections.js'
 
 const rules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 const times = { createdAt: 0, accessedAt: 0, idleTimeout: 0, absoluteDeadline: 0 }
@@ -33,7 +34,7 @@ interface Save {
   state: SessionState
   place: unknown
   /** The content that this save stores: as it was when the save began. */
-  version: number
+  changedAt: number
   resolve: (result: SaveResult) => void
 }
 
@@ -81,7 +82,7 @@ class Trial {
       if (step.kind === 'change') this.change(state, step.length)
       if (step.kind === 'move') {
         this.moved = true
-        state.node = places[step.place]
+        state.relocate(places[step.place])
       }
       if (step.kind === 'wait') this.wait(this.queue.settled(state))
       if (step.kind === 'drop') {
@@ -92,9 +93,8 @@ class Trial {
   }
 
   private change(state: SessionState, length: number): void {
-    state.attributes.set('data', `${state.version} ${'x'.repeat(length)}`)
-    state.attributes.commit([], rules, () => {})
-    state.version++
+    state.attributes.set('data', `${state.changedAt} ${'x'.repeat(length)}`)
+    state.commit([], rules, () => {}, testStamp, '')
     this.excused.delete(state)
     this.queue.add(state)
     if (!this.queue.hasRoom) this.wait(this.queue.room())
@@ -108,7 +108,7 @@ class Trial {
   private begin(state: SessionState): Promise<SaveResult> {
     if (this.running.some((save) => save.state === state)) this.violations.push('two saves of one session')
     return new Promise((resolve) => {
-      this.running.push({ state, place: state.node, version: state.version, resolve })
+      this.running.push({ state, place: state.node, changedAt: state.changedAt, resolve })
       const there = this.running.filter((save) => save.place === state.node).length
       /* A session that moves between being queued and being saved counts where it was queued. */
       if (there > this.limit && !this.moved) this.violations.push(`${there} saves on one node`)
@@ -119,8 +119,8 @@ class Trial {
     const save = this.running[which % Math.max(1, this.running.length)]
     if (save === undefined) return
     this.running.splice(this.running.indexOf(save), 1)
-    if (result === 'done') this.stored.set(save.state, Math.max(save.version, this.stored.get(save.state) ?? 0))
-    if (result === 'parked' || (result === 'rejected' && save.version === save.state.version))
+    if (result === 'done') this.stored.set(save.state, Math.max(save.changedAt, this.stored.get(save.state) ?? 0))
+    if (result === 'parked' || (result === 'rejected' && save.changedAt === save.state.changedAt))
       this.excused.add(save.state)
     save.resolve(result)
     await new Promise((go) => setImmediate(go))
@@ -150,7 +150,7 @@ class Trial {
     expect(vi.getTimerCount()).toBe(0)
     for (const state of this.states) {
       if (this.excused.has(state)) continue
-      expect(this.stored.get(state) ?? 0, 'the newest content is stored').toBe(state.version)
+      expect(this.stored.get(state) ?? 0, 'the newest content is stored').toBe(state.changedAt)
     }
   }
 }

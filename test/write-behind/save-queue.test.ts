@@ -5,17 +5,19 @@ import { jsonCodec } from '../../src/record/codecs/json.js'
 import { createManualClock, type ManualClock } from '../../src/testing/manual-clock.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { SaveQueue, type SaveResult } from '../../src/write-behind/save-queue.js'
+import { sectionWith, testStamp } from '../support/sections.js'
 
 const rules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 const times = { createdAt: 0, accessedAt: 0, idleTimeout: 0, absoluteDeadline: 0 }
 
 function session(name: string, node?: string): SessionState {
-  const state = new SessionState(name, undefined, times)
   /* Stored before; new sessions have a test of their own. */
-  state.savedVersion = 1
-  if (node !== undefined) state.node = nodes(node)
+  const state = SessionState.fromRecord(name, undefined, { ...times, attributes: stored }, 0)
+  if (node !== undefined) state.relocate(nodes(node))
   return state
 }
+
+const stored = sectionWith([{ name: 'data', codec: 'json', bytes: '""' }])
 
 const known = new Map<string, never>()
 function nodes(id: string): never {
@@ -26,7 +28,7 @@ function nodes(id: string): never {
 /** Makes the session's content this many bytes longer than an empty one, more or less. */
 function fill(state: SessionState, length: number): void {
   state.attributes.set('data', 'x'.repeat(length))
-  state.attributes.commit([], rules, () => {})
+  state.commit([], rules, () => {}, testStamp, '')
 }
 
 interface Save {
@@ -146,7 +148,7 @@ describe('the write-behind queue', () => {
     queue.add(state)
     concurrency = 1
     queue.add(session('b', 'n2'))
-    state.node = nodes('n2')
+    state.relocate(nodes('n2'))
     await end('done')
     expect(running.map(({ state }) => state.token)).toEqual(['b'])
     await end('done')
@@ -271,8 +273,8 @@ describe('a queue that gathers', () => {
   it('sends a session that was never stored at once, and with it what waits', () => {
     queue.add(session('a', 'n1'))
     expect(begun).toEqual([])
-    const fresh = session('new', 'n2')
-    fresh.savedVersion = 0
+    const fresh = new SessionState('new', undefined, times)
+    fresh.settle(nodes('n2'))
     queue.add(fresh)
     expect(begun).toEqual(['a', 'new'])
   })
@@ -333,7 +335,7 @@ describe('a queue that gathers', () => {
   it('puts a session into the lane of the node that it is on when it is sent', () => {
     const state = session('a', 'n1')
     queue.add(state)
-    state.node = nodes('n2')
+    state.relocate(nodes('n2'))
     queue.add(session('b', 'n1'))
     queue.add(session('c', 'n1'))
     vi.advanceTimersByTime(5)

@@ -3,7 +3,8 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UnreadableRecordError } from '../../../src/errors.js'
-import { decodeRecord, emptySection, encodeRecord, scratchMemory } from '../../../src/record/record-format.js'
+import { scratchMemory } from '../../../src/record/byte-string.js'
+import { decodeRecord, encodeRecord } from '../../../src/record/record-format.js'
 import {
   codeOf,
   compressionAlgorithms,
@@ -19,6 +20,7 @@ import {
   StoredForm,
 } from '../../../src/record/transforms/stored-form.js'
 import { layOut, parseWrapped } from '../../../src/record/transforms/wrapped-record.js'
+import { sectionWith } from '../../support/sections.js'
 
 const available = compressionAlgorithms.filter(isAvailable)
 const key = 'holdfast:key'
@@ -79,15 +81,11 @@ async function reasonOfLater(work: () => Buffer | Promise<Buffer>): Promise<stri
 const record = encodeRecord({
   kind: 'session',
   key,
-  version: 7,
   createdAt: 1_700_000_000_000,
   accessedAt: 1_700_000_100_000,
-  idleTimeout: 1_800_000,
-  absoluteDeadline: 0,
-  owner: 'app1',
+  era: 0,
   writer: 'writer01',
-  cookie: `{"path":"/${'shop/'.repeat(20)}"}`,
-  attributes: emptySection,
+  attributes: sectionWith([{ name: 'cart', codec: 'json', bytes: 'shop/'.repeat(20) }]),
 })
 
 describe('the stored form', () => {
