@@ -88,7 +88,7 @@ export class SessionState {
   private comparedEra: number
 
   /** @param era of a session that begins now, or of the copy that it is made from */
-  constructor(token: string, route: string | undefined, times: SessionTimes, era: number) {
+  constructor(token: string, route: string | undefined, times: SessionTimes, era = 0) {
     this.token = ownCopy(token)
     this.attributes = new Attributes()
     this.routeName = route

@@ -39,6 +39,8 @@ export class ClusterNotes {
   private readonly seen = new Map<WatchedNode, { birth: string; era: number }>()
   /** Called when a node has lost what it had, or some of it. */
   onLost: (node: WatchedNode) => void = () => {}
+  /** Called when sessions have ended altogether: see `hasEnded`. */
+  onEnded: () => void = () => {}
   private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
@@ -58,8 +60,14 @@ export class ClusterNotes {
     return this.isRead ? this.note.era : 0
   }
 
-  get endedBefore(): number {
-    return this.note.endedBefore
+  /** Whether any node's word is known; without, nothing can be said of what others have noticed. */
+  get isKnown(): boolean {
+    return this.isRead
+  }
+
+  /** Whether a session that was created then has ended with all the others of its time. */
+  hasEnded(createdAt: number): boolean {
+    return createdAt < this.note.endedBefore
   }
 
   /** Whether a node may have missed something of a session that was compared with all of its copies in that era. */
@@ -89,7 +97,7 @@ export class ClusterNotes {
 
   /** Everything that was created before has ended. @returns whether every node has taken that. */
   async endBefore(time: number): Promise<boolean> {
-    this.note.endedBefore = Math.max(this.note.endedBefore, time)
+    this.endUntil(time)
     /* One exchange may be under way already, with the old note. */
     await Promise.all([...this.reading.values()])
     return this.exchange()
@@ -153,10 +161,16 @@ export class ClusterNotes {
     if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
   }
 
+  private endUntil(time: number): void {
+    if (time <= this.note.endedBefore) return
+    this.note.endedBefore = time
+    this.onEnded()
+  }
+
   private join(theirs: Note): void {
     const { note } = this
     note.era = Math.max(note.era, theirs.era)
-    note.endedBefore = Math.max(note.endedBefore, theirs.endedBefore)
+    this.endUntil(theirs.endedBefore)
     for (const [name, era] of theirs.awayAt) note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
   }
 }
