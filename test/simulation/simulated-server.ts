@@ -28,7 +28,7 @@ export class SimulatedServer {
   life = 0
   private lives = 0
   private readonly world: World
-  private readonly settings: Settings
+  private settings: Settings
   private readonly storages: readonly SimulatedStorage[]
   private readonly cutUntil = new Map<string, number>()
   private pausedUntil = 0
@@ -92,6 +92,19 @@ export class SimulatedServer {
     const wait = this.pausedUntil - this.world.now
     if (wait > 0) this.world.after(wait, () => this.whenRunning(life, run))
     else run()
+  }
+
+  /** As by an operator, at run time. */
+  reconfigure(settings: Settings): void {
+    this.settings = settings
+    if (this.manager === undefined) return
+    this.manager.engine.settings = settings
+    this.manager.settingsChanged(true)
+  }
+
+  /** Ends every session that was created until now. */
+  async endAll(): Promise<boolean> {
+    return (await this.manager?.endAllBefore(Math.floor(this.world.now))) ?? false
   }
 
   drain(node: string): void {

@@ -20,6 +20,9 @@ export const troubles = [
   'deploy',
   'pause',
   'drain',
+  'mode',
+  'nodes',
+  'evict',
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -73,8 +76,14 @@ export function steps(configuration: Configuration): fc.Arbitrary<Step[]> {
 
 const settingsOf = new Map<string, Settings>()
 
-function settings({ mode, backup, storage, nodes }: Configuration, route: string): Settings {
-  const key = JSON.stringify([mode, backup, storage, nodes, route])
+/** @param left numbers of the nodes that are in the configuration */
+function settings(
+  { backup, storage }: Configuration,
+  mode: Configuration['mode'],
+  left: readonly number[],
+  route: string,
+): Settings {
+  const key = JSON.stringify([mode, backup, storage, left, route])
   const known = settingsOf.get(key)
   if (known !== undefined) return known
   const options: HoldfastOptions = {
@@ -85,7 +94,7 @@ function settings({ mode, backup, storage, nodes }: Configuration, route: string
     logger: silentLogger,
     statistics: false,
     backup: { mode: backup },
-    nodes: Array.from({ length: nodes }, (_, i) => ({ id: `n${i + 1}`, url: `${storage}://127.0.0.1:${i + 1}` })),
+    nodes: left.map((i) => ({ id: `n${i + 1}`, url: `${storage}://127.0.0.1:${i + 1}` })),
   }
   const parsed = parseSettings(options)
   settingsOf.set(key, parsed)
@@ -106,15 +115,19 @@ export class Simulation {
   private readonly visitors: Visitor[] = []
   private values = 0
   private troubledUntil = 0
+  private mode: Configuration['mode']
+  private left: number[]
 
   constructor(configuration: Configuration, seed: number) {
     this.configuration = configuration
     this.world = new World(seed)
-    const { storage, nodes, servers, plants = {} } = configuration
+    const { mode, storage, nodes, servers, plants = {} } = configuration
+    this.mode = mode
+    this.left = numbered(nodes, (i) => i)
     this.storages = numbered(nodes, (i) => new SimulatedStorage(this.world, `n${i + 1}`, storage, plants))
     this.servers = numbered(servers, (i) => {
       const route = String.fromCharCode(97 + i)
-      return new SimulatedServer(this.world, route, settings(configuration, route), this.storages)
+      return new SimulatedServer(this.world, route, settings(configuration, mode, this.left, route), this.storages)
     })
   }
 
@@ -170,11 +183,14 @@ export class Simulation {
     if (step.kind === 'crash' || step.kind === 'deploy') this.replace(server, step.kind, ms)
     if (step.kind === 'pause') server.pause(ms)
     if (step.kind === 'drain') this.drain(server, storage.id, ms)
+    if (step.kind === 'mode') this.switchMode(ms)
+    if (step.kind === 'nodes') this.changeNodes(which, ms)
+    if (step.kind === 'evict' && this.mayTrouble(ms)) storage.evict()
   }
 
   /* A balancer goes by the route, and to another server while that one is away. */
   private placeOf(visitor: Visitor, other: SimulatedServer): SimulatedServer {
-    if (this.configuration.mode === 'non-sticky') return other
+    if (this.mode === 'non-sticky') return other
     const route = parseSessionId(visitor.cookie)?.route
     return this.servers.find((server) => server.route === route && server.isRunning) ?? other
   }
@@ -237,8 +253,8 @@ export class Simulation {
 
   private restart(storage: SimulatedStorage, ms: number, kept: Kept): void {
     const keeps = kept === 'all' && storage.kind === 'redis'
-    const { mode, nodes } = this.configuration
-    if (!keeps && mode === 'non-sticky' && nodes === 1) return
+    const { nodes } = this.configuration
+    if (!keeps && this.mode === 'non-sticky' && nodes === 1) return
     if (!this.mayTrouble(ms)) return
     storage.takeSnapshot()
     storage.stop()
@@ -258,10 +274,35 @@ export class Simulation {
 
   /* Without a second node there is one copy only, as when a node is lost. */
   private drain(server: SimulatedServer, node: string, ms: number): void {
-    const { mode, nodes } = this.configuration
-    if (mode === 'non-sticky' && nodes < 3 && !this.mayTrouble(ms)) return
+    if (this.mode === 'non-sticky' && this.configuration.nodes < 3 && !this.mayTrouble(ms)) return
     server.drain(node)
     this.world.after(ms, () => server.undrain(node))
+  }
+
+  /* From server to server, as a script of an operator does it. Until there are two copies of all, nothing else may be lost. */
+  private switchMode(ms: number): void {
+    if (!this.mayTrouble(ms)) return
+    this.mode = this.mode === 'sticky' ? 'non-sticky' : 'sticky'
+    this.reconfigure(ms)
+  }
+
+  /* One node is taken out of the configuration, and comes back later. */
+  private changeNodes(which: number, ms: number): void {
+    if (this.configuration.nodes < 2 || this.left.length < this.configuration.nodes || !this.mayTrouble(2 * ms)) return
+    this.left = this.left.filter((node) => node !== which)
+    this.reconfigure(ms)
+    this.world.after(ms + 5000, () => {
+      this.left = numbered(this.configuration.nodes, (i) => i)
+      this.reconfigure(ms)
+    })
+  }
+
+  private reconfigure(ms: number): void {
+    this.servers.forEach((server, i) => {
+      this.world.after(i * (ms % 50), () => {
+        server.reconfigure(settings(this.configuration, this.mode, this.left, server.route))
+      })
+    })
   }
 
   /* Two losses at once are more than is promised. */
