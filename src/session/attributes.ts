@@ -342,7 +342,8 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
 }
 
 function encodeValue(attribute: Attribute, codec: AttributeCodec): ByteString | undefined {
-  if (!isStorableName(attribute.name)) throw new RangeError('its name is too long, begins with a zero byte, or is not text')
+  if (!isStorableName(attribute.name))
+    throw new RangeError('its name is too long, begins with a zero byte, or is not text')
   const bytes = codec.encode(attribute.value, attribute.name)
   return bytes === undefined ? undefined : toByteString(bytes)
 }

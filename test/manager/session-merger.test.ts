@@ -6,7 +6,13 @@ import { Engine } from '../../src/manager/engine.js'
 import { SessionContent } from '../../src/manager/session-content.js'
 import type { SessionEvents } from '../../src/manager/session-events.js'
 import { SessionMerger } from '../../src/manager/session-merger.js'
-import { type AttributeSection, type Change, changeSection, covers, emptySection } from '../../src/record/attribute-section.js'
+import {
+  type AttributeSection,
+  type Change,
+  changeSection,
+  covers,
+  emptySection,
+} from '../../src/record/attribute-section.js'
 import { cookieChange, lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { decodedValue, encodeAttribute } from '../../src/session/attributes.js'
 import { createManualClock, type ManualClock } from '../../src/testing/manual-clock.js'

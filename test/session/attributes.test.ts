@@ -2,7 +2,12 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { UnserializableError } from '../../src/errors.js'
 import type { AttributeCodec } from '../../src/record/attribute-codec.js'
-import { type AttributeSection, changeSection, decodeSection, emptySection } from '../../src/record/attribute-section.js'
+import {
+  type AttributeSection,
+  changeSection,
+  decodeSection,
+  emptySection,
+} from '../../src/record/attribute-section.js'
 import { fromByteString, toByteString } from '../../src/record/byte-string.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
@@ -579,7 +584,11 @@ describe('an attribute that can not be serialised', () => {
 
   it('is one whose name stands for something of the session itself: its value stays in memory', () => {
     const names = ['\0', '\0a', '\0l', '\0o', '\0c']
-    const section = changeSection(emptySection, [lifeChange(life), ownerChange('app1'), cookieChange('{}')], testStamp())
+    const section = changeSection(
+      emptySection,
+      [lifeChange(life), ownerChange('app1'), cookieChange('{}')],
+      testStamp(),
+    )
     const attributes = new Attributes(section)
     const holder = new Holder(attributes)
     expect(names.map((name) => attributes.has(name))).toEqual(names.map(() => false))
@@ -598,7 +607,11 @@ describe('an attribute that can not be serialised', () => {
   })
 
   it('leaves what belongs to the session itself alone when it is removed, or replaced by what has no stored form', () => {
-    const section = changeSection(emptySection, [lifeChange(life), ownerChange('app1'), cookieChange('{}')], testStamp())
+    const section = changeSection(
+      emptySection,
+      [lifeChange(life), ownerChange('app1'), cookieChange('{}')],
+      testStamp(),
+    )
     const attributes = new Attributes(section)
     const holder = new Holder(attributes)
     for (const name of ['\0l', '\0o', '\0c']) {
