@@ -97,20 +97,20 @@ describe('the state of a session', () => {
 
 describe('the phase of a session', () => {
   type Step = 'admit' | 'lose' | 'end'
-  const after = (...steps: Step[]): [string, (boolean | undefined)[]] => {
+  const phaseAfter = (...steps: Step[]): [string, (boolean | undefined)[]] => {
     const state = new SessionState(token, undefined, times)
     const told = steps.map((step) => (step === 'admit' ? state.admit(7) : state[step]()) as boolean | undefined)
     return [state.phase, told]
   }
 
   it('goes from new to live, lost and ended, and never back', () => {
-    expect(after()).toEqual(['new', []])
-    expect(after('admit')).toEqual(['live', [undefined]])
-    expect(after('admit', 'lose')).toEqual(['lost', [undefined, true]])
-    expect(after('admit', 'lose', 'lose', 'admit')).toEqual(['lost', [undefined, true, false, undefined]])
-    expect(after('admit', 'lose', 'end')).toEqual(['ended', [undefined, true, true]])
-    expect(after('lose')).toEqual(['new', [false]])
-    expect(after('end', 'end', 'admit', 'lose')).toEqual(['ended', [true, false, undefined, false]])
+    expect(phaseAfter()).toEqual(['new', []])
+    expect(phaseAfter('admit')).toEqual(['live', [undefined]])
+    expect(phaseAfter('admit', 'lose')).toEqual(['lost', [undefined, true]])
+    expect(phaseAfter('admit', 'lose', 'lose', 'admit')).toEqual(['lost', [undefined, true, false, undefined]])
+    expect(phaseAfter('admit', 'lose', 'end')).toEqual(['ended', [undefined, true, true]])
+    expect(phaseAfter('lose')).toEqual(['new', [false]])
+    expect(phaseAfter('end', 'end', 'admit', 'lose')).toEqual(['ended', [true, false, undefined, false]])
   })
 
   it('is "live" for one that was read from the storage, and what is admitted counts as compared', () => {
