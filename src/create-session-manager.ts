@@ -7,6 +7,7 @@ import { loadOptions } from './config/load-file.js'
 import { changeSettings, type HoldfastOptions, parseSettings } from './config/parse-settings.js'
 import type { Settings } from './config/settings.js'
 import { configurationWarnings } from './config/warnings.js'
+import { EndNotStoredError } from './errors.js'
 import { candidateIds } from './http/request-cookie.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
 import { Engine } from './manager/engine.js'
@@ -18,7 +19,7 @@ import { Administration } from './mbeans/administration.js'
 import { type MemcachedServer, startMemcachedServer } from './memcached-server/server.js'
 import { openNode } from './node/open-node.js'
 import type { NodeStatus } from './placement/watched-node.js'
-import type { Session, SessionData } from './session/session.js'
+import type { DestroyOptions, Session, SessionData } from './session/session.js'
 import type { StatisticsSnapshot } from './statistics/statistics.js'
 import { SessionStore } from './store/session-store.js'
 
@@ -195,6 +196,22 @@ export class Sessions {
     if (state === undefined) return false
     await this.manager.destroy(state)
     return true
+  }
+
+  /**
+   * Logs everybody out: ends every session that was created before a time, on all servers, also those that no server has in
+   * its memory. Other servers know within five seconds, and sessions that storage nodes still have count for nothing.
+   * @param time milliseconds since the epoch, or a date; default: now. Not in the future.
+   * @throws RangeError for another time; EndNotStoredError with `durable`, when some storage node has not taken that: it is
+   * told as soon as it answers.
+   */
+  async endAllBefore(time: Date | number = this.engine.clock.now(), { durable }: DestroyOptions = {}): Promise<void> {
+    const before = Number(time)
+    if (!(before >= 0 && before <= this.engine.clock.now())) {
+      throw new RangeError(`sessions can be ended that began before a time in the past, not before ${String(time)}`)
+    }
+    const isDurable = await this.manager.endAllBefore(Math.ceil(before))
+    if (!isDurable && durable === true) throw new EndNotStoredError()
   }
 
   stats(): SessionManagerStats {

@@ -26,8 +26,6 @@ export class KnownSession implements Expiring {
   accessedAt = 0
   /** When the life of the further copies was renewed by this server. */
   renewedAt = 0
-  /** When this server has last compared all copies. */
-  checkedAt = 0
   primary: WatchedNode | undefined
   copies: KnownCopy[] = []
   /** Nodes that may hold an older copy. */

@@ -41,6 +41,8 @@ export interface Backup {
   readonly deadline: number
   /** What stands there; `undefined`: it can't be read, or has to be written again in another form. */
   readonly section: AttributeSection | undefined
+  /** The era that it says. */
+  readonly era: number
 }
 
 export interface SessionTimes extends Life {
@@ -53,6 +55,7 @@ export interface Snapshot {
   readonly section: AttributeSection
   /** What the storage was known to have then. */
   readonly base: AttributeSection
+  readonly era: number
 }
 
 /**
@@ -82,8 +85,10 @@ export class SessionState {
   private digestText: string | undefined
   private pauseBeforeRetry = 0
   private requests = 0
+  private comparedEra: number
 
-  constructor(token: string, route: string | undefined, times: SessionTimes) {
+  /** @param era of a session that begins now, or of the copy that it is made from */
+  constructor(token: string, route: string | undefined, times: SessionTimes, era = 0) {
     this.token = ownCopy(token)
     this.attributes = new Attributes()
     this.routeName = route
@@ -91,16 +96,17 @@ export class SessionState {
     this.accessed = times.accessedAt
     this.idle = times.idleTimeout
     this.absolute = times.absoluteDeadline
+    this.comparedEra = era
   }
 
   /** A session as one of its stored copies says; it is live. */
   static fromRecord(
     token: string,
     route: string | undefined,
-    record: { createdAt: number; attributes: AttributeSection } & Life,
+    record: { createdAt: number; attributes: AttributeSection; era: number } & Life,
     now: number,
   ): SessionState {
-    const state = new SessionState(token, route, { ...record, accessedAt: now })
+    const state = new SessionState(token, route, { ...record, accessedAt: now }, record.era)
     state.currentPhase = 'live'
     state.take(record.attributes, record.createdAt)
     return state
@@ -169,12 +175,18 @@ export class SessionState {
 
   /** The copy in its place is what is here. */
   get isSaved(): boolean {
-    return this.stored !== undefined && this.stored.section === this.attributes.section
+    const { stored } = this
+    return stored !== undefined && stored.section === this.attributes.section && stored.era >= this.comparedEra
   }
 
   /** When the latest change was made, by the stamps; 0: there was none. */
   get changedAt(): number {
     return latestChange(this.attributes.section)
+  }
+
+  /** The era in which this was last compared with all of its copies. */
+  get era(): number {
+    return this.comparedEra
   }
 
   /** Where the backup belongs; the id's node suffix follows it. */
@@ -352,25 +364,36 @@ export class SessionState {
   send(): Snapshot {
     const { section } = this.attributes
     this.wasSent = true
-    return { section, base: this.baseSection }
+    return { section, base: this.baseSection, era: this.comparedEra }
   }
 
   /** A node has taken what was sent. @returns whether that is where the session belongs. */
-  acknowledge({ section, base }: Snapshot, node: WatchedNode, token: VersionToken, deadline: number, now: number): boolean {
+  acknowledge({ section, base, era }: Snapshot, node: WatchedNode, token: VersionToken, deadline: number, now: number): boolean {
     this.baseSection = base === this.baseSection ? section : joinSections(this.baseSection, section)
     this.pauseBeforeRetry = 0
     if (this.place !== node) {
       this.leaveBehind(node)
       return false
     }
-    this.stored = { node, token, deadline, section }
+    this.stored = { node, token, deadline, section, era }
     this.verified = now
     return true
   }
 
-  /** What stands in a place, as it was read; the content has been taken. `section` undefined: it is to be written again anyway. */
-  found(node: WatchedNode, token: VersionToken, deadline: number, section: AttributeSection | undefined): void {
-    if (this.place === node) this.stored = { node, token, deadline, section }
+  /** What stands in a place, as it was read; the content has been taken. `record` undefined: it is to be written again anyway. */
+  found(
+    node: WatchedNode,
+    token: VersionToken,
+    deadline: number,
+    record: { attributes: AttributeSection; era: number } | undefined,
+  ): void {
+    if (this.place === node)
+      this.stored = { node, token, deadline, section: record?.attributes, era: record?.era ?? 0 }
+  }
+
+  /** All copies that there are have been taken, in that era. */
+  compared(era: number): void {
+    this.comparedEra = Math.max(this.comparedEra, era)
   }
 
   /** Nothing stands in its place any more. */

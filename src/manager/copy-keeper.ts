@@ -124,12 +124,6 @@ export class CopyKeeper {
     void this.renew(state)
   }
 
-  /** All copies of the session have been compared just now. */
-  compared(token: string): void {
-    const known = this.known.get(token)
-    if (known !== undefined) known.checkedAt = this.engine.clock.now()
-  }
-
   /** The session is no longer where it was; an older copy may be there still. */
   leftBehind(token: string, node: WatchedNode): void {
     const known = this.known.get(token)

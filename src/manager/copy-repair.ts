@@ -164,12 +164,16 @@ export class CopyRepair {
     deadline: number,
   ): Promise<boolean> {
     const standing = new Map(copies.sessions.map((copy) => [copy.node, copy]))
-    const missing = wanted.filter((node) => standing.get(node)?.record.attributes !== joined)
+    const missing = wanted.filter((node) => {
+      const record = standing.get(node)?.record
+      return record?.attributes !== joined || this.engine.notes.isDoubtful(record.era, node)
+    })
     if (missing.length === 0) return true
     const [latest] = copies.sessions as [FoundSession]
     if (copies.sessions.length > 1 && latest.record.attributes !== joined) this.engine.statistics.count('conflicts')
     const { key } = latest.record
-    const packed = this.storage.pack({ ...latest.record, writer: this.engine.writer, attributes: joined })
+    const era = copies.failed.length === 0 ? copies.era : latest.record.era
+    const packed = this.storage.pack({ ...latest.record, era, writer: this.engine.writer, attributes: joined })
     const bytes = packed instanceof Promise ? await packed : Buffer.from(packed)
     const results = await Promise.all(
       missing.map((node) => node.put(key, bytes, deadline, standing.get(node)?.token ?? 'absent')),

@@ -10,6 +10,7 @@ import type { AttributeRules, ChangeStamp } from '../session/attributes.js'
 import { toByteString } from '../record/byte-string.js'
 import { SessionTokens } from '../session-id/session-id.js'
 import { Statistics } from '../statistics/statistics.js'
+import { ClusterNotes } from './cluster-notes.js'
 import { RateLimitedLog } from './rate-limited-log.js'
 import { SessionEventBus } from './session-events.js'
 
@@ -28,6 +29,7 @@ export class Engine {
   readonly local: LocalSessions
   readonly ended = new EndedTokens()
   readonly placement = new Placement([], [])
+  readonly notes: ClusterNotes
   readonly log: RateLimitedLog
   /** This process in stored records: 8 characters. */
   readonly writer: string
@@ -48,6 +50,8 @@ export class Engine {
     this.statistics = new Statistics(settings.statistics)
     this.events = new SessionEventBus(() => this.current.logger)
     this.local = new LocalSessions(clock)
+    const newName = () => this.newName()
+    this.notes = new ClusterNotes(clock, this.placement, () => this.current.keyPrefix, newName)
     this.log = new RateLimitedLog(clock)
     this.writer = this.newName()
     this.process = toByteString(Buffer.from(this.writer, 'base64url'))

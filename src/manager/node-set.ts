@@ -16,11 +16,9 @@ export interface NodeSetCallbacks {
 
 export type OpenNode = (address: NodeAddress) => StorageNode
 
-const CANARY_LIFE = 24 * 3_600_000
-
 /**
  * The storage nodes in use: opens and closes them as the configuration says, and finds out whether one that was away
- * still has its data. For that each server keeps one small value, the canary, on every node.
+ * still has its data: see `ClusterNotes`.
  */
 export class NodeSet implements NodeObserver {
   private readonly engine: Engine
@@ -30,7 +28,7 @@ export class NodeSet implements NodeObserver {
   private readonly checking = new Set<WatchedNode>()
   /** Nodes behind which another server process answers, whose data is not to be relied on. */
   private readonly replaced = new Set<WatchedNode>()
-  private readonly preparing = new Set<Promise<void>>()
+  private readonly preparing = new Set<Promise<unknown>>()
   /** Taken out of the configuration: they are closed when nothing is on them any more. */
   private readonly removed = new Set<WatchedNode>()
   /** Drained by an operator: they stay, and can be used again. */
@@ -41,6 +39,7 @@ export class NodeSet implements NodeObserver {
     this.engine = engine
     this.open = open
     this.callbacks = callbacks
+    engine.notes.onLost = (node) => this.lost(node)
   }
 
   /** Nodes that are to give their sessions away: taken out of the configuration, or drained by an operator. */
@@ -112,28 +111,27 @@ export class NodeSet implements NodeObserver {
     this.engine.statistics.count('nodeFailures')
     this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address })
     this.engine.settings.logger.warn(`storage node ${node.id ?? ''} (${node.address}) is down`)
+    this.engine.notes.raise(node)
     this.callbacks.leave(node)
   }
 
   nodeUp(node: WatchedNode): void {
     if (this.closed) return
-    node.returnedAt = this.engine.clock.now()
     this.engine.statistics.count('nodeRecoveries')
     this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
     this.engine.settings.logger.info(`storage node ${node.id ?? ''} (${node.address}) is up again`)
     this.callbacks.returned(node)
-    void this.lookForCanary(node)
+    void this.lookAgain(node)
   }
 
   nodeReconnected(node: WatchedNode): void {
-    if (!this.closed && node.state !== 'down') void this.lookForCanary(node)
+    if (!this.closed && node.state !== 'down') void this.lookAgain(node)
   }
 
-  /* Not the canary alone: one that came back from an old snapshot does not tell what was lost after it. */
   nodeReplaced(node: WatchedNode): void {
     if (this.closed) return
     if (this.checking.has(node)) {
-      this.callbacks.emptied(node)
+      this.lost(node)
       return
     }
     this.replaced.add(node)
@@ -175,7 +173,7 @@ export class NodeSet implements NodeObserver {
     const node = new WatchedNode(this.open(address), this.watching(), this)
     this.addresses.set(node, address)
     node.start()
-    const prepared = this.setCanary(node).finally(() => this.preparing.delete(prepared))
+    const prepared = this.engine.notes.exchangeWith(node).finally(() => this.preparing.delete(prepared))
     this.preparing.add(prepared)
     return node
   }
@@ -185,33 +183,23 @@ export class NodeSet implements NodeObserver {
     return { clock, random, probeInterval: () => this.engine.settings.probeInterval }
   }
 
-  private get canaryKey(): string {
-    return `${this.engine.settings.keyPrefix}canary:${this.engine.writer}`
-  }
-
-  private async setCanary(node: WatchedNode): Promise<void> {
-    try {
-      await node.put(this.canaryKey, Buffer.from('canary'), this.engine.clock.now() + CANARY_LIFE, 'any')
-    } catch {
-      /* The node is away: its return is noticed, and then the canary is missing. */
-    }
-  }
-
-  private async lookForCanary(node: WatchedNode): Promise<void> {
+  /* Not the word on it alone: a node that came back from an old snapshot may not tell what was lost after that. */
+  private async lookAgain(node: WatchedNode): Promise<void> {
     if (this.checking.has(node)) return
     this.checking.add(node)
-    const replaced = this.replaced.delete(node)
-    try {
-      const canary = await node.get(this.canaryKey, this.engine.clock.now() + CANARY_LIFE)
-      if (this.closed || (canary !== undefined && !replaced)) return
-      await this.setCanary(node)
-      this.callbacks.emptied(node)
-    } catch {
-      /* Away again; its next return is the next look. */
-      if (replaced) this.replaced.add(node)
-    } finally {
-      this.checking.delete(node)
-    }
+    const wasReplaced = this.replaced.delete(node)
+    const answered = await this.engine.notes.exchangeWith(node)
+    this.checking.delete(node)
+    /* Away again; its next return is the next look. */
+    if (wasReplaced && !answered) this.replaced.add(node)
+    else if (wasReplaced) this.lost(node)
+  }
+
+  private lost(node: WatchedNode): void {
+    if (this.closed) return
+    node.emptied()
+    this.engine.notes.raise(node)
+    this.callbacks.emptied(node)
   }
 }
 

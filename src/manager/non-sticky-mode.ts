@@ -20,8 +20,6 @@ import type { Found } from './session-storage.js'
 const REMEMBER_MISS = 2000
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
-/** What the clocks of two servers may differ by, in milliseconds, when the age of a record is judged. */
-const CLOCK_SKEW = 5000
 
 /**
  * Non-sticky mode: any server serves any request. The storage has the session, on its primary node and on further ones;
@@ -267,7 +265,7 @@ export class NonStickyMode implements SessionMode {
     const answer =
       first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh)
     const state =
-      typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(token, answer)
+      typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
         ? this.present(token, answer)
         : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
@@ -306,7 +304,7 @@ export class NonStickyMode implements SessionMode {
     const near = !fresh && node.caches && !placement.shouldLeave(node)
     const read = () =>
       near
-        ? this.readNear(node, token, key, renewal).then(sessionOrAbsent)
+        ? this.readNear(node, key, renewal).then(sessionOrAbsent)
         : this.parts.storage.readTwice(node, key, renewal.to).then(sessionOrAbsent)
     const started = clock.monotonic()
     try {
@@ -323,18 +321,16 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* Whoever has a doubt gets what the storage says now, before other copies are compared with it. */
-  private async readNear(node: WatchedNode, token: string, key: string, renewal: Renewal): Promise<Found | undefined> {
+  private async readNear(node: WatchedNode, key: string, renewal: Renewal): Promise<Found | undefined> {
     const { storage } = this.parts
     const found = await storage.readCached(node, key, renewal)
-    if (found?.record === undefined || !this.isDoubtful(token, found as FoundSession)) return found
+    if (found?.record === undefined || !this.isDoubtful(found as FoundSession)) return found
     return storage.readTwice(node, key, renewal.to)
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */
-  private isDoubtful(token: string, { node, record }: FoundSession): boolean {
-    if (node.returnedAt === 0) return false
-    const checked = Math.max(record.accessedAt, this.copies.known.get(token)?.checkedAt ?? 0)
-    return checked <= node.returnedAt + CLOCK_SKEW
+  private isDoubtful({ node, record }: FoundSession): boolean {
+    return this.engine.notes.isDoubtful(record.era, node)
   }
 
   private async loadFromCopies(
@@ -350,7 +346,6 @@ export class NonStickyMode implements SessionMode {
     /* It may have been stored, and let go, while the nodes were asked. */
     if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
     const state = this.present(token, newest)
-    this.copies.compared(token)
     if (state === undefined) return undefined
     return this.settle(state, first, copies)
   }
@@ -364,7 +359,7 @@ export class NonStickyMode implements SessionMode {
   ): Promise<LookUp> {
     const { placement } = this.engine
     const others = placement.readable(token).filter((node) => node !== first)
-    const none: LookUp = { sessions: [], tombstone: undefined, failed: [] }
+    const none: LookUp = { sessions: [], tombstone: undefined, failed: [], era: this.parts.storage.era }
     const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
     if (answer === 'failed' && first !== undefined) copies.failed.push(first)
     if (typeof answer !== 'object') return copies
@@ -398,7 +393,8 @@ export class NonStickyMode implements SessionMode {
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
   private isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): undefined {
     const { statistics, clock } = this.engine
-    if (copies.failed.length > 0 || first === undefined || first.failedRecently()) throw new StorageUnavailableError()
+    const mayBeBack = first === undefined || first.failedRecently() || first.returnedRecently()
+    if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)
     this.copies.forget(token)
@@ -414,7 +410,7 @@ export class NonStickyMode implements SessionMode {
     const renewed = this.copies.known.get(token)
     const state = SessionState.fromRecord(token, this.route, record, now)
     state.settle(node)
-    state.found(node, found.token, 0, record.attributes)
+    state.found(node, found.token, 0, record)
     state.confirm(now)
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
@@ -442,7 +438,8 @@ export class NonStickyMode implements SessionMode {
         events.emitSession('restored', state, { node: target.id })
       }
     } else this.saver.relocate(state, target)
-    if (there !== undefined) state.found(target, there.token, 0, there.record.attributes)
+    if (there !== undefined) state.found(target, there.token, 0, there.record)
+    if (copies.failed.length === 0) state.compared(copies.era)
     this.copies.isShort(state.token)
     if (state.isSaved) return state
     const shared = this.use(state)

@@ -23,6 +23,11 @@ import { StickyMode } from './sticky-mode.js'
 import { within } from './within.js'
 
 const HOUSEKEEPING_INTERVAL = 1000
+/** How often word is exchanged with other servers, in rounds of housekeeping: what others have noticed is known that soon. */
+const NOTES_EVERY = 5
+
+/** Sessions looked at in one go: the event loop belongs to the requests. */
+const MAX_VISITS = 2000
 
 /** What could not be stored when a flush or a shutdown ended. */
 export interface FlushReport {
@@ -51,6 +56,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private mode: SessionMode
   private housekeeping: Timer | undefined
   private closed = false
+  private houseKept = 0
 
   constructor(engine: Engine, openNode: OpenNode) {
     this.engine = engine
@@ -74,6 +80,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       returned: (node) => this.mode.returned(node),
       emptied: (node) => this.mode.emptied(node),
     })
+    engine.notes.onEnded = () => void this.endOldOnes()
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[engine.settings.mode]
     this.locks = new RequestLocks(engine, (token, named) => this.mode.lockNode(token, named))
@@ -110,11 +117,19 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   open(id: string, fresh?: boolean): Opened {
-    return this.mode.open(id, fresh)
+    const { notes, settings } = this.engine
+    if (!notes.isKnown && settings.enabled) return notes.exchange().then(() => this.openKnowing(id, fresh))
+    return this.openKnowing(id, fresh)
   }
 
-  openShared(token: string): Promise<SessionState | undefined> {
-    return this.mode.openShared(token)
+  async openShared(token: string): Promise<SessionState | undefined> {
+    if (!this.engine.notes.isKnown) await this.engine.notes.exchange()
+    return this.unlessEnded(await this.mode.openShared(token))
+  }
+
+  /** Ends every session that was created before, on all servers, also those that no server has in its memory. @returns whether all nodes have that. */
+  endAllBefore(time: number): Promise<boolean> {
+    return this.engine.notes.endBefore(time)
   }
 
   create(req: IncomingMessage | undefined): SessionState {
@@ -124,14 +139,15 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   createAs(token: string): SessionState {
-    const { settings, clock, placement } = this.engine
+    const { settings, clock, placement, notes } = this.engine
     const now = clock.now()
-    const state = new SessionState(token, this.mode.route, {
+    const times = {
       createdAt: now,
       accessedAt: now,
       idleTimeout: settings.idleTimeout,
       absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
-    })
+    }
+    const state = new SessionState(token, this.mode.route, times, notes.era)
     const node = settings.enabled ? placement.choose(token) : undefined
     if (node !== undefined) state.settle(node)
     return state
@@ -152,7 +168,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
-    if (state.phase === 'ended') return 'ended'
+    if (this.unlessEnded(state) === undefined || state.phase === 'ended') return 'ended'
     const newCookie = this.content.setCookie(state, cookie)
     if (!this.content.commit(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
     if (state.phase === 'new') this.admit(state)
@@ -250,6 +266,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.queue.close()
     this.protector.close()
     this.pendingEnds.close()
+    this.engine.notes.close()
     this.engine.local.close()
     await this.nodes.close()
     return report
@@ -288,6 +305,25 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.sessionsByNode()
   }
 
+  private openKnowing(id: string, fresh: boolean | undefined): Opened {
+    const opened = this.mode.open(id, fresh)
+    return opened instanceof Promise ? opened.then((state) => this.unlessEnded(state)) : this.unlessEnded(opened)
+  }
+
+  private unlessEnded(state: SessionState | undefined): SessionState | undefined {
+    if (state === undefined || !this.engine.notes.hasEnded(state.createdAt)) return state
+    this.ending.endedAltogether(state)
+    return undefined
+  }
+
+  private async endOldOnes(): Promise<void> {
+    let visits = 0
+    for (const state of this.engine.local.values()) {
+      this.unlessEnded(state)
+      if (++visits % MAX_VISITS === 0) await new Promise<void>((resolve) => this.engine.clock.defer(resolve))
+    }
+  }
+
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const { statistics, settings } = this.engine
     const started = this.engine.clock.monotonic()
@@ -298,6 +334,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private keepHouse(): void {
+    this.houseKept++
+    if (this.houseKept % NOTES_EVERY === 0) void this.engine.notes.exchange()
     const draining = this.nodes.draining
     if (draining.length === 0 || this.protector.isBusy || this.mode.isBusy) return
     const inUse = this.mode.nodesInUse()

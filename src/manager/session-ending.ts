@@ -97,6 +97,15 @@ export class SessionEnding {
     return this.endCopies({ key, idleTimeout, deadline: this.storage.tombstoneDeadline(idleTimeout) })
   }
 
+  /** All sessions of its time have ended, so nothing has to be written. */
+  endedAltogether(state: SessionState): void {
+    const { phase } = state
+    if (phase === 'ended') return
+    this.end(state)
+    this.engine.statistics.count('sessionsDestroyed')
+    if (phase !== 'new') this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+  }
+
   /** Another server owns the session. */
   ownedElsewhere(state: SessionState): void {
     if (!state.lose()) return

@@ -88,7 +88,7 @@ export class SessionLoader {
    */
   private checkReachable(copies: LookUp, hint: WatchedNode | undefined): void {
     if (hint === undefined) return
-    if (copies.failed.includes(hint) || hint.failedRecently()) throw new StorageUnavailableError()
+    if (copies.failed.includes(hint) || hint.failedRecently() || hint.returnedRecently()) throw new StorageUnavailableError()
   }
 
   /** The session as all of its copies together say. */
@@ -97,7 +97,8 @@ export class SessionLoader {
     const state = SessionState.fromRecord(token, settings.route, best.record, clock.now())
     for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
     state.settle(best.node)
-    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record.attributes)
+    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record)
+    if (copies.failed.length === 0) state.compared(copies.era)
     for (const { node } of copies.sessions) if (node !== best.node) state.leaveBehind(node)
     for (const node of copies.failed) state.leaveBehind(node)
     return state

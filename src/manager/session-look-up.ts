@@ -14,6 +14,8 @@ export interface LookUp {
   tombstone: StoredRecord | undefined
   /** Nodes that gave no answer. */
   failed: WatchedNode[]
+  /** The era when they were asked. */
+  era: number
 }
 
 /**
@@ -22,8 +24,9 @@ export interface LookUp {
  */
 export async function lookUp(storage: SessionStorage, nodes: readonly WatchedNode[], key: string): Promise<LookUp> {
   if (nodes.length === 0) throw new StorageUnavailableError()
+  const { era } = storage
   const answers = await Promise.allSettled(nodes.map((node) => storage.readTwice(node, key)))
-  const result: LookUp = { sessions: [], tombstone: undefined, failed: [] }
+  const result: LookUp = { sessions: [], tombstone: undefined, failed: [], era }
   answers.forEach((answer, i) => {
     if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
     else if (answer.value?.record?.kind === 'tombstone') result.tombstone = answer.value.record

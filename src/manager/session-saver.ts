@@ -89,13 +89,14 @@ export class SessionSaver {
    * @param claim it belongs to this server from now on
    * @returns whether there was anything new.
    */
-  async meet(state: SessionState, { sessions, failed }: LookUp, claim: boolean): Promise<boolean> {
+  async meet(state: SessionState, { sessions, failed, era }: LookUp, claim: boolean): Promise<boolean> {
     const { section } = state
     for (const copy of sessions) {
       this.take(state, copy, 0)
       if (copy.node !== state.node) state.leaveBehind(copy.node)
     }
     for (const node of failed) if (node !== state.node) state.leaveBehind(node)
+    if (failed.length === 0) state.compared(era)
     const isNew = state.section !== section
     if (claim) this.claim(state, state.node)
     else if (state.owner !== this.engine.owner) {
@@ -121,6 +122,8 @@ export class SessionSaver {
   relocate(state: SessionState, to: WatchedNode): void {
     const from = state.relocate(to)
     if (from === undefined) return
+    /* What stays there is not kept up to date. */
+    if (!from.draining) this.engine.notes.raise(from)
     this.engine.statistics.count('relocations')
     this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
@@ -186,7 +189,7 @@ export class SessionSaver {
   private take(state: SessionState, { node, token, record, outdated }: Found, deadline: number): void {
     if (record !== undefined) this.merger.absorb(state, record)
     /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
-    state.found(node, token, deadline, outdated ? undefined : record?.attributes)
+    state.found(node, token, deadline, outdated ? undefined : record)
   }
 
   /* A copy is removed when what is in it is elsewhere: so it has moved, or its node has lost it. */

@@ -55,6 +55,11 @@ export class SessionStorage {
     this.engine = engine
   }
 
+  /** The era of what is compared from now on. */
+  get era(): number {
+    return this.engine.notes.era
+  }
+
   key(digest: string): string {
     return this.engine.settings.keyPrefix + digest
   }
@@ -109,13 +114,13 @@ export class SessionStorage {
   prepare(state: SessionState, key: string): Outgoing | Promise<Outgoing> {
     const deadline = this.deadline(state)
     const { createdAt, accessedAt } = state
-    const { section, base } = state.send()
+    const { section, base, era } = state.send()
     const { writer } = this.engine
     const outgoing = (bytes: Buffer): Outgoing => {
       this.engine.statistics.record('recordSize', bytes.length)
-      return { section, base, bytes, deadline }
+      return { section, base, era, bytes, deadline }
     }
-    const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era: 0, writer, attributes: section })
+    const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era, writer, attributes: section })
     return bytes instanceof Promise ? bytes.then(outgoing) : outgoing(bytes)
   }
 

@@ -62,6 +62,7 @@ export class StickyMode implements SessionMode {
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
     if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
+    if (state.wasStored && this.engine.notes.isDoubtful(state.era, node)) return this.openForeign(state, id)
     const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
     if (!trusted) return this.openAfterVerification(state, id)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)

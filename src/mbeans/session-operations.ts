@@ -72,7 +72,8 @@ export function sessionLookUps({ manager: { directory } }: Managed) {
 }
 
 /** Ending sessions. */
-export function sessionEndings({ manager: { directory } }: Managed) {
+export function sessionEndings({ manager }: Managed) {
+  const { directory } = manager
   return {
     expireSession: operation({
       description: 'Ends a session on all servers as if its time were over. Answers whether there was one.',
@@ -85,6 +86,24 @@ export function sessionEndings({ manager: { directory } }: Managed) {
       args: [handle],
       returns: boolean(),
       invoke: (handle) => directory.destroy(handle),
+    }),
+    endAllSessionsBefore: operation({
+      description:
+        'Logs everybody out: ends every session that was created before, on all servers, also those that no server has in its memory. Answers whether every storage node has taken that; one that has not is told as soon as it answers.',
+      args: [
+        {
+          name: 'time',
+          type: long({ min: 0 }),
+          description: 'Milliseconds since the epoch, not in the future. Left out: now.',
+          optional: true,
+        },
+      ],
+      returns: boolean(),
+      invoke: (time?: number) => {
+        const now = manager.engine.clock.now()
+        if (time !== undefined && time > now) throw illegalArgument(`${time} is in the future`)
+        return manager.endAllBefore(time ?? now)
+      },
     }),
     destroyAllSessions: operation({
       description: 'Destroys every session that this server knows, in batches. Answers how many there were.',

@@ -17,6 +17,8 @@ import { type HealthState, NodeHealth } from './node-health.js'
 
 /** How long a node may be down before sessions that can only be on it count as lost, in milliseconds. */
 const LOST_AFTER = 10_000
+/** Milliseconds after its return in which servers give a node back what it has lost. */
+const REFILL_TIME = 5000
 
 /** What a watched node tells about itself. */
 export interface NodeObserver {
@@ -60,8 +62,6 @@ export class WatchedNode implements StorageNode {
   readonly address: string
   /** No new backups; those that are here move away. */
   draining = false
-  /** When the node last came back after it was down, in milliseconds since the epoch; 0: it never was. What it has from before may be old. */
-  returnedAt = 0
   private readonly node: StorageNode
   private readonly observer: NodeObserver
   private readonly clock: Clock
@@ -69,6 +69,7 @@ export class WatchedNode implements StorageNode {
   private readonly latency = new Histogram(durationBounds)
   private operations = 0
   private errors = 0
+  private returnedAt = Number.NEGATIVE_INFINITY
   private seenConnections = 0
   private seenIncarnation: string | undefined
 
@@ -84,7 +85,10 @@ export class WatchedNode implements StorageNode {
       clock: options.clock,
       random: options.random,
       onDown: () => observer.nodeDown(this),
-      onUp: () => observer.nodeUp(this),
+      onUp: () => {
+        this.returnedAt = this.clock.monotonic()
+        observer.nodeUp(this)
+      },
     })
   }
 
@@ -112,6 +116,16 @@ export class WatchedNode implements StorageNode {
   /** Whether backups can be written here. */
   get isUsable(): boolean {
     return this.health.state !== 'down' && !this.draining
+  }
+
+  /** Whether the node was away, or lost what it had, a moment ago: what is not on it yet may be on its way there. */
+  returnedRecently(): boolean {
+    return this.clock.monotonic() - this.returnedAt < REFILL_TIME
+  }
+
+  /** What was on the node is gone. */
+  emptied(): void {
+    this.returnedAt = this.clock.monotonic()
   }
 
   /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */

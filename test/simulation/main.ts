@@ -3,6 +3,7 @@ import { type Configuration, findViolation, type Step, troubles } from './simula
 
 const usage = `npm run simulate -- [--histories 1000] [--seed N] [--mode sticky|non-sticky] [--backup sync|async]
                        [--storage memcached|redis] [--nodes 2] [--servers 2] [--troubles ${troubles.join(',')}]
+With --no-shrink a violation is shown as it was found, without a search for fewer steps.
 Without a mode or a storage it runs both. Ends with 1 when a history breaks a promise.`
 
 const { values } = parseArgs({
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '2' },
     servers: { type: 'string', default: '2' },
     troubles: { type: 'string', default: troubles.join(',') },
+    'no-shrink': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -35,7 +37,7 @@ else
 async function run(configuration: Configuration): Promise<void> {
   const { mode, storage } = configuration
   const began = performance.now()
-  const finding = await findViolation(configuration, { histories, seed })
+  const finding = await findViolation(configuration, { histories, seed, shrink: !values['no-shrink'] })
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   const title = `${mode} (${backup}) on ${nodes} ${storage}, seed ${seed}`
   if (finding === undefined) {
