@@ -37,7 +37,7 @@ export interface Backup {
   readonly node: WatchedNode
   /** For the next fenced write. */
   readonly token: VersionToken
-  /** When the stored copy expires; 0: never, or not known. */
+  /** When the stored copy expires, at the earliest; 0: never, or not known. */
   readonly deadline: number
   /** What stands there; `undefined`: it can't be read, or has to be written again in another form. */
   readonly section: AttributeSection | undefined
@@ -368,7 +368,13 @@ export class SessionState {
   }
 
   /** A node has taken what was sent. @returns whether that is where the session belongs. */
-  acknowledge({ section, base, era }: Snapshot, node: WatchedNode, token: VersionToken, deadline: number, now: number): boolean {
+  acknowledge(
+    { section, base, era }: Snapshot,
+    node: WatchedNode,
+    token: VersionToken,
+    deadline: number,
+    now: number,
+  ): boolean {
     this.baseSection = base === this.baseSection ? section : joinSections(this.baseSection, section)
     this.pauseBeforeRetry = 0
     if (this.place !== node) {
@@ -380,15 +386,16 @@ export class SessionState {
     return true
   }
 
-  /** What stands in a place, as it was read; the content has been taken. `record` undefined: it is to be written again anyway. */
+  /** What stands in a place, as it was read; the content has been taken. `deadline` 0: the read did not renew it. `record` undefined: it is to be written again anyway. */
   found(
     node: WatchedNode,
     token: VersionToken,
     deadline: number,
     record: { attributes: AttributeSection; era: number } | undefined,
   ): void {
-    if (this.place === node)
-      this.stored = { node, token, deadline, section: record?.attributes, era: record?.era ?? 0 }
+    if (this.place !== node) return
+    const section = record?.attributes
+    this.stored = { node, token, deadline: deadline || this.lifeOf(node, section), section, era: record?.era ?? 0 }
   }
 
   /** All copies that there are have been taken, in that era. */
@@ -461,6 +468,12 @@ export class SessionState {
   failed(least: number, most: number): number {
     this.pauseBeforeRetry = Math.min(Math.max(least, this.pauseBeforeRetry * 2), most)
     return this.pauseBeforeRetry
+  }
+
+  /* A read that does not renew tells nothing of the life that is left: what stands there as before lives as long as it did. */
+  private lifeOf(node: WatchedNode, section: AttributeSection | undefined): number {
+    const { stored } = this
+    return stored?.node === node && stored.section === section ? stored.deadline : 0
   }
 
   private move(to: SessionPhase): boolean {

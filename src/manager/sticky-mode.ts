@@ -226,7 +226,9 @@ export class StickyMode implements SessionMode {
   /* The stored copy outlives the idle timeout by a share of it; once that share is used up its life is renewed. */
   private needsTouch(state: SessionState, now: number): boolean {
     const { backup } = state
-    if (backup === undefined || backup.deadline === 0 || state.idleTimeout === 0) return false
+    if (backup === undefined || state.idleTimeout === 0) return false
+    /* Not known: another server has written it. */
+    if (backup.deadline === 0) return true
     if (backup.deadline === state.absoluteDeadline) return false
     return backup.deadline - now < state.idleTimeout
   }

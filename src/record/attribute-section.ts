@@ -440,7 +440,8 @@ class SectionReader {
     const process = this.processName(this.varint())
     const name = fromUtf8(this.bytes(nameLength))
     if (time > this.latest) throw unreadable(`attribute ${JSON.stringify(name)} is later than the latest change`)
-    if (codecIndex === REMOVED && length > 0) throw unreadable(`attribute ${JSON.stringify(name)} was removed, and has a value`)
+    if (codecIndex === REMOVED && length > 0)
+      throw unreadable(`attribute ${JSON.stringify(name)} was removed, and has a value`)
     return { name, codec: this.codecName(codecIndex), bytes: undefined, time, process }
   }
 

@@ -104,7 +104,7 @@ export class Attributes {
     if (attribute !== undefined || use.complete) return attribute
     use.searches++
     if (use.searches > MAX_SEARCHES) return this.all().get(name)
-    const encoded = isReserved(name) ? undefined : findInSection(this.packed, name)
+    const encoded = attributeIn(this.packed, name)
     return encoded === undefined ? undefined : unpack(encoded, use.map)
   }
 
@@ -130,7 +130,7 @@ export class Attributes {
     if (attribute === undefined) return false
     attribute.assigned = false
     attribute.superseded = true
-    this.inUse().removed.push(name)
+    if (!isReserved(name)) this.inUse().removed.push(name)
     return map.delete(name)
   }
 
@@ -182,7 +182,7 @@ export class Attributes {
     this.pack()
     this.packed = section
     this.memoryOnly = this.memoryOnly?.filter(
-      ({ encoded, name }) => encoded === undefined && findInSection(section, name) === undefined,
+      ({ encoded, name }) => encoded === undefined && attributeIn(section, name) === undefined,
     )
   }
 
@@ -252,6 +252,11 @@ export class Attributes {
     if (current !== attribute) this.inUse().map.set(attribute.name, attribute)
     return true
   }
+}
+
+/* Under a reserved name nothing of the session's own is found, as its attribute lives in memory only. */
+function attributeIn(section: AttributeSection, name: string): EncodedAttribute | undefined {
+  return isReserved(name) ? undefined : findInSection(section, name)
 }
 
 function unpack(encoded: EncodedAttribute, map: Map<string, Attribute>): Attribute {
@@ -337,7 +342,8 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
 }
 
 function encodeValue(attribute: Attribute, codec: AttributeCodec): ByteString | undefined {
-  if (!isStorableName(attribute.name)) throw new RangeError('its name is too long, or not text')
+  if (!isStorableName(attribute.name))
+    throw new RangeError('its name is too long, begins with a zero byte, or is not text')
   const bytes = codec.encode(attribute.value, attribute.name)
   return bytes === undefined ? undefined : toByteString(bytes)
 }

@@ -133,7 +133,7 @@ describe('a session', () => {
     await page.getByLabel('Handle').fill(handle)
     await page.getByRole('button', { name: 'Find' }).click()
     const card = page.getByRole('article', { name: `Session ${handle}` })
-    expect(await card.locator('dl').textContent()).toMatch(/Ownera.*Copiesn[12] \(version \d+\)/)
+    expect(await card.locator('dl').textContent()).toMatch(/Ownera.*Copiesn[12] \(changed [^()]*\d[^()]*\)/)
     expect(await card.locator('tbody tr').textContent()).toMatch(/^cart\d+ Bjson/)
     await card.getByRole('button', { name: 'Destroy' }).click()
     await confirm(page, 'Destroy')

@@ -41,7 +41,7 @@ const base = elsewhere(emptySection, lifeChange(life), ownerChange('app2'), valu
 
 /** A session as the storage has it. */
 function stored(section = base): SessionState {
-  return SessionState.fromRecord(token, 'app1', { ...life, createdAt: 42, attributes: section }, 1000)
+  return SessionState.fromRecord(token, 'app1', { ...life, createdAt: 42, attributes: section, era: 0 }, 1000)
 }
 
 function set(state: SessionState, name: string, number: number, owner = 'app1'): boolean {
@@ -97,20 +97,20 @@ describe('the state of a session', () => {
 
 describe('the phase of a session', () => {
   type Step = 'admit' | 'lose' | 'end'
-  const after = (...steps: Step[]): [string, (boolean | undefined)[]] => {
+  const phaseAfter = (...steps: Step[]): [string, (boolean | undefined)[]] => {
     const state = new SessionState(token, undefined, times)
     const told = steps.map((step) => (step === 'admit' ? state.admit(7) : state[step]()) as boolean | undefined)
     return [state.phase, told]
   }
 
   it('goes from new to live, lost and ended, and never back', () => {
-    expect(after()).toEqual(['new', []])
-    expect(after('admit')).toEqual(['live', [undefined]])
-    expect(after('admit', 'lose')).toEqual(['lost', [undefined, true]])
-    expect(after('admit', 'lose', 'lose', 'admit')).toEqual(['lost', [undefined, true, false, undefined]])
-    expect(after('admit', 'lose', 'end')).toEqual(['ended', [undefined, true, true]])
-    expect(after('lose')).toEqual(['new', [false]])
-    expect(after('end', 'end', 'admit', 'lose')).toEqual(['ended', [true, false, undefined, false]])
+    expect(phaseAfter()).toEqual(['new', []])
+    expect(phaseAfter('admit')).toEqual(['live', [undefined]])
+    expect(phaseAfter('admit', 'lose')).toEqual(['lost', [undefined, true]])
+    expect(phaseAfter('admit', 'lose', 'lose', 'admit')).toEqual(['lost', [undefined, true, false, undefined]])
+    expect(phaseAfter('admit', 'lose', 'end')).toEqual(['ended', [undefined, true, true]])
+    expect(phaseAfter('lose')).toEqual(['new', [false]])
+    expect(phaseAfter('end', 'end', 'admit', 'lose')).toEqual(['ended', [true, false, undefined, false]])
   })
 
   it('is "live" for one that was read from the storage, and what is admitted counts as compared', () => {
@@ -282,7 +282,7 @@ describe('the stored copy of a session', () => {
     expect([state.isSaved, state.mayBeStored, state.wasStored]).toEqual([false, true, false])
     const marker = {}
     expect(state.acknowledge(sent, n1, marker, 77, 2000)).toBe(true)
-    expect(state.backup).toEqual({ node: n1, token: marker, deadline: 77, section: sent.section })
+    expect(state.backup).toEqual({ node: n1, token: marker, deadline: 77, section: sent.section, era: 0 })
     expect([state.isSaved, state.wasStored, state.verifiedAt, state.base]).toEqual([true, true, 2000, state.section])
   })
 
@@ -322,22 +322,45 @@ describe('the stored copy of a session', () => {
     expect([state.isSaved, state.backup]).toEqual([false, undefined])
     state.relocate(n1)
     expect([...(state.leftBehind ?? [])]).toEqual([n2])
-    state.found(n2, {}, 0, state.section)
+    state.found(n2, {}, 0, { attributes: state.section, era: 0 })
     expect(state.isSaved).toBe(false)
-    state.found(n1, {}, 0, state.section)
+    state.found(n1, {}, 0, { attributes: state.section, era: 0 })
     expect(state.isSaved).toBe(true)
   })
 
   it('is not what is here when it can not be read, is gone, or is to be written in another form', () => {
     state.found(n1, {}, 0, undefined)
     expect([state.isSaved, state.backup?.node]).toEqual([false, n1])
-    state.found(n1, {}, 0, state.section)
+    state.found(n1, {}, 0, { attributes: state.section, era: 0 })
     state.rewrite()
     expect([state.isSaved, state.backup?.node]).toEqual([false, n1])
     state.forgetStored()
     expect([state.isSaved, state.backup]).toEqual([false, undefined])
     state.rewrite()
     expect(state.backup).toBeUndefined()
+  })
+
+  it('is to be written again when all copies were compared in a later era than it says', () => {
+    state.acknowledge(state.send(), n1, {}, 0, 0)
+    state.compared(3)
+    state.compared(2)
+    expect([state.era, state.isSaved]).toEqual([3, false])
+    const sent = state.send()
+    state.compared(4)
+    state.acknowledge(sent, n1, {}, 0, 0)
+    expect([state.backup?.era, state.isSaved]).toEqual([3, false])
+    state.found(n1, {}, 0, { attributes: state.section, era: 4 })
+    expect(state.isSaved).toBe(true)
+  })
+
+  it('keeps the life that is known of it, as long as what stands there is what stood there', () => {
+    state.acknowledge(state.send(), n1, {}, 77, 0)
+    state.found(n1, {}, 0, { attributes: state.section, era: 0 })
+    expect(state.backup?.deadline).toBe(77)
+    state.found(n1, {}, 88, { attributes: state.section, era: 0 })
+    expect(state.backup?.deadline).toBe(88)
+    state.found(n1, {}, 0, { attributes: elsewhere(state.section, value('b', 1)), era: 0 })
+    expect(state.backup?.deadline).toBe(0)
   })
 
   it('stays in its place: only the first one settles it', () => {

@@ -10,11 +10,11 @@ import { silentLogger } from '../../src/logger.js'
 import { Engine } from '../../src/manager/engine.js'
 import { SessionEnding } from '../../src/manager/session-ending.js'
 import { SessionStorage } from '../../src/manager/session-storage.js'
+import { emptySection } from '../../src/record/attribute-section.js'
 import { layOut } from '../../src/record/transforms/wrapped-record.js'
 import { tokenDigest } from '../../src/session-id/session-id.js'
 import { type AppServer, secret } from '../support/app-server.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
-import { sectionWith } from '../support/sections.js'
 import { storeBytes, storedBytes } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
@@ -174,15 +174,15 @@ describe('a session that expires here while its stored record can not be read', 
 
   it.each([
     ['stays where it is', undefined, 0],
-    ['goes when it is the one that this server has written', sectionWith([]), 1],
-  ])('%s', (_what, section, removals) => {
+    ['goes when it is the one that this server has written', { attributes: emptySection, era: 0 }, 1],
+  ])('%s', (_what, record, removals) => {
     const times = { createdAt: 0, accessedAt: 0, idleTimeout: 1000, absoluteDeadline: 0 }
     const state = new SessionState('a'.repeat(40), 'app1', times)
     const remove = vi.fn(async () => 'deleted')
     const node = { state: 'up', delete: remove } as never
     state.admit(0)
     state.settle(node)
-    state.found(node, {}, 0, section)
+    state.found(node, {}, 0, record)
     ending.expire(state)
     expect(remove).toHaveBeenCalledTimes(removals)
   })

@@ -13,7 +13,7 @@ type Routes = (app: Express) => void
 /** Each write is waited for, however busy the machine is. */
 const nonSticky = { mode: 'non-sticky', backup: { timeout: '5s' } } as const
 
-/** Two servers without stickiness, with a canary on every node each. */
+/** Two servers without stickiness, which have exchanged their notes with every node. */
 export async function startPair(
   cluster: Cluster,
   options: Options = {},
@@ -37,11 +37,11 @@ export async function timeToLive(cluster: Cluster, node: string, visitor: Visito
   return Number(/^HD t(-?\d+)/.exec(answer)?.[1] ?? 0)
 }
 
-/** The keys of everything that a node has, without the canaries of the servers. */
+/** The keys of everything that a node has, without the notes of the servers. */
 export async function keysOn(cluster: Cluster, node: string): Promise<string[]> {
   const answer = await exchange(cluster.memcached(node), 'lru_crawler metadump all', (text) => text.endsWith('END\r\n'))
   const keys = Array.from(answer.matchAll(/^key=(\S+)/gm), ([, key = '']) => decodeURIComponent(key))
-  return keys.filter((key) => !key.includes('canary'))
+  return keys.filter((key) => !key.endsWith(':notes'))
 }
 
 /** The nodes, of those that are named, that have a live copy of the session, in order. */

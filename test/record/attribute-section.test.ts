@@ -76,7 +76,9 @@ describe('an attribute section', () => {
         const section = encodeSection(list, latest ?? 0)
         expect(decodeEntries(section)).toEqual(list)
         expect(latestChange(section)).toBe(Math.max(latest ?? 0, ...list.map(({ time }) => time)))
-        expect(decodeSection(section)).toEqual(list.filter(({ name, bytes }) => bytes !== undefined && !isReserved(name)))
+        expect(decodeSection(section)).toEqual(
+          list.filter(({ name, bytes }) => bytes !== undefined && !isReserved(name)),
+        )
         expect(reservedEntries(section)).toEqual(list.filter(({ name }) => isReserved(name)))
       }),
       { numRuns: 500 },
@@ -201,7 +203,10 @@ describe('an attribute section', () => {
     section = changeSection(section, [remove('passing')], at(1_700_060_000_000))
     const times = { createdAt: 1_700_000_000_000, accessedAt: 1_700_060_000_000 }
     const record = encodeRecord({ kind: 'session', key, ...times, era: 1, writer: 'writer01', attributes: section })
-    const perAttribute = attributes.reduce((sum, { name, bytes }) => sum + 7 + name.length + (bytes as string).length, 0)
+    const perAttribute = attributes.reduce(
+      (sum, { name, bytes }) => sum + 7 + name.length + (bytes as string).length,
+      0,
+    )
     const without = 54 + key.length + 'app1'.length + 5 + 1 + 'json'.length + perAttribute
     expect(without).toBeGreaterThan(2048)
     expect(record.length / without).toBeLessThan(1.05)
@@ -215,7 +220,12 @@ describe('one attribute of a section', () => {
       fc.property(entries, fc.array(attributeName, { maxLength: 6 }), (list, others) => {
         const section = encodeSection(list)
         const there = list.map(({ name }) => name)
-        const parts = there.flatMap((name) => [name.slice(1), name.slice(0, -1), `${name}a`, toByteString(Buffer.from(name))])
+        const parts = there.flatMap((name) => [
+          name.slice(1),
+          name.slice(0, -1),
+          `${name}a`,
+          toByteString(Buffer.from(name)),
+        ])
         for (const name of [...there, ...parts.filter(isWellFormed), ...others]) {
           const entry = list.find((entry) => entry.name === name)
           const found = entry?.bytes === undefined ? undefined : { name, codec: entry.codec, bytes: entry.bytes }
@@ -350,7 +360,8 @@ describe('two states of a session', () => {
       fc.property(entry, entry, entry, (a, b, c) => {
         expect(Math.sign(compareEntries(a, b))).toBe(-Math.sign(compareEntries(b, a)) + 0)
         expect(compareEntries(a, b) === 0).toBe(
-          JSON.stringify([a.time, a.process, a.codec, a.bytes]) === JSON.stringify([b.time, b.process, b.codec, b.bytes]),
+          JSON.stringify([a.time, a.process, a.codec, a.bytes]) ===
+            JSON.stringify([b.time, b.process, b.codec, b.bytes]),
         )
         const [first, second, third] = [a, b, c].sort(compareEntries) as [SectionEntry, SectionEntry, SectionEntry]
         expect(compareEntries(first, second)).toBeLessThanOrEqual(0)
@@ -410,7 +421,9 @@ describe('changes that two servers have made from one state', () => {
         const same = becomes(stored, contents.mine, 4000, 'proc-c')
         expect(plain(joinSections(mine, same))).toEqual(plain(mine))
         const untouched = ['a', 'b', 'c'].filter((name) => own(contents.mine, name) === own(contents.base, name))
-        const elsewhere = untouched.flatMap((name) => (Object.hasOwn(other, name) ? set(name, other[name] as string) : []))
+        const elsewhere = untouched.flatMap((name) =>
+          Object.hasOwn(other, name) ? set(name, other[name] as string) : [],
+        )
         const joined = plain(joinSections(mine, changeSection(stored, elsewhere, at(1500, 'proc-c'))))
         const expected = plain(mine)
         for (const { name, bytes } of elsewhere) expected.set(name, bytes as string)
@@ -445,7 +458,11 @@ describe('changes that two servers have made from one state', () => {
 /** A change, as often as not to what is there. */
 const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), codec: codecId, bytes: valueBytes }),
-  fc.record({ name: fc.constantFrom('a', 'b', '__proto__'), codec: fc.constant('json'), bytes: fc.constantFrom('1', '2') }),
+  fc.record({
+    name: fc.constantFrom('a', 'b', '__proto__'),
+    codec: fc.constant('json'),
+    bytes: fc.constantFrom('1', '2'),
+  }),
   fc.record({ name: reservedName, codec: fc.constant(OURS), bytes: fc.constantFrom('1', '2') }),
   fc.constantFrom('a', 'b', 'c', 'd', '\0x').map(remove),
 )
@@ -469,20 +486,26 @@ describe('a change of a section', () => {
 
   it('is later than everything in the section, whatever the clock says, and covers it', () => {
     fc.assert(
-      fc.property(section, fc.array(change, { maxLength: 4 }), moment, processName, (section, changes, now, process) => {
-        const before = byName(decodeEntries(section))
-        const after = changeSection(section, changes, at(now, process))
-        if (after === section) return
-        const time = Math.max(now, latestChange(section) + 1)
-        expect(latestChange(after)).toBe(time)
-        for (const entry of decodeEntries(after)) {
-          const old = before.get(entry.name)
-          if (old !== undefined && compareEntries(old, entry) === 0) continue
-          expect([entry.time, entry.process]).toEqual([time, process])
-        }
-        expect([covers(after, section), covers(section, after)]).toEqual([true, false])
-        expect(joinSections(section, after)).toBe(after)
-      }),
+      fc.property(
+        section,
+        fc.array(change, { maxLength: 4 }),
+        moment,
+        processName,
+        (section, changes, now, process) => {
+          const before = byName(decodeEntries(section))
+          const after = changeSection(section, changes, at(now, process))
+          if (after === section) return
+          const time = Math.max(now, latestChange(section) + 1)
+          expect(latestChange(after)).toBe(time)
+          for (const entry of decodeEntries(after)) {
+            const old = before.get(entry.name)
+            if (old !== undefined && compareEntries(old, entry) === 0) continue
+            expect([entry.time, entry.process]).toEqual([time, process])
+          }
+          expect([covers(after, section), covers(section, after)]).toEqual([true, false])
+          expect(joinSections(section, after)).toBe(after)
+        },
+      ),
       { numRuns: 1000 },
     )
   })
@@ -540,7 +563,11 @@ describe('a change of a section', () => {
   })
 
   it('puts what comes back after a removal last, as a property of an object', () => {
-    let section = changeSection(emptySection, ['a', 'b', 'c'].map((name) => set(name, '1')), at(1000))
+    let section = changeSection(
+      emptySection,
+      ['a', 'b', 'c'].map((name) => set(name, '1')),
+      at(1000),
+    )
     section = changeSection(section, [set('a', '2')], at(1001))
     section = changeSection(section, [remove('b')], at(1002))
     section = changeSection(section, [set('d', '1')], at(1003))

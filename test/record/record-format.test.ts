@@ -2,75 +2,62 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UnreadableRecordError } from '../../src/errors.js'
-import {
-  type AttributeSection,
-  decodeRecord,
-  decodeSection,
-  type EncodedAttribute,
-  emptySection,
-  encodeRecord,
-  encodeSection,
-  findInSection,
-  fromByteString,
-  isStorableName,
-  replaceInSection,
-  type SessionRecord,
-  toByteString,
-} from '../../src/record/record-format.js'
+import { changeSection, encodeSection, OURS } from '../../src/record/attribute-section.js'
+import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../src/record/record-format.js'
+import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
+import { entries } from './sections.js'
 
 const milliseconds = fc.integer({ min: 0, max: 2 ** 48 - 1 })
-const bytes = fc.uint8Array({ maxLength: 60 }).map(toByteString)
-const name = fc.oneof(
-  fc.string({ unit: 'grapheme', maxLength: 12 }),
-  fc.constantFrom(
-    '__proto__',
-    'constructor',
-    '',
-    '\0',
-    'a',
-    'ab',
-    'b',
-    'cart',
-    'größe',
-    'gro\u0308ße',
-    '名',
-    '👍',
-    '\ufeff',
-  ),
-)
-const codec = fc.constantFrom('json', 'msgpack', 'v8', 'my.own-codec_1')
-const attributes = fc.uniqueArray(fc.record({ name, codec, bytes }), { selector: (a) => a.name, maxLength: 8 })
 const ascii = (maxLength: number): fc.Arbitrary<string> => fc.string({ unit: 'binary-ascii', maxLength })
+const stamp = { now: 1_700_000_000_000, process: 'proc-a', forgetBefore: 0 }
+
+const facts = fc.record({
+  idleTimeout: milliseconds,
+  absoluteDeadline: milliseconds,
+  owner: fc.string({ unit: 'grapheme', maxLength: 64 }),
+  cookie: fc.oneof(
+    fc.constant(''),
+    fc.dictionary(fc.string(), fc.jsonValue()).map((value) => JSON.stringify(value)),
+  ),
+})
+const attributes = fc
+  .tuple(entries, facts)
+  .map(([list, facts]) =>
+    changeSection(
+      encodeSection(list),
+      [lifeChange(facts), ownerChange(facts.owner), cookieChange(facts.cookie)],
+      stamp,
+    ),
+  )
 
 const record: fc.Arbitrary<SessionRecord> = fc.record({
   kind: fc.constantFrom('session' as const, 'tombstone' as const),
   key: ascii(143),
-  version: milliseconds,
   createdAt: milliseconds,
   accessedAt: milliseconds,
-  idleTimeout: milliseconds,
-  absoluteDeadline: milliseconds,
-  owner: ascii(64),
+  era: fc.integer({ min: 0, max: 0xffffffff }),
   writer: fc.string({ unit: 'binary-ascii', minLength: 8, maxLength: 8 }),
-  cookie: fc.string({ unit: 'grapheme', maxLength: 80 }),
-  attributes: attributes.map(encodeSection),
+  attributes,
 })
 
+const facts1 = { idleTimeout: 1_800_000, absoluteDeadline: 0, owner: 'app1', cookie: '{"maxAge":1000}' }
 const sample: SessionRecord = {
   kind: 'session',
   key: 'holdfast:key',
-  version: 7,
   createdAt: 1_700_000_000_000,
   accessedAt: 1_700_000_100_000,
-  idleTimeout: 1_800_000,
-  absoluteDeadline: 0,
-  owner: 'app1',
+  era: 7,
   writer: 'writer01',
-  cookie: '{"maxAge":1000}',
-  attributes: encodeSection([
-    { name: 'cart', codec: 'json', bytes: '["tea"]' },
-    { name: 'größe', codec: 'v8', bytes: '\0\xff\x80' },
-  ]),
+  attributes: encodeSection(
+    [
+      { name: 'cart', codec: 'json', bytes: '["tea"]' },
+      { name: 'größe', codec: 'v8', bytes: '\0\xff\x80' },
+      { name: 'gone', codec: '', bytes: undefined },
+      lifeChange(facts1),
+      ownerChange(facts1.owner),
+      cookieChange(facts1.cookie),
+    ].map((change, i) => ({ ...change, time: 1_700_000_000_000 + i * 1000, process: `proc-${i % 2}` })),
+  ),
 }
 
 /* A record with some bytes changed and a checksum that fits again: what no transmission error makes, but a bug could. */
@@ -82,7 +69,7 @@ function forged(bytes: Buffer, change: (copy: Buffer) => void): Buffer {
 }
 
 /** The record, or the reason why there is none; any other outcome fails the test. */
-function read(bytes: Buffer, key: string): SessionRecord | string {
+function read(bytes: Buffer, key: string): StoredRecord | string {
   try {
     return decodeRecord(bytes, key)
   } catch (error) {
@@ -95,9 +82,19 @@ describe('a stored record', () => {
   it('is read as it was written', () => {
     fc.assert(
       fc.property(record, (record) => {
-        expect(decodeRecord(encodeRecord(record), record.key)).toEqual(record)
+        const read = decodeRecord(encodeRecord(record), record.key)
+        expect(read).toEqual({ ...record, ...factsOf(record.attributes) })
       }),
     )
+  })
+
+  it('tells what belongs to the session beside its attributes', () => {
+    expect(decodeRecord(encodeRecord(sample), sample.key)).toEqual({ ...sample, ...facts1 })
+  })
+
+  it('has room for an era up to 32 bits: a later one stays at that', () => {
+    const eraOf = (era: number) => decodeRecord(encodeRecord({ ...sample, era }), sample.key).era
+    expect([0, 0xffffffff, 0x100000000, 2 ** 53].map(eraOf)).toEqual([0, 0xffffffff, 0xffffffff, 0xffffffff])
   })
 
   it('has nothing in it of what was in its memory before', () => {
@@ -151,7 +148,7 @@ describe('a stored record', () => {
 
   it('is nothing that random bytes could be', () => {
     const random = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
-    const begun = random.map((tail) => Buffer.concat([Buffer.from('HF\x01\x00', 'latin1'), tail]))
+    const begun = random.map((tail) => Buffer.concat([Buffer.from('HF\x02\x00', 'latin1'), tail]))
     fc.assert(
       fc.property(fc.oneof(random, begun), (bytes) => {
         expect(read(bytes, sample.key)).toBeTypeOf('string')
@@ -179,7 +176,7 @@ describe('a stored record', () => {
 
   it('is refused in a format that is not known, and when it does not begin as a record', () => {
     const whole = encodeRecord(sample)
-    for (const format of [0, 2, 255]) {
+    for (const format of [0, 1, 3, 255]) {
       const other = Buffer.from(whole)
       other[2] = format
       expect(read(other, sample.key)).toBe('format')
@@ -194,6 +191,18 @@ describe('a stored record', () => {
         copy[3] = kind
       })
       expect(read(other, sample.key)).toBe('layout')
+    }
+  })
+
+  it('is refused when something is in it that a server writes otherwise', () => {
+    const [life, owner] = [lifeChange(facts1), ownerChange('app1')]
+    const bad = [
+      { ...life, bytes: 'short' },
+      { ...cookieChange('{}'), codec: OURS, bytes: '[' },
+    ]
+    for (const change of bad) {
+      const attributes = changeSection(sample.attributes, [change, owner], { ...stamp, now: stamp.now * 2 })
+      expect(read(encodeRecord({ ...sample, attributes }), sample.key)).toBe('layout')
     }
   })
 
@@ -226,227 +235,5 @@ describe('a stored record', () => {
     damaged[damaged.length - 1] = 1
     expect(() => decodeRecord(damaged, sample.key)).toThrow(/checksum/)
     expect(() => decodeRecord(damaged, sample.key)).not.toThrow(/tea/)
-  })
-})
-
-describe('an attribute section', () => {
-  it('is read as it was written', () => {
-    fc.assert(
-      fc.property(attributes, (attributes) => {
-        expect(decodeSection(encodeSection(attributes))).toEqual(attributes)
-      }),
-    )
-  })
-
-  it('is the empty one when there are no attributes', () => {
-    expect(encodeSection([])).toEqual(emptySection)
-    expect(decodeSection(emptySection)).toEqual([])
-  })
-
-  it('does not depend on the buffers that it was made from, nor on those that it is read into', () => {
-    const value = Buffer.from('value')
-    const section = encodeSection([{ name: 'a', codec: 'json', bytes: toByteString(value) }])
-    value.fill(0)
-    const [read] = decodeSection(section) as [EncodedAttribute]
-    expect(read.bytes).toBe('value')
-    fromByteString(read.bytes).fill(0)
-    fromByteString(section).fill(0)
-    expect(decodeSection(section)).toEqual([{ name: 'a', codec: 'json', bytes: 'value' }])
-  })
-
-  it('copies the other attributes as they are when one is written anew', () => {
-    fc.assert(
-      fc.property(attributes, bytes, (attributes, value) => {
-        fc.pre(attributes.length > 0)
-        const read = decodeSection(encodeSection(attributes))
-        read[0] = { ...(read[0] as EncodedAttribute), bytes: value }
-        const again = decodeSection(encodeSection(read))
-        expect(again.slice(1)).toEqual(attributes.slice(1))
-        expect(again[0]?.bytes).toEqual(value)
-      }),
-    )
-  })
-
-  it('is refused when it is cut off at any byte', () => {
-    const { attributes } = sample
-    for (let length = 0; length < attributes.length; length++) {
-      expect(() => decodeSection(attributes.slice(0, length))).toThrow(UnreadableRecordError)
-    }
-  })
-
-  it('never makes the reader throw anything but that it is unreadable', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 80 }), (array) => {
-        try {
-          decodeSection(toByteString(array))
-        } catch (error) {
-          expect(error).toBeInstanceOf(UnreadableRecordError)
-        }
-      }),
-      { numRuns: 1000 },
-    )
-  })
-
-  it('does not reserve memory for the number of attributes that it claims', () => {
-    const claim = '\0\xff\xff\xff\xff'
-    expect(() => decodeSection(claim)).toThrow(/4294967295 attributes/)
-  })
-
-  it('is read with 100,000 attributes, more than any session may have, and refused with more', () => {
-    const many = Array.from({ length: 100_001 }, (_, i) => ({ name: `a${i}`, codec: 'json', bytes: '1' }))
-    expect(decodeSection(encodeSection(many.slice(1)))).toEqual(many.slice(1))
-    expect(() => decodeSection(encodeSection(many))).toThrow(UnreadableRecordError)
-  })
-})
-
-/** Whether UTF-8 has bytes for every character of a text: parts of names may end in half a character. */
-function isWellFormed(text: string): boolean {
-  return Buffer.from(text).toString() === text
-}
-
-/* Names meet often: what is there is asked for by its own name, by a part of it and by that of another. */
-const someNames = fc.array(name, { maxLength: 6 })
-
-describe('one attribute of a section', () => {
-  it('is found exactly when the whole section has it, whatever its name', () => {
-    fc.assert(
-      fc.property(attributes, someNames, (attributes, others) => {
-        const section = encodeSection(attributes)
-        const there = attributes.map(({ name }) => name)
-        const parts = there.flatMap((name) => [
-          name.slice(1),
-          name.slice(0, -1),
-          `${name}a`,
-          toByteString(Buffer.from(name)),
-        ])
-        for (const name of [...there, ...parts.filter(isWellFormed), ...others]) {
-          const expected = decodeSection(section).find((attribute) => attribute.name === name)
-          expect(findInSection(section, name), JSON.stringify(name)).toEqual(expected)
-        }
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  it('is not found in the empty section, nor by a name that is too long to be stored', () => {
-    expect(findInSection(emptySection, '')).toBeUndefined()
-    expect(findInSection(sample.attributes, 'x'.repeat(0x10000 + 4))).toBeUndefined()
-  })
-
-  it('is found among names and values that look like it', () => {
-    const section = encodeSection([
-      { name: 'aa', codec: 'json', bytes: 'a\0\0\0\0\x01a' },
-      { name: 'json', codec: 'json', bytes: 'cart' },
-      { name: 'A', codec: 'json', bytes: '' },
-      { name: 'a', codec: 'v8', bytes: '\xff' },
-    ])
-    expect(findInSection(section, 'a')).toEqual({ name: 'a', codec: 'v8', bytes: '\xff' })
-    expect(findInSection(section, 'A')).toEqual({ name: 'A', codec: 'json', bytes: '' })
-    expect(findInSection(section, 'cart')).toBeUndefined()
-  })
-
-  it('is the last one where a section names it twice, as for who reads the whole', () => {
-    const twice = encodeSection(['first', 'second'].map((bytes) => ({ name: 'a', codec: 'json', bytes })))
-    expect(findInSection(twice, 'a')?.bytes).toBe('second')
-    const replaced = replaceInSection(twice, { name: 'a', codec: 'json', bytes: 'third' }) as AttributeSection
-    expect(decodeSection(replaced).map(({ bytes }) => bytes)).toEqual(['first', 'third'])
-  })
-
-  it('is found only by its own name, not by one that is no text in UTF-8', () => {
-    const section = encodeSection([{ name: '\ufffd', codec: 'json', bytes: '1' }])
-    expect(findInSection(section, '\ufffd')?.bytes).toBe('1')
-    for (const name of ['\ud800', '\udfff']) expect(findInSection(section, name)).toBeUndefined()
-  })
-})
-
-/** A section with another value for one attribute, made the long way. */
-function packedAnew(section: AttributeSection, changed: EncodedAttribute): AttributeSection {
-  return encodeSection(
-    decodeSection(section).map((attribute) => (attribute.name === changed.name ? changed : attribute)),
-  )
-}
-
-describe('replacing one attribute of a section', () => {
-  it('gives the same as packing all of them anew, for every attribute that is there', () => {
-    fc.assert(
-      fc.property(attributes, bytes, (attributes, bytes) => {
-        const section = encodeSection(attributes)
-        for (const attribute of attributes) {
-          const changed = { ...attribute, bytes }
-          expect(replaceInSection(section, changed)).toBe(packedAnew(section, changed))
-        }
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  it('does so after any number of replacements', () => {
-    const changes = fc.array(fc.tuple(fc.nat(7), bytes), { maxLength: 12 })
-    fc.assert(
-      fc.property(attributes, changes, (attributes, changes) => {
-        fc.pre(attributes.length > 0)
-        let section = encodeSection(attributes)
-        const model = attributes.map((attribute) => ({ ...attribute }))
-        for (const [which, bytes] of changes) {
-          const attribute = model[which % model.length] as EncodedAttribute
-          attribute.bytes = bytes
-          section = replaceInSection(section, attribute) as AttributeSection
-        }
-        expect(section).toBe(encodeSection(model))
-      }),
-    )
-  })
-
-  it('is not possible when the attribute is not there or was encoded by another codec', () => {
-    fc.assert(
-      fc.property(attributes, name, codec, bytes, (attributes, name, codec, bytes) => {
-        const section = encodeSection(attributes)
-        const changed = { name, codec, bytes }
-        const there = attributes.some((attribute) => attribute.name === name && attribute.codec === codec)
-        expect(replaceInSection(section, changed)).toBe(there ? packedAnew(section, changed) : undefined)
-        for (const attribute of attributes) {
-          const other = { ...attribute, codec: `${attribute.codec}x` }
-          expect(replaceInSection(section, other)).toBeUndefined()
-        }
-      }),
-      { numRuns: 500 },
-    )
-  })
-})
-
-describe('a byte string', () => {
-  it('is the bytes, one Latin-1 character each, and gives them back', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), (array) => {
-        const text = toByteString(array)
-        expect([...text].map((character) => character.charCodeAt(0))).toEqual([...array])
-        expect([...fromByteString(text)]).toEqual([...array])
-      }),
-    )
-  })
-
-  it('is made of the part of a buffer that a view shows', () => {
-    const whole = Uint8Array.from([1, 2, 3, 4, 5])
-    expect(toByteString(whole.subarray(1, 4))).toBe('\x02\x03\x04')
-    expect(toByteString(new Uint8Array())).toBe('')
-  })
-})
-
-describe('the name of an attribute', () => {
-  it('can be stored up to 65535 bytes in UTF-8', () => {
-    expect(isStorableName('a'.repeat(65_535))).toBe(true)
-    expect(isStorableName('a'.repeat(65_536))).toBe(false)
-    expect(isStorableName('ä'.repeat(32_767))).toBe(true)
-    expect(isStorableName('ä'.repeat(32_768))).toBe(false)
-    expect(isStorableName('€'.repeat(21_845))).toBe(true)
-    expect(isStorableName('€'.repeat(21_846))).toBe(false)
-  })
-
-  it('comes back whole at the longest (W31)', () => {
-    const name = 'n'.repeat(65_535)
-    const bytes = '\x01'.repeat(70_000)
-    const section = encodeSection([{ name, codec: 'json', bytes }])
-    expect(decodeSection(section)).toEqual([{ name, codec: 'json', bytes }])
-    expect(findInSection(section, name)).toEqual({ name, codec: 'json', bytes })
   })
 })

@@ -12,7 +12,20 @@ import { toByteString } from '../../src/record/byte-string.js'
 export const attributeName: fc.Arbitrary<string> = fc
   .oneof(
     fc.string({ unit: 'grapheme', maxLength: 12 }),
-    fc.constantFrom('__proto__', 'constructor', '', 'a', 'ab', 'b', 'cart', 'größe', 'gro\u0308ße', '名', '👍', '\ufeff'),
+    fc.constantFrom(
+      '__proto__',
+      'constructor',
+      '',
+      'a',
+      'ab',
+      'b',
+      'cart',
+      'größe',
+      'gro\u0308ße',
+      '名',
+      '👍',
+      '\ufeff',
+    ),
   )
   .filter((name) => !isReserved(name))
 
@@ -56,13 +69,9 @@ export const entries: fc.Arbitrary<SectionEntry[]> = namedOnce(entryNamed(attrib
 
 /** Sections that have names in common. */
 export const section: fc.Arbitrary<AttributeSection> = fc
-  .tuple(
-    namedOnce(entryNamed(fc.constantFrom('a', 'b', 'c', '__proto__'))),
-    fc.oneof(fc.constant(0), moment),
-  )
+  .tuple(namedOnce(entryNamed(fc.constantFrom('a', 'b', 'c', '__proto__'))), fc.oneof(fc.constant(0), moment))
   .map(([list, latest]) => encodeSection(list, latest))
 
 export function byName(list: readonly SectionEntry[]): Map<string, SectionEntry> {
   return new Map(list.map((entry) => [entry.name, entry]))
 }
-

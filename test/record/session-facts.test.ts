@@ -20,7 +20,10 @@ import { entries } from './sections.js'
 const none = { idleTimeout: 0, absoluteDeadline: 0, owner: '', cookie: '' }
 const stamp = { now: 1000, process: 'proc-a', forgetBefore: 0 }
 const milliseconds = fc.integer({ min: 0, max: 2 ** 48 - 1 })
-const cookie = fc.oneof(fc.constant(''), fc.dictionary(fc.string(), fc.jsonValue()).map((value) => JSON.stringify(value)))
+const cookie = fc.oneof(
+  fc.constant(''),
+  fc.dictionary(fc.string(), fc.jsonValue()).map((value) => JSON.stringify(value)),
+)
 const facts = fc.record({
   idleTimeout: milliseconds,
   absoluteDeadline: milliseconds,
@@ -87,7 +90,10 @@ describe('what belongs to a session beside its attributes', () => {
     ]
     for (const [{ name }, bytes] of bad) {
       const section = changeSection(emptySection, [{ name, codec: OURS, bytes }], stamp)
-      expect(reasonOf(() => factsOf(section)), JSON.stringify(bytes)).toBe('layout')
+      expect(
+        reasonOf(() => factsOf(section)),
+        JSON.stringify(bytes),
+      ).toBe('layout')
     }
   })
 })

@@ -2,13 +2,20 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { UnserializableError } from '../../src/errors.js'
 import type { AttributeCodec } from '../../src/record/attribute-codec.js'
-import { type AttributeSection, decodeSection, emptySection } from '../../src/record/attribute-section.js'
+import {
+  type AttributeSection,
+  changeSection,
+  decodeSection,
+  emptySection,
+} from '../../src/record/attribute-section.js'
 import { fromByteString, toByteString } from '../../src/record/byte-string.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
 import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
+import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { type Attribute, type AttributeRules, Attributes, decodedValue } from '../../src/session/attributes.js'
 import { sectionWith, testStamp } from '../support/sections.js'
 
+const life = { idleTimeout: 1000, absoluteDeadline: 2000 }
 const rules: AttributeRules = { codec: jsonCodec, codecs: new Map([['json', jsonCodec]]), filter: undefined }
 
 function sectionOf(values: Record<string, unknown>): AttributeSection {
@@ -567,12 +574,57 @@ describe('an attribute that can not be serialised', () => {
   it('is not one by its name alone, unless that is too long to be stored', () => {
     const attributes = new Attributes()
     const holder = new Holder(attributes)
-    for (const name of ['', '__proto__', 'constructor', '\0', 'größe']) attributes.set(name, name)
+    for (const name of ['', '__proto__', 'constructor', ' ', 'größe']) attributes.set(name, name)
     attributes.set('n'.repeat(70_000), 1)
     attributes.set('n'.repeat(65_535), 1)
     expect(holder.commit()).toBe(true)
     expect(holder.errors.map((error) => error.attribute.length)).toEqual([70_000])
     expect(decodeSection(attributes.section).map(({ name }) => name.length)).toEqual([0, 9, 11, 1, 5, 65_535])
+  })
+
+  it('is one whose name stands for something of the session itself: its value stays in memory', () => {
+    const names = ['\0', '\0a', '\0l', '\0o', '\0c']
+    const section = changeSection(
+      emptySection,
+      [lifeChange(life), ownerChange('app1'), cookieChange('{}')],
+      testStamp(),
+    )
+    const attributes = new Attributes(section)
+    const holder = new Holder(attributes)
+    expect(names.map((name) => attributes.has(name))).toEqual(names.map(() => false))
+    for (const name of names) holder.set(name, ['mine'])
+    expect(holder.commit()).toBe(false)
+    expect(holder.errors.map((error) => [error.attribute, error.code])).toEqual(
+      names.map((name) => [name, 'HOLDFAST_UNSERIALIZABLE']),
+    )
+    expect(String(holder.errors[0]?.cause)).toMatch(/zero byte/)
+    attributes.compact()
+    expect(names.map((name) => holder.get(name))).toEqual(names.map(() => ['mine']))
+    expect(attributes.names()).toEqual(names)
+    attributes.replace(section)
+    expect(names.map((name) => holder.get(name))).toEqual(names.map(() => ['mine']))
+    expect(attributes.section).toBe(section)
+  })
+
+  it('leaves what belongs to the session itself alone when it is removed, or replaced by what has no stored form', () => {
+    const section = changeSection(
+      emptySection,
+      [lifeChange(life), ownerChange('app1'), cookieChange('{}')],
+      testStamp(),
+    )
+    const attributes = new Attributes(section)
+    const holder = new Holder(attributes)
+    for (const name of ['\0l', '\0o', '\0c']) {
+      expect(attributes.delete(name)).toBe(false)
+      attributes.set(name, 'mine')
+      expect(attributes.delete(name)).toBe(true)
+      attributes.set(name, undefined)
+    }
+    holder.commit()
+    for (const name of ['\0l', '\0o', '\0c']) attributes.delete(name)
+    holder.commit()
+    expect(factsOf(attributes.section)).toEqual({ ...life, owner: 'app1', cookie: '{}' })
+    expect(attributes.section).toBe(section)
   })
 
   it('is one whose name is no text in UTF-8: under its stored name nobody would find it', () => {

@@ -2,9 +2,9 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { SessionGoneError, UnserializableError } from '../../src/errors.js'
-import { jsonCodec } from '../../src/record/codecs/json.js'
 import { type AttributeSection, decodeSection } from '../../src/record/attribute-section.js'
 import { toByteString } from '../../src/record/byte-string.js'
+import { jsonCodec } from '../../src/record/codecs/json.js'
 import { type Attribute, type AttributeRules, Attributes } from '../../src/session/attributes.js'
 import {
   createSession,

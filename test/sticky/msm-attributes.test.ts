@@ -73,7 +73,7 @@ describe('the cost of attributes', () => {
     const server = await start()
     const visitor = new Visitor()
     await visitor.post(server.url, { cart: ['tea'], user: 'ann' })
-    await storage.knows(1)
+    await storage.hasNotes()
     await server.sessions.flush()
     const writes = await storage.writes()
     forget()

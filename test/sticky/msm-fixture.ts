@@ -75,7 +75,7 @@ export class StorageUnderTest {
     return Number(/^HD t(-?\d+)/.exec(answer)?.[1] ?? 0)
   }
 
-  /** The keys of everything that is stored. */
+  /** The keys of everything that is stored, the notes of the servers among them. */
   async keys(): Promise<string[]> {
     const answer = await exchange(this.server, 'lru_crawler metadump all', (text) => text.endsWith('END\r\n'))
     return Array.from(answer.matchAll(/^key=(\S+)/gm), ([, key = '']) => decodeURIComponent(key))
@@ -86,10 +86,9 @@ export class StorageUnderTest {
     return Number((await this.server.stats()).cmd_set)
   }
 
-  /** Waits for the one value of its own that each server keeps on a node, so that later writes are those of sessions. */
-  async knows(servers: number): Promise<void> {
-    const known = async () => (await this.keys()).filter((key) => key.includes(':canary:')).length === servers
-    await waitFor(known, { message: `${servers} servers to have introduced themselves` })
+  /** Waits for the one value that servers keep on a node for each other, so that later writes are those of sessions. */
+  async hasNotes(): Promise<void> {
+    await waitFor(async () => (await this.keys()).includes('holdfast:notes'), { message: 'the notes of the servers' })
   }
 
   async reads(): Promise<number> {

@@ -15,7 +15,7 @@ beforeEach(async () => {
 async function start(options: Partial<HoldfastOptions> = {}, routes?: (app: Express) => void) {
   const nodes = `n1:${storage.address}`
   const server = close(await startAppServer({ ...quick, route: 'a', nodes, ...options }, routes))
-  await storage.knows(1)
+  await storage.hasNotes()
   return server
 }
 

@@ -22,7 +22,7 @@ async function start(route: string | undefined, options: Partial<HoldfastOptions
 async function cluster(routes: [string | undefined, string | undefined], options?: Partial<HoldfastOptions>) {
   const a = await start(routes[0], options)
   const b = await start(routes[1], options)
-  await storage.knows(2)
+  await storage.hasNotes()
   const visitor = new Visitor()
   await visitor.post(a.url, { foo: 'bar' })
   await a.sessions.flush()

@@ -129,7 +129,7 @@ describe('sticky sessions on a Redis that comes back', () => {
     await waitFor(async () => (await contents(server, visitors)).join() === before.join(), { timeout: 15_000 })
   })
 
-  it('with an old snapshot that has the canary, are stored again as they are now', async () => {
+  it('with an old snapshot that has the notes of the servers, are stored again as they are now', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-rdb-'))
     running.push({ close: () => rm(folder, { recursive: true }) })
     const server = await redis(['--dir', folder])

@@ -92,11 +92,11 @@ export class Cluster {
     return server
   }
 
-  /** Resolves when every server has stored its canary, so that operations can be counted. */
+  /** Resolves when every server has exchanged its notes with every node, so that operations can be counted. */
   async settled(): Promise<void> {
     const expected = this.servers.length
     for (const node of Object.values(this.storages)) {
-      await waitFor(async () => (await node.storageOperations()) >= expected, { message: 'the canaries' })
+      await waitFor(async () => (await node.storageOperations()) >= expected, { message: 'the notes of the servers' })
     }
   }
 

@@ -41,7 +41,7 @@ describe('where memcached-session-manager takes keys apart', () => {
     },
   )
 
-  it.each(['static:lock', 'lock:', 'bak:', 'canary:', 'holdfast:canary:', ''])(
+  it.each(['static:lock', 'lock:', 'bak:', 'notes', 'holdfast:notes', ''])(
     'W27: no key prefix is mistaken for a key of another kind: "%s"',
     async (keyPrefix) => {
       const plain = await cluster.server('a')

@@ -14,14 +14,14 @@ export interface SessionSummary {
 
 /** One session, as `findSession` answers. Times in ISO 8601, the idle timeout in milliseconds. */
 export interface SessionDetail {
-  version: number
+  changedAt: string
   owner: string
   createdAt: string
   accessedAt: string
   expiresAt: string | null
   idleTimeout: number
   absoluteDeadline: string | null
-  copies: readonly { node: string; version: number }[]
+  copies: readonly { node: string; changedAt: string }[]
   saved: boolean
   activeRequests: number
   bytes: number
@@ -45,7 +45,7 @@ export const summaryColumns: readonly {
 
 /** The meta data of one session, in the order in which it is shown. */
 export function factsOf(session: SessionDetail): readonly (readonly [name: string, text: string])[] {
-  const copies = session.copies.map(({ node, version }) => `${node} (version ${version})`)
+  const copies = session.copies.map(({ node, changedAt }) => `${node} (changed ${timeOr(changedAt, unknown)})`)
   return [
     ['Created', timeOr(session.createdAt, unknown)],
     ['Last used', timeOr(session.accessedAt, unknown)],
@@ -53,7 +53,7 @@ export function factsOf(session: SessionDetail): readonly (readonly [name: strin
     ['Idle timeout', session.idleTimeout === 0 ? 'none' : formatDuration(session.idleTimeout)],
     ['Absolute end', timeOr(session.absoluteDeadline, 'none')],
     ['Owner', session.owner],
-    ['Version', formatCount(session.version)],
+    ['Changed', timeOr(session.changedAt, unknown)],
     ['Copies', formatValue(copies)],
     ['Newest content is stored', formatValue(session.saved)],
     ['Requests now', formatCount(session.activeRequests)],
