@@ -131,7 +131,10 @@ export class CopyRepair {
       if (copies.tombstone || copies.failed.length === 0) this.known.delete(known.token)
       return copies.failed.length === 0 ? 'complete' : 'failed'
     }
-    const joined = copies.sessions.reduce((all, { record }) => joinSections(all, record.attributes), latest.record.attributes)
+    const joined = copies.sessions.reduce(
+      (all, { record }) => joinSections(all, record.attributes),
+      latest.record.attributes,
+    )
     const deadline = this.storage.deadline({ accessedAt: known.accessedAt, ...factsOf(joined) })
     if (deadline !== 0 && deadline <= clock.now()) return 'complete'
     const wanted = this.placesOf(known, latest)

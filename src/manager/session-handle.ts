@@ -3,7 +3,13 @@ import { EndNotStoredError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
-import { createSession, type DestroyOptions, type RegenerateOptions, type Session, type SessionHost } from '../session/session.js'
+import {
+  createSession,
+  type DestroyOptions,
+  type RegenerateOptions,
+  type Session,
+  type SessionHost,
+} from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { within } from './within.js'

@@ -88,7 +88,8 @@ export class SessionLoader {
    */
   private checkReachable(copies: LookUp, hint: WatchedNode | undefined): void {
     if (hint === undefined) return
-    if (copies.failed.includes(hint) || hint.failedRecently() || hint.returnedRecently()) throw new StorageUnavailableError()
+    if (copies.failed.includes(hint) || hint.failedRecently() || hint.returnedRecently())
+      throw new StorageUnavailableError()
   }
 
   /** The session as all of its copies together say. */
