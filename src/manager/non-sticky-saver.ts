@@ -1,6 +1,6 @@
 import { pause } from '../clock.js'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
-import type { SessionState } from '../local/session-state.js'
+import type { Backup, SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { CopyKeeper, Standing } from './copy-keeper.js'
@@ -25,6 +25,8 @@ export class NonStickySaver {
   private readonly copies: CopyKeeper
   private readonly outage: OutageWait
   private readonly failures: SaveFailures
+  /** Copies on nodes that did not take what came after them. */
+  private readonly outdated = new WeakMap<SessionState, Backup>()
 
   constructor(parts: ManagerParts, copies: CopyKeeper, outage: OutageWait) {
     this.parts = parts
@@ -66,6 +68,7 @@ export class NonStickySaver {
     const standing = others.map((other) => this.copies.standingOn(other, state))
     const written = await this.storePrimary(node, state, others.length > 0)
     if (written === undefined) return true
+    await this.removeOutdated(state)
     const answers = await Promise.all(
       others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
     )
@@ -154,9 +157,19 @@ export class NonStickySaver {
   /* The node works, and does not take the session: it has no room, say. Its older copy goes when another node has what is in it. */
   private leaveRefusing(node: WatchedNode, state: SessionState): void {
     const [next] = this.copies.othersOf(state.token, node)
+    const { backup } = state
     if (next === undefined || state.node !== node || state.phase === 'ended') return
     this.relocate(state, next)
     this.copies.isShort(state.token)
+    if (backup?.node === node) this.outdated.set(state, backup)
+  }
+
+  /* What was in it has just been stored elsewhere; others would go on reading it. */
+  private async removeOutdated(state: SessionState): Promise<void> {
+    const old = this.outdated.get(state)
+    if (old === undefined) return
+    this.outdated.delete(state)
+    await old.node.delete(this.parts.storage.key(state.keyDigest), old.token).catch(() => {})
   }
 
   private pauseAfter(round: number): Promise<void> {
