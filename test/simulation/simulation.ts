@@ -214,8 +214,10 @@ export class Simulation {
     })
     if (answer.status !== 'ok') return
     if (ended === 'everywhere') session.endIsAcknowledged(this.world.now)
-    /* It is written to the other nodes as soon as they answer, unless this server goes before. */
-    else if (ended === 'somewhere') session.endIsKept(() => server.life === life)
+    /* It is written to the other nodes as soon as they answer, unless this server goes before. */ else if (
+      ended === 'somewhere'
+    )
+      session.endIsKept(() => server.life === life)
   }
 
   private async work(visitor: Visitor, server: SimulatedServer, attribute: string): Promise<void> {
