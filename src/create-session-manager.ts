@@ -200,7 +200,7 @@ export class Sessions {
 
   /**
    * Logs everybody out: ends every session that was created before a time, on all servers, also those that no server has in
-   * its memory. Other servers know within five seconds, and sessions that storage nodes still have count for nothing.
+   * its memory. Other servers know within 15 seconds, and sessions that storage nodes still have count for nothing.
    * @param time milliseconds since the epoch, or a date; default: now. Not in the future.
    * @throws RangeError for another time; EndNotStoredError with `durable`, when some storage node has not taken that: it is
    * told as soon as it answers.

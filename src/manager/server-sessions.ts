@@ -24,7 +24,7 @@ import { within } from './within.js'
 
 const HOUSEKEEPING_INTERVAL = 1000
 /** How often word is exchanged with other servers, in rounds of housekeeping: what others have noticed is known that soon. */
-const NOTES_EVERY = 5
+const NOTES_EVERY = 15
 
 /** Sessions looked at in one go: the event loop belongs to the requests. */
 const MAX_VISITS = 2000
