@@ -47,6 +47,8 @@ export class SessionMerger {
     const { applied, conflicts } = compare(state.base, section, other.attributes)
     state.take(other.attributes, other.createdAt)
     if (state.section !== other.attributes) this.engine.statistics.count('mergedAttributes', applied)
+    const yielded = conflicts.filter(({ mine, theirs }) => compareEntries(theirs, mine) > 0)
+    this.engine.statistics.count('yieldedAttributes', yielded.length)
     const foreign = conflicts.filter(({ theirs }) => !this.engine.isOwn(theirs))
     this.engine.statistics.count('conflictingAttributes', foreign.length)
     this.decide(state, foreign)

@@ -156,7 +156,9 @@ export class SessionSaver {
         this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
         this.engine.statistics.count('backupsStored')
         state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
-        return this.keepOrLose(state)
+        const isOurs = this.keepOrLose(state)
+        if (!isOurs) this.engine.statistics.count('handovers')
+        return isOurs
       }
       this.engine.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)

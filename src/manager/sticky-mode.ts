@@ -62,9 +62,9 @@ export class StickyMode implements SessionMode {
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
     if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
-    if (state.wasStored && this.engine.notes.isDoubtful(state.era, node)) return this.openForeign(state, id)
+    if (this.isDoubtful(state, node)) return this.openAfter(() => this.compare(state), state, id)
     const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
-    if (!trusted) return this.openAfterVerification(state, id)
+    if (!trusted) return this.openAfter(() => this.verify(state), state, id)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)
     return this.hit(state)
   }
@@ -254,11 +254,15 @@ export class StickyMode implements SessionMode {
   }
 
   /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
-  private async openAfterVerification(state: SessionState, id: string): Promise<SessionState | undefined> {
+  private async openAfter(
+    verify: () => Promise<void>,
+    state: SessionState,
+    id: string,
+  ): Promise<SessionState | undefined> {
     const { settings, statistics } = this.engine
     const underWay = this.verifying.get(state)
     const alreadyWaitedFor = underWay !== undefined && state.node?.state !== 'up'
-    const verification = underWay ?? this.verify(state).finally(() => this.verifying.delete(state))
+    const verification = underWay ?? verify().finally(() => this.verifying.delete(state))
     if (underWay === undefined) this.verifying.set(state, verification)
     const done = !alreadyWaitedFor && (await within(this.engine.clock, verification, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
@@ -292,6 +296,20 @@ export class StickyMode implements SessionMode {
     if (state.phase !== 'live') return this.openElsewhere(id)
     if (!state.node?.isUsable) this.openWithoutNode(state)
     return state
+  }
+
+  /* A node that was away may have missed that the session went on elsewhere. While it does not answer, nothing can be found out. */
+  private isDoubtful(state: SessionState, node: WatchedNode): boolean {
+    return node.state === 'up' && state.wasStored && this.engine.notes.isDoubtful(state.era, node)
+  }
+
+  private async compare(state: SessionState): Promise<void> {
+    try {
+      await this.parts.queue.settled(state)
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state, undefined)
+    } catch {
+      /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
+    }
   }
 
   /* Content that is not stored yet is compared by the fenced write that stores it. */

@@ -33,7 +33,7 @@ export const counterMeanings = {
   mergedAttributes: 'attributes merged on top of a newer record',
   conflictingAttributes: 'attributes that both sides had changed when they were merged',
   mergeFailures: 'calls of the merge function that threw, so that the last writer won',
-  yieldedAttributes: 'changed attributes that yielded to a newer record',
+  yieldedAttributes: 'changed attributes that yielded to a later change of another server',
   unserializableAttributes: 'attributes that could not be serialised',
   unreadableRecords: 'stored records that could not be read',
   oversizedSessions: 'sessions too large for their storage node',

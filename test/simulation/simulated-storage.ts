@@ -89,12 +89,6 @@ export class SimulatedStorage {
     return 'deleted'
   }
 
-  /** Memory is short: what was used least goes, here the oldest half of all sessions. */
-  evict(): void {
-    const sessions = [...this.items.keys()].filter((key) => !key.endsWith('notes'))
-    for (const key of sessions.slice(0, Math.ceil(sessions.length / 2))) this.items.delete(key)
-  }
-
   /** What stands under each key now. */
   contents(): Map<string, Buffer> {
     const keys = [...this.items.keys()].filter((key) => this.live(key) !== undefined)

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import { type Configuration, findViolation, Simulation, steps, type Trouble } from './simulation.js'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { SessionState } from '../../src/local/session-state.js'
+import { ClusterNotes } from '../../src/manager/cluster-notes.js'
+import { latestChange } from '../../src/record/attribute-section.js'
+import { type Configuration, findViolation, Simulation, steps, type Trouble, troubles } from './simulation.js'
 
 const sticky: Configuration = {
   mode: 'sticky',
@@ -12,26 +15,25 @@ const sticky: Configuration = {
 }
 const nonSticky: Configuration = { ...sticky, mode: 'non-sticky' }
 
+const everything: readonly Trouble[] = troubles.filter((trouble) => trouble !== 'mode' && trouble !== 'nodes')
+
 /** A configuration, how many histories of it, and what may happen in them. */
-const clean: [string, Configuration, number, Trouble[]][] = [
-  ['sticky on memcached, a storage that stops or hangs', sticky, 150, ['restart', 'hang']],
-  ['sticky on Redis, servers that are replaced', { ...sticky, storage: 'redis' }, 150, ['deploy', 'crash']],
+const clean: [string, Configuration, number, readonly Trouble[]][] = [
+  ['sticky on memcached', sticky, 250, everything],
+  ['sticky on Redis', { ...sticky, storage: 'redis' }, 250, everything],
   ['sticky without a wait for the storage', { ...sticky, backup: 'async' }, 150, ['hang']],
-  ['sticky, sessions that end', sticky, 150, ['logout', 'restart', 'deploy']],
-  ['non-sticky, sessions that end', nonSticky, 150, ['logout', 'restart', 'hang', 'pause']],
-  ['non-sticky on one memcached', { ...nonSticky, nodes: 1 }, 150, ['hang', 'pause', 'deploy']],
-  ['non-sticky on two memcached', nonSticky, 150, ['restart', 'hang', 'pause', 'crash', 'job']],
-  [
-    'non-sticky on three Redis',
-    { ...nonSticky, storage: 'redis', nodes: 3, servers: 3 },
-    150,
-    ['pause', 'job', 'deploy'],
-  ],
+  ['sticky, a storage node that is cut off', sticky, 200, ['flap', 'cut', 'logout']],
+  ['sticky, nodes that come and go', sticky, 150, ['flap', 'nodes', 'deploy']],
+  ['non-sticky on one memcached', { ...nonSticky, nodes: 1 }, 150, ['hang', 'pause', 'deploy', 'job']],
+  ['non-sticky on two memcached', nonSticky, 300, everything],
+  ['non-sticky on two Redis', { ...nonSticky, storage: 'redis' }, 250, everything],
+  ['non-sticky on three Redis', { ...nonSticky, storage: 'redis', nodes: 3, servers: 3 }, 150, everything],
+  ['a mode that is switched', { ...nonSticky, storage: 'redis' }, 150, ['flap', 'logout', 'job', 'mode']],
 ]
 
 describe('simulated histories', () => {
-  it.each(clean)('keep the promises: %s', { timeout: 60_000 }, async (_, configuration, histories, troubles) => {
-    const finding = await findViolation({ ...configuration, troubles }, { histories, seed: 20_261_128 })
+  it.each(clean)('keep the promises: %s', { timeout: 120_000 }, async (_, configuration, histories, chosen) => {
+    const finding = await findViolation({ ...configuration, troubles: chosen }, { histories, seed: 20_261_128 })
     expect(finding).toBeUndefined()
   })
 
@@ -59,9 +61,48 @@ describe('a planted fault is found', () => {
   })
 
   it('when the end of a session is on one node only', { timeout: 60_000 }, async () => {
-    const troubles: Trouble[] = ['logout', 'restart', 'deploy']
-    const planted: Configuration = { ...sticky, troubles, plants: { endsOnOneNode: true } }
+    const planted: Configuration = {
+      ...sticky,
+      troubles: ['logout', 'restart', 'deploy'],
+      plants: { endsOnOneNode: true },
+    }
     const finding = await findViolation(planted, { histories: 500, seed: 20_261_128 })
     expect(finding?.violations.join()).toMatch(/zombie/)
+  })
+
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  /** @returns what was found within 500 histories, without a search for fewer steps. */
+  const planted = async (configuration: Configuration, chosen: readonly Trouble[]): Promise<string> => {
+    const finding = await findViolation(
+      { ...configuration, troubles: chosen },
+      { histories: 500, seed: 20_261_128, shrink: false },
+    )
+    return finding?.violations.join() ?? 'nothing'
+  }
+
+  it('when the state that was changed last wins, whole', { timeout: 60_000 }, async () => {
+    vi.spyOn(SessionState.prototype, 'take').mockImplementation(function (this: SessionState, section) {
+      if (latestChange(section) > this.changedAt) this.attributes.replace(section)
+    })
+    expect(await planted(sticky, ['flap'])).toMatch(/lost update/)
+    expect(await planted(nonSticky, [])).toMatch(/lost update/)
+  })
+
+  it('when what is stored is taken from the state after the wait for the node', { timeout: 60_000 }, async () => {
+    const acknowledge = SessionState.prototype.acknowledge
+    vi.spyOn(SessionState.prototype, 'acknowledge').mockImplementation(function (this: SessionState, sent, ...rest) {
+      return acknowledge.call(this, { ...sent, section: this.section }, ...rest)
+    })
+    expect(await planted(sticky, ['crash', 'pause'])).toMatch(/lost update/)
+    expect(await planted(nonSticky, [])).toMatch(/lost update/)
+  })
+
+  it('when nobody tells that a node was away', { timeout: 60_000 }, async () => {
+    vi.spyOn(ClusterNotes.prototype, 'isDoubtful').mockReturnValue(false)
+    const redis: Configuration = { ...nonSticky, storage: 'redis' }
+    expect(await planted(redis, ['restart', 'cut', 'hang'])).toMatch(/lost update/)
   })
 })

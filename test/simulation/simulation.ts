@@ -22,7 +22,6 @@ export const troubles = [
   'drain',
   'mode',
   'nodes',
-  'evict',
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -185,7 +184,6 @@ export class Simulation {
     if (step.kind === 'drain') this.drain(server, storage.id, ms)
     if (step.kind === 'mode') this.switchMode(ms)
     if (step.kind === 'nodes') this.changeNodes(which, ms)
-    if (step.kind === 'evict' && this.mayTrouble(ms)) storage.evict()
   }
 
   /* A balancer goes by the route, and to another server while that one is away. */
