@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { ConfigError } from '../errors.js'
+import type { Identify } from './access/identify.js'
 import type { Principal } from './access/principal.js'
 import { type AdminSettings, hasCredentials } from './admin-settings.js'
 import { AdminEndpoint, type AdminHandler, type AdminHandlerOptions } from './http/admin-handler.js'
@@ -13,10 +13,11 @@ export interface AdminMount {
    */
   unprotected?: boolean
   /**
-   * With `unprotected`: tells who asks, by the application's own login; `undefined` refuses. Default: everybody is an operator who
-   * may not see values of session attributes.
+   * With `unprotected`: tells who asks, by the application's own login; it may give a promise, for at most 5 s. Only an object whose
+   * `role` is `viewer` or `operator` lets anybody in: all else refuses, such as nothing, `null`, `false`, an error, a promise that fails.
+   * Default: everybody is an operator who may not see values of session attributes.
    */
-  identify?: (req: IncomingMessage) => Principal | undefined
+  identify?: Identify
   /** The path that it is mounted under, where nobody takes that off `req.url`: plain node:http. Express does. Default none. */
   basePath?: string
 }

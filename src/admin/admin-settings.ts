@@ -58,6 +58,8 @@ export interface AdminLimits {
   /** Wrong logins that a client may send at once; one more is allowed every `failedLoginPause`. */
   failedLogins: number
   failedLoginPause: number
+  /** How long the application may take to tell who asks. */
+  identifyTimeout: number
   /** Clients whose rate is remembered. */
   clients: number
   /** How long one attribute or operation may take. */
@@ -83,6 +85,7 @@ export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
   rate: 50,
   failedLogins: 5,
   failedLoginPause: 10_000,
+  identifyTimeout: 5000,
   clients: 10_000,
   memberTimeout: 30_000,
   answerDepth: 15,

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../clock.js'
 import type { AuditLog } from '../access/audit-log.js'
 import { Authenticator } from '../access/authenticator.js'
+import { askWho, type Identify } from '../access/identify.js'
 import type { Principal } from '../access/principal.js'
 import { TokenBuckets } from '../access/token-bucket.js'
 import type { AdminSettings } from '../admin-settings.js'
@@ -17,8 +17,8 @@ export interface AdminAccess {
   readonly isOwnHost: HostCheck
   /** Where it is mounted, without a final slash, if nobody takes that off before. */
   readonly basePath: string
-  /** Who asks, where no login is asked for; `undefined`: they may not. Left out: a login is needed. */
-  readonly identify: ((req: IncomingMessage) => Principal | undefined) | undefined
+  /** Who asks, where no login is asked for; whatever is no principal refuses. Left out: a login is needed. */
+  readonly identify: Identify | undefined
 }
 
 /** What comes of the checks: who it is, or that anybody gets what tells nothing (the bare state, the empty page), or a reply that ends it. */
@@ -107,8 +107,8 @@ export class Gate {
   private async identify(exchange: Exchange): Promise<{ principal: Principal } | { reply: Reply }> {
     const { identify } = this.access
     if (identify !== undefined) {
-      const principal = identify(exchange.req)
-      return principal === undefined ? this.refuse(exchange, 403, 'you may not see this') : { principal }
+      const found = await askWho(identify, exchange.req, this.settings.limits.identifyTimeout)
+      return 'principal' in found ? found : this.refuse(exchange, 403, 'you may not see this', { note: found.reason })
     }
     const login = await this.authenticator.login(exchange.req.headers.authorization, exchange.address)
     if (login.state === 'known') return login
@@ -138,9 +138,10 @@ export class Gate {
     { method, address, req, route }: Exchange,
     status: number,
     reason: string,
-    { principal, headers = {} }: { principal?: Principal; headers?: Reply['headers'] } = {},
+    { principal, headers = {}, note }: { principal?: Principal; headers?: Reply['headers']; note?: string } = {},
   ): { reply: Reply } {
-    const outcome = `${status} ${reason}: ${method} ${req.url?.split('?', 1)[0]}`
+    const why = note === undefined ? reason : `${reason} (${note})`
+    const outcome = `${status} ${why}: ${method} ${req.url?.split('?', 1)[0]}`
     this.audit.add({ action: 'refused', principal: principal?.name, address, outcome })
     const inProtocol = route.kind === 'jolokia' && status === 403
     return { reply: inProtocol ? jsonReply(status, forbidden(reason), headers) : textReply(status, reason, headers) }

@@ -113,6 +113,69 @@ describe('in an application', () => {
     expect(audit.entries().at(-1)).toMatchObject({ principal: 'anna', action: 'refused' })
   })
 
+  it.each<[string, unknown]>([
+    ['nothing', () => undefined],
+    ['null', () => null],
+    ['false', () => false],
+    ['true', () => true],
+    ['a text', () => 'operator'],
+    ['an object without a role', () => ({ name: 'x' })],
+    ['an unknown role', () => ({ name: 'x', role: 'admin' })],
+    ['a list of roles', () => ({ name: 'x', role: ['operator'] })],
+    ['a promise of nothing', async () => undefined],
+    ['a promise of null', async () => null],
+    ['a promise of false', async () => false],
+    ['a promise of an unknown role', async () => ({ role: 'root' })],
+    ['a promise in an object', () => ({ principal: Promise.resolve({ role: 'operator' }) })],
+    [
+      'an error',
+      () => {
+        throw new Error('no user')
+      },
+    ],
+    [
+      'a promise that fails',
+      async () => {
+        throw new Error('no user')
+      },
+    ],
+    [
+      'something thrown that is no error',
+      () => {
+        throw undefined
+      },
+    ],
+    [
+      'a role that can not be read',
+      () => ({
+        get role() {
+          throw new Error('no role')
+        },
+      }),
+    ],
+    ['a promise that never settles', () => new Promise(() => {})],
+  ])('lets nobody in when the application answers with %s', async (_, identify) => {
+    const limits = { identifyTimeout: 50 }
+    const { handler, sample, audit } = router({ unprotected: true, identify: identify as never }, { limits })
+    const url = await listen(handler)
+    for (const path of ['/jolokia', '/metrics', '/', `/jolokia/read/${mbean}/Mode`, '/unknown']) {
+      expect((await request(url + path)).status).toBe(403)
+    }
+    expect((await post(`${url}/jolokia`, write)).status).toBe(403)
+    expect(sample.mode).toBe('async')
+    expect(audit.entries().every(({ action }) => action === 'refused')).toBe(true)
+  })
+
+  it('waits for an application that looks the user up, and takes no right that is not exactly true', async () => {
+    const identify = async () => ({ name: 7, role: 'viewer', values: 'false' })
+    const { handler, audit } = router({ unprotected: true, identify: identify as never })
+    const url = await listen(handler)
+    expect((await request(`${url}/jolokia/read/${mbean}/Mode`)).json.value).toBe('async')
+    expect((await request(`${url}/jolokia/read/${mbean}/Values`)).json.status).toBe(403)
+    expect((await post(`${url}/jolokia`, write)).json.status).toBe(403)
+    expect(audit.entries().at(-1)).toMatchObject({ principal: 'application', action: 'refused' })
+  })
+
   it('keeps the rules on methods, origins, hosts and read-only mode', async () => {
     const settings = { readOnly: true, allowedHosts: ['app.example.com'] }
     const url = await listen(router({ unprotected: true }, settings).handler)
