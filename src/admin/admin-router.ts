@@ -26,14 +26,14 @@ const application: Principal = { name: 'application', role: 'operator', values: 
 
 /**
  * The administration as a request handler, for `app.use('/admin', …)` or plain node:http. It answers every request that it gets.
- * Everything but the login applies as on the stand-alone server: read-only mode, methods, origins, limits, the audit log; the Host is
- * checked where `allowedHosts` names any.
+ * Everything but the login applies as on the stand-alone server: read-only mode, methods, origins, limits, the audit log, the Host. Of
+ * names, only those of loopback are known without `allowedHosts`.
  * @throws {ConfigError} when it would have no login without being called `unprotected`.
  */
 export function createAdminRouter(
   settings: AdminSettings,
   options: AdminHandlerOptions,
-  { unprotected = false, identify = () => application, basePath = '' }: AdminMount = {},
+  { unprotected = false, identify, basePath = '' }: AdminMount = {},
 ): AdminHandler {
   if (!unprotected && !hasCredentials(settings.auth)) {
     const expected = 'credentials, or adminRouter({ unprotected: true }) behind a login of the application'
@@ -43,7 +43,7 @@ export function createAdminRouter(
     settings,
     isOwnHost: hostsOfApplication(settings.allowedHosts),
     basePath: basePath.replace(/\/+$/, ''),
-    identify: unprotected ? identify : undefined,
+    identify: unprotected ? (identify ?? application) : undefined,
   })
   return endpoint.handle
 }

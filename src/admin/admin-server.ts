@@ -11,6 +11,7 @@ import {
   isOpenToOthers,
 } from './admin-settings.js'
 import { AdminEndpoint, type AdminHandlerOptions } from './http/admin-handler.js'
+import { limitConnections } from './http/connection-limits.js'
 import { hostsOfListener } from './http/host-check.js'
 
 const CLOSE_TIMEOUT = 2000
@@ -44,7 +45,7 @@ export async function startAdminServer(settings: AdminSettings, options: AdminHa
     settings,
     isOwnHost: hostsOfListener(listen.host, settings.allowedHosts),
     basePath: '',
-    identify: hasCredentials(auth) ? undefined : () => local,
+    identify: hasCredentials(auth) ? undefined : local,
   })
   const server = limitedServer(limits).on('request', handle)
   await startListening(server, listen)
@@ -63,7 +64,7 @@ function limitedServer(limits: AdminLimits): Server {
     maxHeaderSize: MAX_HEAD,
   })
   server.maxHeadersCount = MAX_HEADERS
-  server.maxConnections = limits.connections
+  limitConnections(server, { total: limits.connections, perAddress: limits.connectionsPerAddress })
   /* Of a client that takes no bytes any more. */
   server.timeout = limits.memberTimeout + limits.requestTimeout
   return server

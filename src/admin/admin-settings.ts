@@ -33,8 +33,10 @@ export interface AdminSettings {
   readOnly: boolean
   /** What may be written or called where `readOnly` is false: `<MBean pattern>/<member pattern>`; `undefined`: whatever the MBeans offer. */
   allow: readonly string[] | undefined
-  /** Further values of the Host header that are answered, exactly: `name:port`, or `name` for the default ports. */
+  /** Further values of the Host header that are answered: `name:port`, or `name` for the default ports; `*` and `?` may stand in them. */
   allowedHosts: readonly string[]
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[]
   /** Origins of other sites whose pages may use the endpoint: `https://name:port`. */
   allowedOrigins: readonly string[]
   /** Whether `/healthz` and `/readyz` tell everybody the state, without detail. */
@@ -53,9 +55,12 @@ export interface AdminLimits {
   bodyDepth: number
   /** Requests in progress at once. */
   concurrency: number
-  /** Requests a second and client; twice as many and at least 20 may come at once. */
+  /**
+   * Requests a second; twice as many and at least 20 may come at once. Counted by who asks and from where: those who are logged in each
+   * for themselves, so that strangers take nothing from them.
+   */
   rate: number
-  /** Wrong logins that a client may send at once; one more is allowed every `failedLoginPause`. */
+  /** Wrong logins for one user from one network that may come at once; one more is allowed every `failedLoginPause`. */
   failedLogins: number
   failedLoginPause: number
   /** How long the application may take to tell who asks. */
@@ -73,7 +78,9 @@ export interface AdminLimits {
   requestTimeout: number
   timeoutCheck: number
   keepAliveTimeout: number
+  /** Connections in all, and of one address; beyond that, the one that has been idle for longest gives way. */
   connections: number
+  connectionsPerAddress: number
 }
 
 export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
@@ -96,6 +103,7 @@ export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
   timeoutCheck: 1000,
   keepAliveTimeout: 5000,
   connections: 256,
+  connectionsPerAddress: 128,
 })
 
 /** The defaults: no listener, nobody may log in, nothing may be changed. */
@@ -109,6 +117,7 @@ export function adminSettings(
     readOnly: true,
     allow: undefined,
     allowedHosts: [],
+    trustedProxies: [],
     allowedOrigins: [],
     health: { public: true },
     ...keys,

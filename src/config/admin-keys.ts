@@ -8,6 +8,7 @@ import {
   type AdminUser,
   adminSettings,
 } from '../admin/admin-settings.js'
+import { isNetwork } from '../admin/http/client-address.js'
 import { choice, count, flag, key, keyNotes, readCount, text } from './key.js'
 import { hideFromPrinting, redacted } from './redaction.js'
 
@@ -102,13 +103,21 @@ const adminKeys = {
       meaning:
         'Which attributes may be written and which operations that change something may be called: `<MBean>/<member>`, with `*` and `?`. Needs `admin.readOnly: false`.',
     }),
-  allowedHosts: key('host names, with ports', (v) => readTexts(v, (t) => /^[A-Za-z0-9._[\]:-]{1,260}$/.test(t)))
+  allowedHosts: key('host names, with ports', (v) => readTexts(v, (t) => /^[A-Za-z0-9._[\]:*?-]{1,260}$/.test(t)))
     .prefault([])
     .register(keyNotes, {
       type: 'list of `host:port`, or a text with spaces',
       default: 'none',
       meaning:
-        'Further names that the server is called by in the Host header, exactly as clients send them. Loopback names and the listening address are always known.',
+        'Further names that the administration is called by in the Host header, as clients send them: with a port unless that is 80; `*` and `?` stand for any characters, as in `*.ops.example.com:9400`. For the stand-alone server and for `adminRouter()`. Loopback names, the listening name and addresses need not be listed, and no name matters where a request has a right token.',
+    }),
+  trustedProxies: key('addresses or networks such as "10.0.0.0/8"', (v) => readTexts(v, isNetwork))
+    .prefault([])
+    .register(keyNotes, {
+      type: 'list of addresses and networks, or a text with spaces',
+      default: 'none',
+      meaning:
+        'Proxies in front of the administration whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`. Without it, all clients behind a proxy count as one. `adminRouter()` in Express takes the address that Express names when this is empty: see its setting `trust proxy`.',
     }),
   allowedOrigins: key('origins such as "https://hawtio.example.com"', (v) =>
     readTexts(v, (t) => /^https?:\/\/[^\s/]{1,260}$/i.test(t)),

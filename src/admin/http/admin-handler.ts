@@ -10,7 +10,8 @@ import type { Context } from '../jolokia/context.js'
 import { answerJolokia } from '../jolokia/jolokia-handler.js'
 import { withinTime } from '../jolokia/use-member.js'
 import type { MBeanRegistry } from '../mbean/mbean-registry.js'
-import { addressOf, type Exchange, isSlashMissing, linkWithSlash, targetOf } from './exchange.js'
+import { ClientAddresses, networkOf } from './client-address.js'
+import { type Exchange, isSlashMissing, linkWithSlash, targetOf } from './exchange.js'
 import { type AdminAccess, Gate } from './gate.js'
 import { aliveReply, type Readiness, readyReply } from './health.js'
 import { readBody } from './read-body.js'
@@ -62,6 +63,7 @@ export class AdminEndpoint {
   private readonly basePath: string
   private readonly settings: AdminSettings
   private readonly clock: Clock
+  private readonly addresses: ClientAddresses
   private readonly id = randomUUID()
   private readonly audit: AuditLog
   private readonly gate: Gate
@@ -73,6 +75,7 @@ export class AdminEndpoint {
     this.basePath = access.basePath
     this.settings = access.settings
     this.clock = options.clock ?? systemClock
+    this.addresses = new ClientAddresses(access.settings.trustedProxies)
     this.audit = options.audit ?? new AuditLog({ logger: options.logger, clock: this.clock })
     this.gate = new Gate(access, this.audit, this.clock)
     this.members = new MemberAccess(access.settings)
@@ -91,12 +94,14 @@ export class AdminEndpoint {
   private async replyTo(req: IncomingMessage): Promise<Reply> {
     const target = targetOf(req, this.basePath)
     if (target === undefined) return textReply(404, 'there is nothing here')
+    const address = this.addresses.of(req)
     const exchange: Exchange = {
       req,
       method: req.method ?? 'GET',
       route: findRoute(target.path),
       query: target.query,
-      address: addressOf(req),
+      address,
+      network: networkOf(address),
       slashMissing: target.path === '/' && isSlashMissing(req),
     }
     const reply = await this.checked(exchange)

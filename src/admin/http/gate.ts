@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { Clock } from '../../clock.js'
 import type { AuditLog } from '../access/audit-log.js'
-import { Authenticator } from '../access/authenticator.js'
+import { Authenticator, type Known } from '../access/authenticator.js'
 import { askWho, type Identify } from '../access/identify.js'
 import type { Principal } from '../access/principal.js'
 import { TokenBuckets } from '../access/token-bucket.js'
@@ -17,16 +18,22 @@ export interface AdminAccess {
   readonly isOwnHost: HostCheck
   /** Where it is mounted, without a final slash, if nobody takes that off before. */
   readonly basePath: string
-  /** Who asks, where no login is asked for; whatever is no principal refuses. Left out: a login is needed. */
-  readonly identify: Identify | undefined
+  /** Who asks, where no login is asked for: always the same, or what the application tells. Left out: a login is needed. */
+  readonly identify: Identify | Principal | undefined
 }
 
 /** What comes of the checks: who it is, or that anybody gets what tells nothing (the bare state, the empty page), or a reply that ends it. */
 export type Admission = { principal: Principal } | 'bare' | { reply: Reply }
 
+/** For whom what is claimed to be the same user is counted together: so many that one who is flooded leaves the others alone. */
+const SHARES = 64
+
 /**
  * The checks that every request passes, in this order: host, limits, login, other sites. What a member of an MBean needs is checked
  * where it is used. Each refusal is noted in the audit log.
+ *
+ * Public health stands outside of the limits: its answer costs less than a refusal, and whoever floods the rest must not make a
+ * balancer believe that this server is down.
  */
 export class Gate {
   private readonly access: AdminAccess
@@ -65,16 +72,34 @@ export class Gate {
   async admit(exchange: Exchange, inProgress: number): Promise<Admission> {
     const { kind } = exchange.route
     const isPublic = this.settings.health.public && (kind === 'healthz' || kind === 'readyz')
-    const isOwnHost = this.access.isOwnHost(exchange.req)
-    if (!isOwnHost && !isPublic) return this.refuse(exchange, 403, 'the Host is not one of ours')
-    const limited = this.exceeded(exchange, inProgress)
-    if (limited !== undefined) return limited
-    const hasLogin = exchange.req.headers.authorization !== undefined
-    if (isPublic && (!isOwnHost || (this.needsLogin && !hasLogin))) return 'bare'
+    const known = this.needsLogin ? this.authenticator.recognise(exchange.req.headers.authorization) : undefined
+    /* A token that is right was not sent by a page that only pretends to be ours: it could not know it. */
+    const isOwnHost = known?.by === 'token' || this.access.isOwnHost(exchange.req)
+    if (isPublic && !(isOwnHost && this.tellsWho(exchange))) return 'bare'
+    if (!isOwnHost) return this.refuse(exchange, 403, 'the Host is not one of ours: list it in admin.allowedHosts')
+    const limited = this.exceeded(exchange, this.clientOf(exchange, known), inProgress)
+    if (limited !== undefined) return isPublic ? 'bare' : limited
     if (exchange.method === 'OPTIONS') return this.preflight(exchange)
     if (exchange.route.kind === 'asset' && this.pageAsksItself) return 'bare'
-    const identified = await this.identify(exchange)
+    const identified = known ?? (await this.identify(exchange))
     return 'reply' in identified ? identified : (this.crossSite(exchange, identified.principal) ?? identified)
+  }
+
+  /** Whether a request has anything by which somebody could be known; a check of health has not. */
+  private tellsWho({ req }: Exchange): boolean {
+    const { identify } = this.access
+    if (typeof identify === 'object') return true
+    return req.headers.authorization !== undefined || (identify !== undefined && req.headers.cookie !== undefined)
+  }
+
+  /**
+   * Whose requests are counted together. Who is known counts alone, so that nobody takes anything from him; so does who claims to
+   * be a user, as far as that is possible without telling which users there are.
+   */
+  private clientOf({ req, network }: Exchange, known: Known | undefined): string {
+    if (known !== undefined) return `known ${known.principal.name} ${network}`
+    const user = this.needsLogin ? this.authenticator.claimedUser(req.headers.authorization) : undefined
+    return user === undefined ? network : `claimed ${shareOf(user)} ${network}`
   }
 
   private get needsLogin(): boolean {
@@ -90,10 +115,10 @@ export class Gate {
     return this.needsLogin && users.length === 0 && tokens.length > 0
   }
 
-  private exceeded(exchange: Exchange, inProgress: number): Admission | undefined {
+  private exceeded(exchange: Exchange, client: string, inProgress: number): Admission | undefined {
     const { limits } = this.settings
-    if (!this.rates.take(exchange.address)) {
-      const wait = this.rates.secondsToWait(exchange.address)
+    if (!this.rates.take(client)) {
+      const wait = this.rates.secondsToWait(client)
       return this.refuse(exchange, 429, 'too many requests', { headers: { 'Retry-After': String(wait) } })
     }
     if (inProgress > limits.concurrency) {
@@ -106,11 +131,12 @@ export class Gate {
 
   private async identify(exchange: Exchange): Promise<{ principal: Principal } | { reply: Reply }> {
     const { identify } = this.access
+    if (typeof identify === 'object') return { principal: identify }
     if (identify !== undefined) {
       const found = await askWho(identify, exchange.req, this.settings.limits.identifyTimeout)
       return 'principal' in found ? found : this.refuse(exchange, 403, 'you may not see this', { note: found.reason })
     }
-    const login = await this.authenticator.login(exchange.req.headers.authorization, exchange.address)
+    const login = await this.authenticator.login(exchange.req.headers.authorization, exchange.network)
     if (login.state === 'known') return login
     if (login.state === 'throttled') {
       return this.refuse(exchange, 429, 'too many wrong logins', { headers: { 'Retry-After': String(login.wait) } })
@@ -150,4 +176,8 @@ export class Gate {
 
 function forbidden(reason: string): object {
   return { ...faultOf(new Error(reason)), status: 403, error_type: 'java.lang.Exception' }
+}
+
+function shareOf(user: string): number {
+  return createHash('sha256').update(user).digest().readUInt8(0) % SHARES
 }

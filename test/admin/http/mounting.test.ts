@@ -180,13 +180,40 @@ describe('in an application', () => {
     const settings = { readOnly: true, allowedHosts: ['app.example.com'] }
     const url = await listen(router({ unprotected: true }, settings).handler)
     const Host = 'app.example.com'
-    expect((await request(`${url}/jolokia`)).status).toBe(403)
+    expect((await request(`${url}/jolokia`, { headers: { Host: 'other.example.com' } })).status).toBe(403)
     expect((await post(`${url}/jolokia`, write, { Host, Origin: 'https://evil.example' })).status).toBe(403)
     expect((await post(`${url}/jolokia`, write, { Host, Origin: 'https://app.example.com' })).json).toMatchObject({
       status: 403,
       error: expect.stringMatching(/read-only/),
     })
     expect((await request(`${url}/jolokia/exec/${mbean}/reset`, { headers: { Host } })).json.status).toBe(403)
+  })
+
+  it('knows loopback names and addresses without a list of hosts, and no name of another site', async () => {
+    const { handler, sample } = router({ unprotected: true })
+    const url = await listen(handler)
+    const port = new URL(url).port
+    for (const Host of ['localhost', `localhost:${port}`, '10.0.0.1:3000', '[::1]:1']) {
+      expect((await request(`${url}/jolokia`, { headers: { Host } })).status).toBe(200)
+    }
+    for (const host of ['rebind.evil.com', `rebind.evil.com:${port}`, 'localhost.evil.com', '127.0.0.1.evil.com']) {
+      const headers = { Host: host, Origin: `http://${host}`, 'Sec-Fetch-Site': 'same-origin' }
+      expect((await post(`${url}/jolokia`, write, headers)).status).toBe(403)
+      expect((await request(`${url}/jolokia`, { headers: { Host: host, Authorization: 'Bearer x' } })).status).toBe(403)
+    }
+    expect(sample.mode).toBe('async')
+  })
+
+  it('tells the bare health to those whom the application does not know, without asking it', async () => {
+    let asked = 0
+    const identify = async () => {
+      asked++
+      return undefined
+    }
+    const url = await listen(router({ unprotected: true, identify }).handler)
+    expect(await request(`${url}/readyz`)).toMatchObject({ status: 200, body: 'ready\n' })
+    expect(asked).toBe(0)
+    expect((await request(`${url}/readyz`, { headers: { Cookie: 'sid=x' } })).status).toBe(403)
   })
 
   it('works below a path on plain node:http', async () => {

@@ -134,12 +134,44 @@ describe('the Host', () => {
       '[::1]:PORT',
       'Admin.Example.com',
       'h:99',
+      '10.1.2.3:PORT',
+      '[fe80::1]:PORT',
+      '192.0.2.1',
     ]) {
       const headers = { Host: host.replace('PORT', String(server.address.port)) }
       expect((await request(`${server.base}/version`, { headers })).status).toBe(200)
     }
     const headers = { Host: 'evil', 'X-Forwarded-Host': 'h:99' }
-    expect((await request(server.base, { headers })).status).toBe(403)
+    const refused = await request(server.base, { headers })
+    expect(refused).toMatchObject({ status: 403, json: { error: expect.stringMatching(/admin\.allowedHosts/) } })
+  })
+
+  it('may be one of a pattern', async () => {
+    const server = await start({ allowedHosts: ['*.ops.example.com:9400', 'pod-?'] })
+    const statusOf = async (host: string) => (await request(server.base, { headers: { Host: host } })).status
+    for (const host of ['a.ops.example.com:9400', 'A.B.OPS.example.com:9400', 'pod-7']) {
+      expect({ host, status: await statusOf(host) }).toEqual({ host, status: 200 })
+    }
+    for (const host of [
+      'ops.example.com:9400',
+      'a.ops.example.com',
+      'evil/a.ops.example.com:9400',
+      'pod-77',
+      'x pod-7',
+    ]) {
+      expect({ host, status: await statusOf(host) }).toEqual({ host, status: 403 })
+    }
+  })
+
+  it('is no matter to who has a right token, and only to them', async () => {
+    const server = await start({ auth })
+    const Host = 'metrics.monitoring.svc:9400'
+    expect((await request(server.base, { headers: { Host, ...asViewer } })).status).toBe(200)
+    for (const Authorization of ['Bearer nope', 'Bearer ', basic('ops', password)]) {
+      expect((await request(server.base, { headers: { Host, Authorization } })).status).toBe(403)
+    }
+    const open = await start()
+    expect((await request(open.base, { headers: { Host, ...asViewer } })).status).toBe(403)
   })
 })
 
@@ -261,9 +293,94 @@ describe('the login', () => {
       if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0)
     }
     expect(statuses).toEqual([401, 401, 401, 429, 429])
-    expect((await request(server.base, { headers: { Authorization: 'Bearer nope' } })).status).toBe(429)
+    const tokens: number[] = []
+    for (let guess = 0; guess < 5; guess++) {
+      tokens.push((await request(server.base, { headers: { Authorization: `Bearer guess-${guess}` } })).status)
+    }
+    expect(tokens).toEqual([401, 401, 401, 429, 429])
     expect((await request(server.base, { headers: asOperator })).status).toBe(200)
     expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+  })
+})
+
+describe('strangers', () => {
+  const flood = async (server: SampleServer, headers: Record<string, string>, path = '/jolokia') => {
+    const answers = []
+    for (let at = 0; at < 60; at++) answers.push(await request(server.url + path, { headers }))
+    return answers.map(({ status }) => status)
+  }
+  const strict = { rate: 5, failedLogins: 3, failedLoginPause: 3_600_000 }
+
+  it('do not make a readiness check fail, whatever they flood', async () => {
+    const server = await start({ auth, limits: strict })
+    for (const headers of [{}, { Authorization: 'Basic x' }, { Authorization: 'Bearer nope' }] as Record<
+      string,
+      string
+    >[]) {
+      expect(await flood(server, headers)).toContain(429)
+      expect(await flood(server, {}, '/readyz')).toEqual(Array.from({ length: 60 }, () => 200))
+      expect((await request(`${server.url}/healthz`)).status).toBe(200)
+    }
+    await flood(server, asViewer)
+    expect((await request(`${server.url}/readyz`, { headers: asViewer })).body).toBe('ready\n')
+  })
+
+  it('do not lock out those who log in from the same address', async () => {
+    const server = await start({ auth, limits: strict })
+    const floods: Record<string, string>[] = [
+      {},
+      { Authorization: 'Basic x' },
+      { Authorization: `Basic ${'x'.repeat(3000)}` },
+      { Authorization: 'Digest username="ops"' },
+      { Authorization: 'Bearer nope' },
+      { Authorization: basic('nobody', 'x') },
+      { Authorization: basic('plain', 'x') },
+    ]
+    for (const headers of floods) expect(await flood(server, headers)).toContain(429)
+    expect((await request(server.base, { headers: asOperator })).status).toBe(200)
+    expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+  })
+
+  it('are told apart behind a proxy that is trusted, and only there', async () => {
+    const from = (address: string) => ({ Authorization: basic('ops', 'wrong'), 'X-Forwarded-For': address })
+    const guess = async (server: SampleServer, address: string) => {
+      return (await request(server.base, { headers: from(address) })).status
+    }
+    const behind = await start({ auth, trustedProxies: ['127.0.0.0/8'], limits: strict })
+    for (let at = 0; at < 3; at++) expect(await guess(behind, `6.6.6.6, 2001:db8:1:2::${at}`)).toBe(401)
+    expect(await guess(behind, '2001:DB8:1:2:3:4:5:6')).toBe(429)
+    expect(await guess(behind, '2001:db8:1:3::1')).toBe(401)
+    expect(await guess(behind, '::ffff:10.0.0.1')).toBe(401)
+    expect(behind.audit.entries().at(-1)?.address).toBe('10.0.0.1')
+    const alone = await start({ auth, limits: strict })
+    for (let at = 0; at < 3; at++) expect(await guess(alone, `10.0.0.${at}`)).toBe(401)
+    expect(await guess(alone, '10.0.0.9')).toBe(429)
+  })
+
+  it('who hold connections open keep nobody out', async () => {
+    const server = await start({
+      auth,
+      limits: { connections: 20, connectionsPerAddress: 10, headersTimeout: 60_000, requestTimeout: 60_000 },
+    })
+    const open = (host?: string): net.Socket => {
+      const socket = net.connect({ port: server.address.port, host: '127.0.0.1', ...(host && { localAddress: host }) })
+      sockets.push(socket.on('error', () => {}).resume())
+      return socket
+    }
+    const sockets: net.Socket[] = []
+    const kept = open('127.0.0.2')
+    for (let at = 0; at < 40; at++) {
+      open()
+      open(`127.0.1.${at + 1}`)
+    }
+    for (let at = 0; at < 5; at++) {
+      expect((await request(`${server.url}/healthz`)).status).toBe(200)
+      expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+    }
+    const living = () => sockets.filter((socket) => !socket.destroyed && socket.readyState === 'open').length
+    await waitFor(() => living() <= 20)
+    expect(kept.destroyed).toBe(true)
+    for (const socket of sockets) socket.destroy()
   })
 })
 
