@@ -143,10 +143,17 @@ export class Sessions {
   }
 
   /**
-   * Changes settings while running; requests under way are not disturbed.
+   * Changes settings while running; requests under way are not disturbed. Where there is an administration, its audit log notes which
+   * keys were changed.
    * @throws ConfigError when the change, or what results from it, can't be used: then nothing changes.
    */
   reconfigure(change: Partial<HoldfastOptions>): void {
+    const apply = () => this.change(change)
+    if (this.administration === undefined) apply()
+    else this.administration.audited(Object.keys(change), apply)
+  }
+
+  private change(change: Partial<HoldfastOptions>): void {
     const { options, settings } = changeSettings(this.#options, change, this.engine.settings)
     const wasEnabled = this.engine.settings.enabled
     this.#options = options
@@ -248,7 +255,7 @@ export class Sessions {
       get state() {
         return state()
       },
-      reconfigure: (change) => this.reconfigure(change),
+      reconfigure: (change) => this.change(change),
     })
     return this.administration
   }

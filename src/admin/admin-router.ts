@@ -15,14 +15,14 @@ export interface AdminMount {
   /**
    * With `unprotected`: tells who asks, by the application's own login; it may give a promise, for at most 5 s. Only an object whose
    * `role` is `viewer` or `operator` lets anybody in: all else refuses, such as nothing, `null`, `false`, an error, a promise that fails.
-   * Default: everybody is an operator who may not see values of session attributes.
+   * Default: everybody is an operator who may neither see values of session attributes nor choose the storage nodes.
    */
   identify?: Identify
   /** The path that it is mounted under, where nobody takes that off `req.url`: plain node:http. Express does. Default none. */
   basePath?: string
 }
 
-const application: Principal = { name: 'application', role: 'operator', values: false }
+const application: Principal = { name: 'application', role: 'operator', values: false, nodes: false }
 
 /**
  * The administration as a request handler, for `app.use('/admin', …)` or plain node:http. It answers every request that it gets.

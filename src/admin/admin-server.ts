@@ -19,7 +19,7 @@ const MAX_HEAD = 16_384
 const MAX_HEADERS = 100
 
 /** Who asks on loopback where no credentials are configured: only somebody on this machine can. */
-const local: Principal = { name: 'local', role: 'operator', values: false }
+const local: Principal = { name: 'local', role: 'operator', values: false, nodes: false }
 
 /** A stand-alone server of the administration. */
 export interface AdminServer {

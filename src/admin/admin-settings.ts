@@ -7,6 +7,8 @@ interface Granted {
   role: Role
   /** Whether the values of session attributes may be seen, too. Default false. */
   values?: boolean | undefined
+  /** Whether an operator may write `Nodes`: whoever chooses where sessions are stored can read them there. Default false. */
+  nodes?: boolean | undefined
 }
 
 export interface AdminUser extends Granted {
@@ -89,7 +91,7 @@ export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
   urlLength: 4096,
   bodyDepth: 16,
   concurrency: 64,
-  rate: 50,
+  rate: 200,
   failedLogins: 5,
   failedLoginPause: 10_000,
   identifyTimeout: 5000,

@@ -54,18 +54,19 @@ const granted = {
   name: text('a name of letters, digits, "_", "." or "-"', /^[A-Za-z0-9_.-]{1,64}$/),
   role: choice('viewer', 'operator'),
   values: flag().prefault(false),
+  nodes: flag().prefault(false),
 }
 
 const passwordForms = `a password of at least ${minPassword} characters, or a hash from "holdfast hash-password"`
 
 const user = z.strictObject(
   { ...granted, password: key(passwordForms, readPassword) },
-  { error: 'an object { name, password, role, values }' },
+  { error: 'an object { name, password, role, values, nodes }' },
 )
 
 const token = z.strictObject(
   { ...granted, sha256: text('the SHA-256 of the token, 64 hexadecimal digits', /^[0-9A-Fa-f]{64}$/) },
-  { error: 'an object { name, sha256, role, values }' },
+  { error: 'an object { name, sha256, role, values, nodes }' },
 )
 
 const authSchema = z.strictObject(
@@ -134,10 +135,11 @@ const adminKeys = {
     meaning:
       'Whether `/healthz` and `/readyz` tell everybody the bare state, for balancers. Detail always needs a login.',
   }),
-  rate: count(1, 100_000).prefault(50).register(keyNotes, {
+  rate: count(1, 100_000).prefault(200).register(keyNotes, {
     type: 'number, 1 to 100000',
-    default: '`50`',
-    meaning: 'Requests a second that one client address may send in the long run.',
+    default: '`200`',
+    meaning:
+      'Requests a second that somebody who is logged in may send in the long run, or a network without a login; twice as many may come at once. Each request of a bulk counts.',
   }),
 }
 

@@ -12,7 +12,7 @@ export function isSecretPath(path: readonly PropertyKey[]): boolean {
   if (path[0] === 'secret') return true
   if (path[0] === 'encryption') return path.length === 1 || path[1] === 'keys'
   const credentials = path[0] === 'admin' && path[1] === 'auth'
-  return credentials && !['role', 'values'].includes(String(path.at(-1)))
+  return credentials && !['role', 'values', 'nodes'].includes(String(path.at(-1)))
 }
 
 /**

@@ -165,8 +165,8 @@ function readToken(token: AdminToken): Token {
   return { digest: Buffer.from(token.sha256, 'hex'), principal: principalOf(token) }
 }
 
-function principalOf({ name, role, values }: AdminUser | AdminToken): Principal {
-  return { name, role, values: values ?? false }
+function principalOf({ name, role, values, nodes }: AdminUser | AdminToken): Principal {
+  return { name, role, values: values ?? false, nodes: nodes ?? false }
 }
 
 type Given = { scheme: 'bearer'; token: string } | { scheme: 'basic'; name: string; password: string }

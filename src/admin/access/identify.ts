@@ -9,6 +9,8 @@ export interface Identified {
   role: Principal['role']
   /** Whether the values of session attributes may be seen. Default false. */
   values?: boolean | undefined
+  /** Whether an operator may choose the storage nodes, which is where all values go. Default false. */
+  nodes?: boolean | undefined
 }
 
 /** Tells by an application's own login who asks. Whatever is no `Identified` refuses. */
@@ -36,7 +38,8 @@ export async function askWho(
 /** Rights count only where they are exactly `true`: a text such as "false" grants nothing. */
 function readPrincipal(answer: unknown): Principal | undefined {
   if (typeof answer !== 'object' || answer === null) return undefined
-  const { name, role, values } = answer as Record<string, unknown>
+  const { name, role, values, nodes } = answer as Record<string, unknown>
   if (role !== 'viewer' && role !== 'operator') return undefined
-  return { name: typeof name === 'string' && name !== '' ? name : 'application', role, values: values === true }
+  const shown = typeof name === 'string' && name !== '' ? name : 'application'
+  return { name: shown, role, values: values === true, nodes: nodes === true }
 }

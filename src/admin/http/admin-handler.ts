@@ -111,12 +111,12 @@ export class AdminEndpoint {
   private async checked(exchange: Exchange): Promise<Reply> {
     const admission = await this.gate.admit(exchange, this.inProgress)
     if (admission === 'bare') return this.bare(exchange)
-    return 'reply' in admission ? admission.reply : this.serve(exchange, admission.principal)
+    return 'reply' in admission ? admission.reply : this.serve(exchange, admission.principal, admission.client)
   }
 
-  private async serve(exchange: Exchange, principal: Principal): Promise<Reply> {
+  private async serve(exchange: Exchange, principal: Principal, client: string): Promise<Reply> {
     const { route, method } = exchange
-    if (route.kind === 'jolokia') return this.jolokia(exchange, route.below, principal)
+    if (route.kind === 'jolokia') return this.jolokia(exchange, route.below, principal, client)
     if (method !== 'GET' && method !== 'HEAD') return onlyGet()
     if (route.kind === 'metrics') return this.metrics()
     return route.kind === 'asset' ? this.asset(exchange, route.path) : this.health(exchange, true)
@@ -129,7 +129,8 @@ export class AdminEndpoint {
     return method === 'GET' || method === 'HEAD' ? this.asset(exchange, route.path) : onlyGet()
   }
 
-  private async jolokia({ method, query, req, address }: Exchange, path: string, principal: Principal): Promise<Reply> {
+  private async jolokia(exchange: Exchange, path: string, principal: Principal, client: string): Promise<Reply> {
+    const { method, query, req, address } = exchange
     const isPost = method === 'POST'
     const body = isPost ? await readBody(req, this.settings.limits) : { value: undefined }
     if ('refused' in body) {
@@ -137,6 +138,7 @@ export class AdminEndpoint {
       this.audit.add({ action: 'refused', principal: principal.name, address, outcome: `${status} ${reason}` })
       return textReply(status, reason)
     }
+    if (Array.isArray(body.value)) this.gate.charge(client, Math.min(body.value.length, this.settings.limits.bulk) - 1)
     const http = { method, path, query, body: body.value, maxBulk: this.settings.limits.bulk }
     return answerJolokia(http, this.contextFor(principal, address, isPost))
   }

@@ -1,3 +1,4 @@
+import { setImmediate as pause } from 'node:timers/promises'
 import { AdminRequestError } from '../../errors.js'
 import { jsonReply, type Reply, textReply } from '../http/reply.js'
 import { answer, type Envelope } from './answer.js'
@@ -21,8 +22,8 @@ export interface JolokiaHttpRequest {
 }
 
 /**
- * Answers an HTTP request of the Jolokia protocol 8.2. Errors of an operation are in a 200; a request that can't be understood
- * is a 400 in plain text, or in a bulk the item's own answer.
+ * Answers an HTTP request of the Jolokia protocol 8.2. Errors of what a request asks are in a 200, in the form of the protocol; a
+ * request that can't be understood is a 400 in plain text, or in a bulk the item's own answer.
  */
 export async function answerJolokia(http: JolokiaHttpRequest, context: Context): Promise<Reply> {
   try {
@@ -60,7 +61,11 @@ async function answerBody(http: JolokiaHttpRequest, context: Context): Promise<E
   if (body.length > maxBulk) throw badRequest(`the bulk has ${body.length} requests, expected at most ${maxBulk}`)
   readParameters(queryOf(http))
   const answers: Envelope[] = []
-  for (const item of body) answers.push(await answerBulkItem(item, http, context))
+  for (const item of body) {
+    /* Most operations end at once: without a pause, those of one bulk would hold up all visitors together. */
+    if (answers.length > 0) await pause()
+    answers.push(await answerBulkItem(item, http, context))
+  }
   return answers
 }
 
@@ -71,14 +76,11 @@ async function answerItem(item: unknown, http: JolokiaHttpRequest, context: Cont
 
 /** One bad item does not take the others with it. */
 async function answerBulkItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {
-  let request: JolokiaRequest | undefined
   try {
-    const understood = understand(item, http)
-    request = understood.parameters.includeRequest ? understood.request : undefined
-    return await answer(understood.request, context, understood.parameters)
+    return await answerItem(item, http, context)
   } catch (error) {
     if (!isRefusal(error, 'bad-request')) throw error
-    return { ...(request && { request: request.echo }), ...faultOf(error) }
+    return faultOf(error)
   }
 }
 

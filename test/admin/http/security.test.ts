@@ -4,7 +4,13 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { hashPassword, printPasswordHash } from '../../../src/admin/access/password-hash.js'
 import { startAdminServer } from '../../../src/admin/admin-server.js'
-import { type AdminAuth, type AdminLimits, adminSettings } from '../../../src/admin/admin-settings.js'
+import {
+  type AdminAuth,
+  type AdminLimits,
+  adminSettings,
+  defaultAdminLimits,
+} from '../../../src/admin/admin-settings.js'
+import { createManualClock } from '../../../src/testing/manual-clock.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
 import { post, request, type SampleServer, sampleOptions, startSample } from '../sample.js'
 
@@ -478,6 +484,42 @@ describe('limits', () => {
   })
 })
 
+describe('the rate', () => {
+  it('lets a tool read every attribute one by one, by default', async () => {
+    const server = await start({ limits: { rate: defaultAdminLimits.rate } })
+    const statuses = new Set<number>()
+    for (let at = 0; at < 4; at++) {
+      const asked = Array.from({ length: 50 }, () => request(`${server.base}/read/${mbean}/Mode`))
+      for (const { status } of await Promise.all(asked)) statuses.add(status)
+    }
+    expect([...statuses]).toEqual([200])
+  })
+
+  it('counts each request of a bulk', async () => {
+    const server = await start({ limits: { rate: 1 } })
+    const bulk = Array(100).fill({ type: 'version' })
+    expect((await post(server.base, bulk)).json).toHaveLength(100)
+    const next = await post(server.base, bulk)
+    expect(next.status).toBe(429)
+    expect(Number(next.headers['retry-after'])).toBeGreaterThan(60)
+  })
+
+  it('does not let a bulk hold up others: the event loop is given back between its requests', async () => {
+    const server = await start()
+    const bulk = Array(100).fill({ type: 'version' })
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    await post(server.base, bulk)
+    isOver = true
+    expect(turns).toBeGreaterThanOrEqual(100)
+  })
+})
+
 describe('answers', () => {
   it.each(['/jolokia', '/jolokia/dance', '/unknown', '/healthz', '/metrics'])(
     'of %s carry strict headers',
@@ -573,6 +615,7 @@ describe('the audit log', () => {
     await request(server.base, { headers: { Host: 'evil' } })
     const common = { address: '127.0.0.1', time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) }
     expect(server.audit.entries()).toMatchObject([
+      { ...common, action: 'login', principal: 'ops', outcome: 'done, by password' },
       {
         ...common,
         action: 'write',
@@ -584,12 +627,13 @@ describe('the audit log', () => {
         outcome: 'done',
       },
       { ...common, action: 'exec', principal: 'ops', mbean, member: 'fail', arguments: [], outcome: 'failed: broken' },
+      { ...common, action: 'login', principal: 'ci', outcome: 'done, by token' },
       { ...common, action: 'refused', principal: 'ci', mbean, member: 'Mode', outcome: 'that needs the role operator' },
       { ...common, action: 'refused', principal: 'ops', outcome: 'write by GET' },
       { ...common, action: 'refused', outcome: expect.stringMatching(/^401 the login is wrong: GET \/jolokia/) },
       { ...common, action: 'refused', outcome: expect.stringMatching(/^403 the Host is not one of ours/) },
     ])
-    expect(server.log).toHaveLength(6)
+    expect(server.log).toHaveLength(8)
   })
 
   it('hides secrets, and nothing in it makes a line of its own', async () => {
@@ -599,11 +643,58 @@ describe('the audit log', () => {
     await post(server.base, { type: 'write', mbean, attribute: 'Key', value: ['top secret'] })
     await post(server.base, { type: 'exec', mbean, operation: 'login', arguments: [['top secret']] })
     await post(server.base, { ...write, value: 'x\r\n\u2028admin audit: forged \u001b[2J\u202e' })
+    server.audit.add({
+      action: 'exec',
+      address: 'x',
+      arguments: ['\r\n\u2028forged \u001b[2J\u202e\u009b'],
+      outcome: 'no\nline',
+    })
     expect(server.log.join('|')).not.toMatch(/top secret/)
     expect(server.audit.entries()[0]).toMatchObject({ new: '[hidden]', outcome: 'done' })
-    expect(server.log).toHaveLength(5)
+    expect(server.log).toHaveLength(6)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
     for (const line of server.log) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
-    expect(JSON.parse(server.log[4]?.replace('admin audit: ', '') ?? '').new).toContain('forged')
+    expect(JSON.parse(server.log[4]?.replace('admin audit: ', '') ?? '').new).toMatch(/^\[a text of \d+ characters\]$/)
+    expect(JSON.parse(server.log[5]?.replace('admin audit: ', '') ?? '').arguments[0]).toContain('forged')
+  })
+
+  it('names the user whose login was tried, if there is one, and never what was given', async () => {
+    const server = await start({ auth })
+    for (const [name, given] of [
+      ['ops', 'wrong-word'],
+      ['wrong-word', 'x'],
+    ]) {
+      await request(server.base, { headers: { Authorization: basic(name as string, given as string) } })
+    }
+    expect(server.audit.entries().map(({ action, claimed }) => [action, claimed])).toEqual([
+      ['refused', 'ops'],
+      ['refused', undefined],
+    ])
+    expect(server.log.join()).not.toContain('wrong-word')
+  })
+
+  it('has a login once, not with every request, and again after some time', async () => {
+    const clock = createManualClock(0)
+    const server = await start({ auth }, { clock })
+    const logins = () => server.audit.entries().filter(({ action }) => action === 'login').length
+    for (let at = 0; at < 3; at++) await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(1)
+    clock.advance(9 * 60_000)
+    await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(1)
+    clock.advance(11 * 60_000)
+    await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(2)
+  })
+
+  it('has a wrong login although others flood it with refusals', async () => {
+    const server = await start({ auth, trustedProxies: ['127.0.0.1'] })
+    for (let at = 0; at < 120; at++) {
+      await request(server.base, { headers: { 'X-Forwarded-For': `10.0.${at % 3}.1` } })
+    }
+    const late = { 'X-Forwarded-For': '10.9.9.9' }
+    await request(server.base, { headers: { ...late, Authorization: 'Bearer nope' } })
+    expect(server.audit.entries().at(-1)).toMatchObject({ address: '10.9.9.9', action: 'refused' })
+    expect(server.log.length).toBeLessThan(4 * 60)
   })
 })
