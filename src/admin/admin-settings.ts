@@ -75,6 +75,8 @@ export interface AdminLimits {
   answerDepth: number
   answerCollection: number
   answerObjects: number
+  /** Bytes of a bulk's answers after which no further request of it is done. */
+  answerBytes: number
   /** Until a request's head, and the whole request, must have arrived; and how often that is looked at. */
   headersTimeout: number
   requestTimeout: number
@@ -100,6 +102,7 @@ export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
   answerDepth: 15,
   answerCollection: 10_000,
   answerObjects: 100_000,
+  answerBytes: 4 * 1024 * 1024,
   headersTimeout: 5000,
   requestTimeout: 10_000,
   timeoutCheck: 1000,

@@ -138,8 +138,9 @@ export class AdminEndpoint {
       this.audit.add({ action: 'refused', principal: principal.name, address, outcome: `${status} ${reason}` })
       return textReply(status, reason)
     }
-    if (Array.isArray(body.value)) this.gate.charge(client, Math.min(body.value.length, this.settings.limits.bulk) - 1)
-    const http = { method, path, query, body: body.value, maxBulk: this.settings.limits.bulk }
+    const { bulk, answerBytes } = this.settings.limits
+    if (Array.isArray(body.value)) this.gate.charge(client, Math.max(0, Math.min(body.value.length, bulk) - 1))
+    const http = { method, path, query, body: body.value, maxBulk: bulk, maxAnswerBytes: answerBytes }
     return answerJolokia(http, this.contextFor(principal, address, isPost))
   }
 

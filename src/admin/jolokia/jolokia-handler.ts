@@ -1,6 +1,6 @@
 import { setImmediate as pause } from 'node:timers/promises'
 import { AdminRequestError } from '../../errors.js'
-import { jsonReply, type Reply, textReply } from '../http/reply.js'
+import { jsonBytesReply, jsonReply, type Reply, textReply } from '../http/reply.js'
 import { answer, type Envelope } from './answer.js'
 import type { Context } from './context.js'
 import { faultOf, isRefusal, messageOf } from './fault.js'
@@ -19,6 +19,8 @@ export interface JolokiaHttpRequest {
   readonly body: unknown
   /** Requests that one bulk may hold. */
   readonly maxBulk: number
+  /** Bytes of a bulk's answers after which no further request is done. */
+  readonly maxAnswerBytes: number
 }
 
 /**
@@ -27,7 +29,10 @@ export interface JolokiaHttpRequest {
  */
 export async function answerJolokia(http: JolokiaHttpRequest, context: Context): Promise<Reply> {
   try {
-    if (http.method === 'POST') return jsonReply(200, await answerBody(http, context))
+    if (http.method === 'POST') {
+      if (Array.isArray(http.body)) return await answerBulk(http.body, http, context)
+      return jsonReply(200, await answerItem(http.body, http, context))
+    }
     if (http.method !== 'GET') throw badRequest('expected GET or POST')
     const request = requestFromPath(pathOf(http))
     return jsonReply(200, await answer(request, context, readParameters(queryOf(http))))
@@ -55,18 +60,30 @@ function queryOf({ query }: JolokiaHttpRequest): ParameterSource {
   return (name) => query.get(name)
 }
 
-async function answerBody(http: JolokiaHttpRequest, context: Context): Promise<Envelope | Envelope[]> {
-  const { body, maxBulk } = http
-  if (!Array.isArray(body)) return answerItem(body, http, context)
-  if (body.length > maxBulk) throw badRequest(`the bulk has ${body.length} requests, expected at most ${maxBulk}`)
+/**
+ * Each answer becomes bytes by itself, and the event loop is given back before the next: most operations end at once, and those of one
+ * bulk would hold up all visitors together.
+ */
+async function answerBulk(items: unknown[], http: JolokiaHttpRequest, context: Context): Promise<Reply> {
+  const { maxBulk, maxAnswerBytes } = http
+  if (items.length > maxBulk) throw badRequest(`the bulk has ${items.length} requests, expected at most ${maxBulk}`)
   readParameters(queryOf(http))
-  const answers: Envelope[] = []
-  for (const item of body) {
-    /* Most operations end at once: without a pause, those of one bulk would hold up all visitors together. */
-    if (answers.length > 0) await pause()
-    answers.push(await answerBulkItem(item, http, context))
+  const parts: Buffer[] = []
+  let size = 0
+  for (const item of items) {
+    if (parts.length > 0) await pause()
+    const envelope = size > maxAnswerBytes ? tooMuch(maxAnswerBytes) : await answerBulkItem(item, http, context)
+    const part = Buffer.from(`${parts.length === 0 ? '[' : ','}${JSON.stringify(envelope)}`)
+    size += part.length
+    parts.push(part)
   }
-  return answers
+  return jsonBytesReply(200, Buffer.concat([...parts, Buffer.from(parts.length === 0 ? '[]' : ']')]))
+}
+
+/** What comes after too many bytes of answers is not done. */
+function tooMuch(maxBytes: number): Envelope {
+  const message = `the answers before it have more than ${maxBytes} bytes: ask for it in another request`
+  return faultOf(new AdminRequestError('illegal-argument', message))
 }
 
 async function answerItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {

@@ -475,6 +475,17 @@ describe('limits', () => {
     expect(Number(refused[0]?.headers['retry-after'])).toBeGreaterThan(0)
   })
 
+  it('hold for the bytes of the answers to a bulk', async () => {
+    const server = await limited({ answerBytes: 2000 })
+    const exec = { type: 'exec', mbean, operation: 'reset' }
+    const answers = (await post(server.base, Array(50).fill(exec))).json as { status: number; error?: string }[]
+    expect(answers).toHaveLength(50)
+    const done = answers.filter(({ status }) => status === 200).length
+    expect(done).toBeGreaterThan(5)
+    expect(server.sample.calls).toHaveLength(done)
+    expect(answers[49]).toMatchObject({ status: 500, error: expect.stringMatching(/more than 2000 bytes/) })
+  })
+
   it('hold for requests at once', async () => {
     const server = await limited({ concurrency: 2, memberTimeout: 5000 })
     const hanging = [1, 2].map(() => post(server.base, { type: 'exec', mbean, operation: 'hang' }).catch(() => {}))
