@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import type { AdminMount } from './admin/admin-router.js'
 import type { AdminHandler } from './admin/http/admin-handler.js'
 import { systemClock } from './clock.js'
@@ -80,7 +81,7 @@ export class Sessions {
   constructor(options: HoldfastOptions, settings: Settings) {
     this.#options = options
     this.engine = new Engine(settings, systemClock)
-    this.manager = new ServerSessions(this.engine, (address) =>
+    const manager = new ServerSessions(this.engine, (address) =>
       openNode(address, {
         operationTimeout: () => this.engine.settings.operationTimeout,
         wait: () => this.engine.settings.wait,
@@ -91,11 +92,26 @@ export class Sessions {
         },
       }),
     )
+    this.manager = manager
+    /* Secrets and live ids hang on them, and whoever prints the manager, or an object that has it, wants neither. */
+    for (const part of ['engine', 'manager', 'administration', 'embedded'])
+      Object.defineProperty(this, part, { enumerable: false })
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
     this.starting = this.start()
     /* Whoever waits for `ready()` gets the error; nobody has to. */
     this.starting.catch((error) => settings.logger.error(String(error.message)))
     void this.noteReady()
+  }
+
+  /** What `console.log` and the like show: no secrets, no ids. */
+  [inspect.custom](): string {
+    return `Sessions ${inspect(this.toJSON())}`
+  }
+
+  /** The same for `JSON.stringify`. */
+  toJSON(): { mode: string; route: string | undefined; activeSessions: number } {
+    const { mode, route } = this.engine.settings
+    return { mode, route, activeSessions: this.engine.local.size }
   }
 
   /** For `app.use(…)` of Express, connect and the like. */

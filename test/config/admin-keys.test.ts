@@ -31,6 +31,27 @@ describe('the key admin', () => {
     })
   })
 
+  it('prints nothing of what stands in its place, or in the place of a name', () => {
+    for (const given of [
+      { secret, admin: 'hidden-word-1' },
+      { secret, admin: { auth: 'hidden-word-1' } },
+      {
+        secret,
+        admin: {
+          auth: { users: [{ name: 'ops', role: 'operator', password: 'hidden-word-1', 'hidden-word-12345': 1 }] },
+        },
+      },
+      { secret, admin: { auth: { tokens: ['hidden-word-1'] } } },
+      { secret, 'hidden-word-12345': 'x' },
+      { secret, cookie: { [`hidden${'word'.repeat(10)}`]: 'x' } },
+      { secret, encryption: { keys: [{ id: 'a', key: 'x', 'hidden-word-12345': 1 }] } },
+    ]) {
+      const found = findProblems(given)
+      expect(found.length).toBeGreaterThan(0)
+      expect(JSON.stringify(found)).not.toContain('hidden')
+    }
+  })
+
   it('reads addresses, lists and texts', () => {
     expect(parse({ listen: '[::1]:9400' })?.listen).toEqual({ host: '::1', port: 9400 })
     expect(parse({ listen: { host: 'localhost', port: '0' } })?.listen).toEqual({ host: 'localhost', port: 0 })
