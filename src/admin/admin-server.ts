@@ -64,7 +64,7 @@ function limitedServer(limits: AdminLimits): Server {
     maxHeaderSize: MAX_HEAD,
   })
   server.maxHeadersCount = MAX_HEADERS
-  limitConnections(server, { total: limits.connections, perAddress: limits.connectionsPerAddress })
+  limitConnections(server, { total: limits.connections, perNetwork: limits.connectionsPerAddress })
   /* Of a client that takes no bytes any more. */
   server.timeout = limits.memberTimeout + limits.requestTimeout
   return server

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../clock.js'
+import { networkOf } from '../../connections.js'
 import { type Logger, onOneLine } from '../../logger.js'
-import { networkOf } from '../http/client-address.js'
 import { withoutCredentials, withoutQuotes } from './audit-text.js'
 import { TokenBuckets } from './token-bucket.js'
 

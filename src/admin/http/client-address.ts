@@ -69,24 +69,3 @@ function plain(address: string): string {
   const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(bare)
   return mapped?.[1] ?? bare
 }
-
-/**
- * What limits count together: an address of IPv4, and of IPv6 the first 64 bits, which is the least that one customer has for
- * himself.
- */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
-  const [head = '', tail] = address.toLowerCase().split('::')
-  const [first, last] = [groups(head), groups(tail ?? '')]
-  const missing = tail === undefined ? 0 : 8 - first.length - last.length
-  const all = [...first, ...Array.from({ length: Math.max(0, missing) }, () => '0'), ...last]
-  return `${all
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
-}
-
-/** A dotted end (`::1.2.3.4`) stands for two groups; what they are is no matter, as they are among the last four. */
-function groups(text: string): string[] {
-  return text === '' ? [] : text.split(':').flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]))
-}

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { ClientAddresses, isNetwork, networkOf } from '../../../src/admin/http/client-address.js'
+import { ClientAddresses, isNetwork } from '../../../src/admin/http/client-address.js'
+import { networkOf } from '../../../src/connections.js'
 
 function asked(peer: string, forwarded?: string, ip?: string): IncomingMessage {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }
