@@ -40,7 +40,7 @@ export class MemberAccess {
 
   refusesCall(principal: Principal, bean: MBean, operation: Operation): string | undefined {
     if (operation.right === 'viewer' || operation.right === 'values') return refusal(principal, operation.right)
-    return this.refusesChange(principal, bean, operation.name)
+    return this.refusesChange(principal, bean, operation.name) ?? refusal(principal, operation.right)
   }
 
   private refusesChange(principal: Principal, bean: MBean, member: string): string | undefined {
