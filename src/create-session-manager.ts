@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import type { AdminMount } from './admin/admin-router.js'
 import type { AdminHandler } from './admin/http/admin-handler.js'
 import { systemClock } from './clock.js'
@@ -81,7 +82,7 @@ export class Sessions {
   constructor(options: HoldfastOptions, settings: Settings) {
     this.#options = options
     this.engine = new Engine(settings, systemClock)
-    this.manager = new ServerSessions(this.engine, (address) =>
+    const manager = new ServerSessions(this.engine, (address) =>
       openNode(address, {
         operationTimeout: () => this.engine.settings.operationTimeout,
         wait: () => this.engine.settings.wait,
@@ -92,11 +93,26 @@ export class Sessions {
         },
       }),
     )
+    this.manager = manager
+    /* Secrets and live ids hang on them, and whoever prints the manager, or an object that has it, wants neither. */
+    for (const part of ['engine', 'manager', 'administration', 'embedded'])
+      Object.defineProperty(this, part, { enumerable: false })
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
     this.starting = this.start()
     /* Whoever waits for `ready()` gets the error; nobody has to. */
     this.starting.catch((error) => settings.logger.error(String(error.message)))
     void this.noteReady()
+  }
+
+  /** What `console.log` and the like show: no secrets, no ids. */
+  [inspect.custom](): string {
+    return `Sessions ${inspect(this.toJSON())}`
+  }
+
+  /** The same for `JSON.stringify`. */
+  toJSON(): { mode: string; route: string | undefined; activeSessions: number } {
+    const { mode, route } = this.engine.settings
+    return { mode, route, activeSessions: this.engine.local.size }
   }
 
   /** For `app.use(…)` of Express, connect and the like. */
@@ -144,10 +160,17 @@ export class Sessions {
   }
 
   /**
-   * Changes settings while running; requests under way are not disturbed.
+   * Changes settings while running; requests under way are not disturbed. Where there is an administration, its audit log notes which
+   * keys were changed.
    * @throws ConfigError when the change, or what results from it, can't be used: then nothing changes.
    */
   reconfigure(change: Partial<HoldfastOptions>): void {
+    const apply = () => this.change(change)
+    if (this.administration === undefined) apply()
+    else this.administration.audited(Object.keys(change), apply)
+  }
+
+  private change(change: Partial<HoldfastOptions>): void {
     const { options, settings } = changeSettings(this.#options, change, this.engine.settings)
     const wasEnabled = this.engine.settings.enabled
     this.#options = options
@@ -265,7 +288,7 @@ export class Sessions {
       get state() {
         return state()
       },
-      reconfigure: (change) => this.reconfigure(change),
+      reconfigure: (change) => this.change(change),
     })
     return this.administration
   }

@@ -1,3 +1,4 @@
+export type { Identified, Identify } from './admin/access/identify.js'
 export type { Principal } from './admin/access/principal.js'
 export type { AdminMount } from './admin/admin-router.js'
 export type { AdminHandler } from './admin/http/admin-handler.js'

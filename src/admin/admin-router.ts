@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { ConfigError } from '../errors.js'
+import type { Identify } from './access/identify.js'
 import type { Principal } from './access/principal.js'
 import { type AdminSettings, hasCredentials } from './admin-settings.js'
 import { AdminEndpoint, type AdminHandler, type AdminHandlerOptions } from './http/admin-handler.js'
@@ -13,26 +13,27 @@ export interface AdminMount {
    */
   unprotected?: boolean
   /**
-   * With `unprotected`: tells who asks, by the application's own login; `undefined` refuses. Default: everybody is an operator who
-   * may not see values of session attributes.
+   * With `unprotected`: tells who asks, by the application's own login; it may give a promise, for at most 5 s. Only an object whose
+   * `role` is `viewer` or `operator` lets anybody in: all else refuses, such as nothing, `null`, `false`, an error, a promise that fails.
+   * Default: everybody is an operator who may neither see values of session attributes nor choose the storage nodes.
    */
-  identify?: (req: IncomingMessage) => Principal | undefined
+  identify?: Identify
   /** The path that it is mounted under, where nobody takes that off `req.url`: plain node:http. Express does. Default none. */
   basePath?: string
 }
 
-const application: Principal = { name: 'application', role: 'operator', values: false }
+const application: Principal = { name: 'application', role: 'operator', values: false, nodes: false }
 
 /**
  * The administration as a request handler, for `app.use('/admin', …)` or plain node:http. It answers every request that it gets.
- * Everything but the login applies as on the stand-alone server: read-only mode, methods, origins, limits, the audit log; the Host is
- * checked where `allowedHosts` names any.
+ * Everything but the login applies as on the stand-alone server: read-only mode, methods, origins, limits, the audit log, the Host. Of
+ * names, only those of loopback are known without `allowedHosts`.
  * @throws {ConfigError} when it would have no login without being called `unprotected`.
  */
 export function createAdminRouter(
   settings: AdminSettings,
   options: AdminHandlerOptions,
-  { unprotected = false, identify = () => application, basePath = '' }: AdminMount = {},
+  { unprotected = false, identify, basePath = '' }: AdminMount = {},
 ): AdminHandler {
   if (!unprotected && !hasCredentials(settings.auth)) {
     const expected = 'credentials, or adminRouter({ unprotected: true }) behind a login of the application'
@@ -42,7 +43,7 @@ export function createAdminRouter(
     settings,
     isOwnHost: hostsOfApplication(settings.allowedHosts),
     basePath: basePath.replace(/\/+$/, ''),
-    identify: unprotected ? identify : undefined,
+    identify: unprotected ? (identify ?? application) : undefined,
   })
   return endpoint.handle
 }

@@ -11,6 +11,7 @@ import {
   isOpenToOthers,
 } from './admin-settings.js'
 import { AdminEndpoint, type AdminHandlerOptions } from './http/admin-handler.js'
+import { limitConnections } from './http/connection-limits.js'
 import { hostsOfListener } from './http/host-check.js'
 
 const CLOSE_TIMEOUT = 2000
@@ -18,7 +19,7 @@ const MAX_HEAD = 16_384
 const MAX_HEADERS = 100
 
 /** Who asks on loopback where no credentials are configured: only somebody on this machine can. */
-const local: Principal = { name: 'local', role: 'operator', values: false }
+const local: Principal = { name: 'local', role: 'operator', values: false, nodes: false }
 
 /** A stand-alone server of the administration. */
 export interface AdminServer {
@@ -44,7 +45,7 @@ export async function startAdminServer(settings: AdminSettings, options: AdminHa
     settings,
     isOwnHost: hostsOfListener(listen.host, settings.allowedHosts),
     basePath: '',
-    identify: hasCredentials(auth) ? undefined : () => local,
+    identify: hasCredentials(auth) ? undefined : local,
   })
   const server = limitedServer(limits).on('request', handle)
   await startListening(server, listen)
@@ -63,7 +64,7 @@ function limitedServer(limits: AdminLimits): Server {
     maxHeaderSize: MAX_HEAD,
   })
   server.maxHeadersCount = MAX_HEADERS
-  server.maxConnections = limits.connections
+  limitConnections(server, { total: limits.connections, perNetwork: limits.connectionsPerAddress })
   /* Of a client that takes no bytes any more. */
   server.timeout = limits.memberTimeout + limits.requestTimeout
   return server

@@ -7,6 +7,8 @@ interface Granted {
   role: Role
   /** Whether the values of session attributes may be seen, too. Default false. */
   values?: boolean | undefined
+  /** Whether an operator may write `Nodes`: whoever chooses where sessions are stored can read them there. Default false. */
+  nodes?: boolean | undefined
 }
 
 export interface AdminUser extends Granted {
@@ -33,8 +35,10 @@ export interface AdminSettings {
   readOnly: boolean
   /** What may be written or called where `readOnly` is false: `<MBean pattern>/<member pattern>`; `undefined`: whatever the MBeans offer. */
   allow: readonly string[] | undefined
-  /** Further values of the Host header that are answered, exactly: `name:port`, or `name` for the default ports. */
+  /** Further values of the Host header that are answered: `name:port`, or `name` for the default ports; `*` and `?` may stand in them. */
   allowedHosts: readonly string[]
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[]
   /** Origins of other sites whose pages may use the endpoint: `https://name:port`. */
   allowedOrigins: readonly string[]
   /** Whether `/healthz` and `/readyz` tell everybody the state, without detail. */
@@ -53,11 +57,16 @@ export interface AdminLimits {
   bodyDepth: number
   /** Requests in progress at once. */
   concurrency: number
-  /** Requests a second and client; twice as many and at least 20 may come at once. */
+  /**
+   * Requests a second; twice as many and at least 20 may come at once. Counted by who asks and from where: those who are logged in each
+   * for themselves, so that strangers take nothing from them.
+   */
   rate: number
-  /** Wrong logins that a client may send at once; one more is allowed every `failedLoginPause`. */
+  /** Wrong logins for one user from one network that may come at once; one more is allowed every `failedLoginPause`. */
   failedLogins: number
   failedLoginPause: number
+  /** How long the application may take to tell who asks. */
+  identifyTimeout: number
   /** Clients whose rate is remembered. */
   clients: number
   /** How long one attribute or operation may take. */
@@ -66,12 +75,16 @@ export interface AdminLimits {
   answerDepth: number
   answerCollection: number
   answerObjects: number
+  /** Bytes of a bulk's answers after which no further request of it is done. */
+  answerBytes: number
   /** Until a request's head, and the whole request, must have arrived; and how often that is looked at. */
   headersTimeout: number
   requestTimeout: number
   timeoutCheck: number
   keepAliveTimeout: number
+  /** Connections in all, and of one address; beyond that, the one that has been idle for longest gives way. */
   connections: number
+  connectionsPerAddress: number
 }
 
 export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
@@ -80,19 +93,22 @@ export const defaultAdminLimits: Readonly<AdminLimits> = Object.freeze({
   urlLength: 4096,
   bodyDepth: 16,
   concurrency: 64,
-  rate: 50,
+  rate: 200,
   failedLogins: 5,
   failedLoginPause: 10_000,
+  identifyTimeout: 5000,
   clients: 10_000,
   memberTimeout: 30_000,
   answerDepth: 15,
   answerCollection: 10_000,
   answerObjects: 100_000,
+  answerBytes: 4 * 1024 * 1024,
   headersTimeout: 5000,
   requestTimeout: 10_000,
   timeoutCheck: 1000,
   keepAliveTimeout: 5000,
   connections: 256,
+  connectionsPerAddress: 128,
 })
 
 /** The defaults: no listener, nobody may log in, nothing may be changed. */
@@ -106,6 +122,7 @@ export function adminSettings(
     readOnly: true,
     allow: undefined,
     allowedHosts: [],
+    trustedProxies: [],
     allowedOrigins: [],
     health: { public: true },
     ...keys,

@@ -8,6 +8,7 @@ import {
   type AdminUser,
   adminSettings,
 } from '../admin/admin-settings.js'
+import { isNetwork } from '../admin/http/client-address.js'
 import { choice, count, flag, key, keyNotes, readCount, text } from './key.js'
 import { hideFromPrinting, redacted } from './redaction.js'
 
@@ -53,18 +54,19 @@ const granted = {
   name: text('a name of letters, digits, "_", "." or "-"', /^[A-Za-z0-9_.-]{1,64}$/),
   role: choice('viewer', 'operator'),
   values: flag().prefault(false),
+  nodes: flag().prefault(false),
 }
 
 const passwordForms = `a password of at least ${minPassword} characters, or a hash from "holdfast hash-password"`
 
 const user = z.strictObject(
   { ...granted, password: key(passwordForms, readPassword) },
-  { error: 'an object { name, password, role, values }' },
+  { error: 'an object { name, password, role, values, nodes }' },
 )
 
 const token = z.strictObject(
   { ...granted, sha256: text('the SHA-256 of the token, 64 hexadecimal digits', /^[0-9A-Fa-f]{64}$/) },
-  { error: 'an object { name, sha256, role, values }' },
+  { error: 'an object { name, sha256, role, values, nodes }' },
 )
 
 const authSchema = z.strictObject(
@@ -102,13 +104,21 @@ const adminKeys = {
       meaning:
         'Which attributes may be written and which operations that change something may be called: `<MBean>/<member>`, with `*` and `?`. Needs `admin.readOnly: false`.',
     }),
-  allowedHosts: key('host names, with ports', (v) => readTexts(v, (t) => /^[A-Za-z0-9._[\]:-]{1,260}$/.test(t)))
+  allowedHosts: key('host names, with ports', (v) => readTexts(v, (t) => /^[A-Za-z0-9._[\]:*?-]{1,260}$/.test(t)))
     .prefault([])
     .register(keyNotes, {
       type: 'list of `host:port`, or a text with spaces',
       default: 'none',
       meaning:
-        'Further names that the server is called by in the Host header, exactly as clients send them. Loopback names and the listening address are always known.',
+        'Further names that the administration is called by in the Host header, as clients send them: with a port unless that is 80; `*` and `?` stand for any characters, as in `*.ops.example.com:9400`. For the stand-alone server and for `adminRouter()`. Loopback names, the listening name and addresses need not be listed, and no name matters where a request has a right token.',
+    }),
+  trustedProxies: key('addresses or networks such as "10.0.0.0/8"', (v) => readTexts(v, isNetwork))
+    .prefault([])
+    .register(keyNotes, {
+      type: 'list of addresses and networks, or a text with spaces',
+      default: 'none',
+      meaning:
+        'Proxies in front of the administration whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`. Without it, all clients behind a proxy count as one. `adminRouter()` in Express takes the address that Express names when this is empty: see its setting `trust proxy`.',
     }),
   allowedOrigins: key('origins such as "https://hawtio.example.com"', (v) =>
     readTexts(v, (t) => /^https?:\/\/[^\s/]{1,260}$/i.test(t)),
@@ -125,10 +135,11 @@ const adminKeys = {
     meaning:
       'Whether `/healthz` and `/readyz` tell everybody the bare state, for balancers. Detail always needs a login.',
   }),
-  rate: count(1, 100_000).prefault(50).register(keyNotes, {
+  rate: count(1, 100_000).prefault(200).register(keyNotes, {
     type: 'number, 1 to 100000',
-    default: '`50`',
-    meaning: 'Requests a second that one client address may send in the long run.',
+    default: '`200`',
+    meaning:
+      'Requests a second that somebody who is logged in may send in the long run, or a network without a login; twice as many may come at once. Each request of a bulk counts.',
   }),
 }
 

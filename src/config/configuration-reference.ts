@@ -179,7 +179,8 @@ const administration = `
 ## Administration
 
 Without the key \`admin\` there is none. Without credentials its server listens on loopback addresses only. A viewer reads; an operator also
-changes what \`admin.readOnly\` and \`admin.allow\` leave open; \`values: true\` adds the right to see values of session attributes.
+changes what \`admin.readOnly\` and \`admin.allow\` leave open; \`values: true\` adds the
+right to see values of session attributes, \`nodes: true\` the right to write \`Nodes\`.
 
 \`\`\`yaml
 admin:

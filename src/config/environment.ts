@@ -48,7 +48,7 @@ export function expandEnvironment(raw: unknown, environment: NodeJS.ProcessEnv):
 }
 
 function lookUp(environment: NodeJS.ProcessEnv, name: string, otherwise: string | undefined): string | undefined {
-  const value = environment[name]
+  const value = Object.hasOwn(environment, name) ? environment[name] : undefined
   return otherwise !== undefined && (value === undefined || value === '') ? otherwise : value
 }
 

@@ -1,4 +1,5 @@
 import { inspect, types } from 'node:util'
+import { onOneLine as escapeMarks } from '../logger.js'
 
 export const redacted = '[redacted]'
 
@@ -10,9 +11,10 @@ const passwordWithoutHost = /(:\/\/[^:/\s,]*):(?!\d{1,5}(?:[/,\s?]|$)).*$/s
 /** Keys whose values are never printed: also where a key's material may have been put by mistake. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
   if (path[0] === 'secret') return true
+  if (path[0] === 'admin' && path.length === 1) return true
   if (path[0] === 'encryption') return path.length === 1 || path[1] === 'keys'
   const credentials = path[0] === 'admin' && path[1] === 'auth'
-  return credentials && !['role', 'values'].includes(String(path.at(-1)))
+  return credentials && !['role', 'values', 'nodes'].includes(String(path.at(-1)))
 }
 
 /**
@@ -38,14 +40,14 @@ export function printValue(value: unknown, path: readonly PropertyKey[]): string
   return typeof value === 'bigint' ? `${value}n` : String(value)
 }
 
-/** Without control characters, which could forge lines of a log. */
+/** Without control characters, marks of direction and separators, which could forge lines of a log. */
 export function onOneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
 }
 
 function printText(text: string): string {
   const shown = redactCredentials(text)
-  return JSON.stringify(shown.length > maxLength ? `${shown.slice(0, maxLength)}…` : shown)
+  return escapeMarks(JSON.stringify(shown.length > maxLength ? `${shown.slice(0, maxLength)}…` : shown))
 }
 
 /** A path for people: `cookie.maxAge`, `nodes[1].url`. Odd key names are quoted and cut. */
@@ -58,7 +60,9 @@ export function printPath(path: readonly PropertyKey[]): string {
   return printed
 }
 
+/** A name that is no option of anybody's may be a secret that slipped to where names stand. */
 function printKey(key: string): string {
+  if (key.length > 32 || (key.length >= 16 && !/^[a-z]+$/i.test(key))) return `[a name of ${key.length} characters]`
   return /^[\w$-]{1,60}$/.test(key) ? key : printText(key)
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
-import { consoleLogger, type Logger } from '../logger.js'
+import { consoleLogger, type Logger, oneLineLogger } from '../logger.js'
 import { adminSchema } from './admin-keys.js'
 import { backupSchema } from './backup-keys.js'
 import { codecKey } from './codec-key.js'
@@ -31,7 +31,7 @@ function isObjectWith(value: unknown, ...methods: string[]): value is Record<str
 }
 
 function readLogger(value: unknown): Logger | undefined {
-  return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? (value as unknown as Logger) : undefined
+  return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? oneLineLogger(value as unknown as Logger) : undefined
 }
 
 function readLimit(value: unknown): number | undefined {

@@ -7,6 +7,7 @@ const defaultCapacity = 1000
 export class LockPolicy {
   private readonly settings: () => Pick<LockSettings, 'mode' | 'pattern'>
   private readonly learned: LearnedRequests
+  private caseless: { of: RegExp; pattern: RegExp } | undefined
 
   /**
    * @param settings asked at each use, so that the mode may change
@@ -21,8 +22,18 @@ export class LockPolicy {
   needsLock(method: string | undefined, url: string): boolean {
     const { mode, pattern } = this.settings()
     if (mode === 'all') return true
-    if (mode === 'uri') return pattern?.test(url) !== false
+    if (mode === 'uri') return pattern === undefined || this.matches(pattern, url)
     return mode === 'auto' && !this.learned.onlyReads(method ?? '', url)
+  }
+
+  /** Whether a pattern matches any spelling of the URL that an application may route alike; one lock too many does no harm. */
+  private matches(pattern: RegExp, url: string): boolean {
+    if (this.caseless?.of !== pattern) {
+      const flags = pattern.flags.includes('i') ? pattern.flags : `${pattern.flags}i`
+      this.caseless = { of: pattern, pattern: new RegExp(pattern.source, flags) }
+    }
+    const { pattern: caseless } = this.caseless
+    return spellings(url).some((spelling) => caseless.test(spelling))
   }
 
   /** Patterns of requests that `auto` lets pass without a lock. */
@@ -34,4 +45,17 @@ export class LockPolicy {
   learn(method: string | undefined, url: string, wrote: boolean): void {
     if (this.settings().mode === 'auto') this.learned.learn(method ?? '', url, wrote)
   }
+}
+
+/**
+ * What Express and others route alike is matched alike, as the visitor chooses the spelling: with a query and without, with a slash at the
+ * end and without, in absolute form, with a fragment, with backslashes.
+ */
+function spellings(url: string): string[] {
+  const relative = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i, '')
+  const end = relative.search(/[?#]/)
+  const path = end === -1 ? relative : relative.slice(0, end)
+  const bare = path.replaceAll('\\', '/').replace(/\/+$/, '')
+  const rest = end === -1 ? '' : relative.slice(end)
+  return [url, relative, path, bare, `${bare}/`, bare + rest, `${bare}/${rest}`]
 }

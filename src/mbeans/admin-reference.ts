@@ -53,8 +53,13 @@ function beanPart(bean: MBean): string {
   return parts.join('\n\n')
 }
 
-function attributeRow({ name, type, description, write }: Attribute): string[] {
-  return [`\`${name}\``, shortType(type.java), write === undefined ? '' : 'yes', description]
+function attributeRow({ name, type, description, write, writeRight }: Attribute): string[] {
+  return [
+    `\`${name}\``,
+    shortType(type.java),
+    write === undefined ? '' : writeRight === 'operator' ? 'yes' : writeRight,
+    description,
+  ]
 }
 
 function operationRow({ name, args, returns, right, description }: Operation): string[] {

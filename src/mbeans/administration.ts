@@ -15,6 +15,7 @@ import { packageVersion } from './package-version.js'
 export class Administration {
   private readonly managed: Managed
   private readonly options: AdminHandlerOptions
+  private readonly audit: AuditLog
   private server: AdminServer | undefined
 
   constructor(managed: Managed) {
@@ -23,12 +24,13 @@ export class Administration {
     const version = packageVersion()
     const { registry, census } = new Beans(managed, version)
     this.managed = managed
+    this.audit = new AuditLog({ logger, clock: engine.clock })
     this.options = {
       registry,
       logger,
       version,
       clock: engine.clock,
-      audit: new AuditLog({ logger, clock: engine.clock }),
+      audit: this.audit,
       metrics: createMetrics(metricFamilies(managed, census, version)),
       readiness: () => readinessOf(managed),
       assets: dashboardAssets,
@@ -54,6 +56,18 @@ export class Administration {
     return createAdminRouter(settings, this.options, mount)
   }
 
+  /** Runs a change of the settings that the application makes itself, and notes which keys it was about and what came of it. */
+  audited(keys: readonly string[], change: () => void): void {
+    const entry = { action: 'reconfigure', principal: 'application', address: 'this process', arguments: keys } as const
+    try {
+      change()
+      this.audit.add({ ...entry, outcome: 'done' })
+    } catch (error) {
+      this.audit.add({ ...entry, outcome: 'refused' })
+      throw error
+    }
+  }
+
   async close(): Promise<void> {
     await this.server?.close()
   }
@@ -61,7 +75,13 @@ export class Administration {
 
 /* A storage node that is down is no reason to send visitors away: the others would have the same one. */
 function readinessOf({ state, manager }: Managed): Readiness {
-  const { pendingBackups, unprotectedSessions } = manager.figures()
-  const nodes = Object.fromEntries(manager.engine.placement.nodes.map((node) => [node.name, node.state]))
-  return { state, detail: { nodes, pendingBackups, unprotectedSessions } }
+  return {
+    state,
+    /* Asked for only where somebody may see it. */
+    get detail() {
+      const { pendingBackups, unprotectedSessions } = manager.figures()
+      const nodes = Object.fromEntries(manager.engine.placement.nodes.map((node) => [node.name, node.state]))
+      return { nodes, pendingBackups, unprotectedSessions }
+    },
+  }
 }

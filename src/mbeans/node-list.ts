@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { illegalArgument } from '../admin/mbean/value-type.js'
-import { redactCredentials, redacted } from '../config/redaction.js'
+import { redacted } from '../config/redaction.js'
 import { type NodeAddress, parseNodeList } from '../node/node-address.js'
 
 /** The storage nodes as the configuration takes them, but for credentials and other hidden parts: those are marked. */
@@ -29,12 +29,16 @@ export function checkNodeList(text: string): string {
   )
 }
 
-/** For the audit log. */
-export function auditedNodeList(value: unknown): unknown {
-  return typeof value === 'string'
-    ? value
-        .split(/[\s,]+/)
-        .map(redactCredentials)
-        .join(' ')
-    : value
+/** For the audit log: what reads as a list of nodes, without what such a list hides; nothing of what does not. */
+export function auditedNodeList(value: unknown): string {
+  if (typeof value !== 'string') return '[no list of nodes]'
+  const { nodes, problems } = parseNodeList(value, 'nodes')
+  return problems.length === 0 ? printNodeList(nodes) : `[no list of nodes: ${value.length} characters]`
+}
+
+/** The same for ids: those of nodes that there are. */
+export function auditedNodeIds(value: unknown, known: readonly string[]): string {
+  if (typeof value !== 'string') return '[no ids of nodes]'
+  const ids = value.split(/[\s,]+/).filter((id) => id !== '')
+  return ids.map((id) => (known.includes(id) ? id : '[unknown]')).join(' ')
 }

@@ -1,8 +1,8 @@
 import { type Argument, operation } from '../admin/mbean/mbean.js'
 import { boolean, choice, illegalArgument, long, map, nothing, string } from '../admin/mbean/value-type.js'
-import type { ListOrder } from '../manager/session-directory.js'
 import { jsonText } from './json-text.js'
 import type { Managed } from './managed.js'
+import { type ListOrder, type PageSource, SessionPages } from './session-pages.js'
 
 /** Below the longest time that one operation may take over HTTP. */
 const LONGEST_FLUSH = 25_000
@@ -25,7 +25,9 @@ const attributeName: Argument<string> = {
 }
 
 /** Looking at sessions. */
-export function sessionLookUps({ manager: { directory } }: Managed) {
+export function sessionLookUps({ manager }: Managed) {
+  const { directory } = manager
+  const pages = new SessionPages(knownTo(manager))
   return {
     findSession: operation({
       description:
@@ -60,14 +62,30 @@ export function sessionLookUps({ manager: { directory } }: Managed) {
       ],
       returns: map(),
       right: 'viewer',
-      invoke: (offset: number, limit: number, order: ListOrder = 'recorded') => {
+      invoke: async (offset: number, limit: number, order: ListOrder = 'recorded') => {
         try {
-          return directory.list(offset, limit, order)
+          return await pages.page(offset, limit, order)
         } catch (error) {
           throw error instanceof RangeError ? illegalArgument(error.message) : error
         }
       },
     }),
+  }
+}
+
+/** The sessions in memory, and those in the storage that the server remembers. */
+function knownTo(manager: Managed['manager']): PageSource {
+  const { local } = manager.engine
+  return {
+    get size() {
+      return manager.directory.size
+    },
+    *all() {
+      yield* local.values()
+      for (const known of manager.currentMode.known?.values() ?? []) {
+        if (local.get(known.token) === undefined) yield known
+      }
+    },
   }
 }
 

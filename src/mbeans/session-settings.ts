@@ -1,6 +1,6 @@
 import { boolean, choice, double, long, string } from '../admin/mbean/value-type.js'
 import type { Managed } from './managed.js'
-import { auditedNodeList, checkNodeList, printNodeList } from './node-list.js'
+import { auditedNodeIds, auditedNodeList, checkNodeList, printNodeList } from './node-list.js'
 import { longest, patternOption, patternText, setting } from './setting.js'
 
 /** The settings of sessions and nodes that may change while running. */
@@ -120,12 +120,14 @@ export function nodeSettings(managed: Managed) {
       read: ({ nodes }) => printNodeList(nodes),
       change: (text) => ({ nodes: checkNodeList(text) }),
       audited: auditedNodeList,
+      writeRight: 'nodes',
     }),
     FailoverNodes: setting(managed, {
       type: string(),
       description: 'Ids of nodes that are used only while no other is up, apart by spaces; empty: none.',
       read: ({ failoverNodes }) => failoverNodes.join(' '),
       change: (text) => ({ failoverNodes: text.split(/[\s,]+/).filter((id) => id !== '') }),
+      audited: (value) => auditedNodeIds(value, idsOf(managed)),
     }),
     OperationTimeout: setting(managed, {
       type: long({ min: 1, max: longest.minute }),
@@ -140,4 +142,8 @@ export function nodeSettings(managed: Managed) {
       change: (probeInterval) => ({ probeInterval }),
     }),
   }
+}
+
+function idsOf({ manager }: Managed): string[] {
+  return manager.engine.settings.nodes.flatMap(({ id }) => id ?? [])
 }

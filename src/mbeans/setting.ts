@@ -12,17 +12,19 @@ export interface SettingDeclaration<T> {
   change: (value: T) => Partial<HoldfastOptions>
   /** See `AttributeDeclaration`. */
   audited?: (value: unknown) => unknown
+  writeRight?: 'nodes'
 }
 
 /** An attribute that is a setting: written, it goes through `reconfigure`, which checks the configuration as a whole. */
 export function setting<T>(managed: Managed, declaration: SettingDeclaration<T>) {
-  const { type, description, read, change, audited } = declaration
+  const { type, description, read, change, audited, writeRight } = declaration
   return attribute({
     type,
     description,
     read: () => read(managed.manager.engine.settings),
     write: (value) => managed.reconfigure(change(value)),
     ...(audited && { audited }),
+    ...(writeRight && { writeRight }),
   })
 }
 

@@ -3,6 +3,7 @@ import { encodeReply, type Request } from './binary-protocol.js'
 import type { CommandHandler } from './command-handler.js'
 import type { Counters } from './counters.js'
 import { type FrameLimits, FrameParser } from './frame-parser.js'
+import type { HalfReceived, Sender } from './half-received.js'
 
 /** Bytes of answers that may wait in a socket; above, no more requests are read until they are gone. */
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -11,25 +12,52 @@ const STALLED_TIMEOUT_MS = 60_000
 /** Milliseconds for the last answers of a connection that ends. */
 const ENDING_TIMEOUT_MS = 5_000
 
-/** One client: requests in, answers out in the same order. An idle client may stay for ever. */
-export class Connection {
+/** Milliseconds from the first byte of a request to its last; what is still on its way then never comes. */
+const REQUEST_TIMEOUT_MS = 10_000
+
+/** What the connections of one server share. */
+export interface ConnectionParts {
+  readonly handler: CommandHandler
+  readonly counters: Counters
+  readonly limits: FrameLimits
+  readonly halfReceived: HalfReceived
+  /** Milliseconds. Default 10 s. */
+  readonly requestTimeout?: number | undefined
+  /** Called when the client has sent at least one whole request. */
+  readonly onUse: (socket: Socket) => void
+}
+
+/** One client: requests in, answers out in the same order. An idle client may stay as long as there is room. */
+export class Connection implements Sender {
   readonly #socket: Socket
   readonly #handler: CommandHandler
   readonly #counters: Counters
   readonly #parser: FrameParser
+  readonly #parts: ConnectionParts
+  #unfinished: NodeJS.Timeout | undefined
   #ending = false
 
-  constructor(socket: Socket, handler: CommandHandler, counters: Counters, limits: FrameLimits) {
+  constructor(socket: Socket, parts: ConnectionParts) {
     this.#socket = socket
-    this.#handler = handler
-    this.#counters = counters
-    this.#parser = new FrameParser(limits)
+    this.#parts = parts
+    this.#handler = parts.handler
+    this.#counters = parts.counters
+    this.#parser = new FrameParser(parts.limits)
+    socket.on('close', () => this.#forget())
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => this.#work())
     socket.on('timeout', () => socket.destroy())
     // The 'close' that follows an error is all that matters.
     socket.on('error', () => {})
+  }
+
+  /** Nothing more is read of what it sends. */
+  abandon(): void {
+    this.#counters.abandoned_requests++
+    this.#ending = true
+    this.#forget()
+    this.#socket.destroy()
   }
 
   #receive(chunk: Buffer): void {
@@ -52,10 +80,34 @@ export class Connection {
     } finally {
       this.#socket.uncork()
     }
+    if (!this.#ending) this.#noteRest()
+  }
+
+  /* Congestion is the client's doing as well, and has a limit of time of its own. */
+  #noteRest(): void {
+    const { halfReceived, requestTimeout = REQUEST_TIMEOUT_MS } = this.#parts
+    const isWaiting = this.#parser.isWithinRequest && !this.#socket.isPaused()
+    if (isWaiting) this.#unfinished ??= setTimeout(() => this.abandon(), requestTimeout).unref()
+    else this.#stopWaiting()
+    halfReceived.note(this, this.#parser.heldBytes)
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#unfinished)
+    this.#unfinished = undefined
+  }
+
+  #forget(): void {
+    this.#stopWaiting()
+    this.#parts.halfReceived.note(this, 0)
   }
 
   #answerRequests(): void {
     let request = this.#nextRequest()
+    if (request === undefined) return
+    /* The next one may have begun: it has its own time. */
+    this.#stopWaiting()
+    this.#parts.onUse(this.#socket)
     while (request !== undefined) {
       this.#answer(request)
       request = this.#nextRequest()
@@ -97,6 +149,7 @@ export class Connection {
 
   #end(): void {
     this.#ending = true
+    this.#forget()
     this.#socket.setTimeout(ENDING_TIMEOUT_MS)
     this.#socket.destroySoon()
   }

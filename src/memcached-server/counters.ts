@@ -5,6 +5,8 @@ export interface Counters {
   accept_errors: number
   /** Connections ended because of bytes that are no request. */
   protocol_errors: number
+  /** Requests given up because their rest did not come in time, or too many were half received. */
+  abandoned_requests: number
   bytes_read: number
   bytes_written: number
   cmd_get: number
@@ -43,6 +45,7 @@ export function newCounters(): Counters {
     rejected_connections: 0,
     accept_errors: 0,
     protocol_errors: 0,
+    abandoned_requests: 0,
     bytes_read: 0,
     bytes_written: 0,
     cmd_get: 0,

@@ -30,6 +30,16 @@ export class FrameParser {
     this.#limits = limits
   }
 
+  /** Bytes of memory that wait for the rest of a request, or to be looked at. */
+  get heldBytes(): number {
+    return this.#gathered.length + (this.#unread > 0 ? this.#chunk.length : 0)
+  }
+
+  /** Whether a part of a request has arrived. */
+  get isWithinRequest(): boolean {
+    return this.#gatheredLength > 0 || this.#oversize !== undefined || this.#unread > 0
+  }
+
   push(chunk: Buffer): void {
     this.#chunk = this.#unread > 0 ? Buffer.concat([this.#chunk.subarray(this.#at), chunk]) : chunk
     this.#at = 0

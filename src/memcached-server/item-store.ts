@@ -26,6 +26,8 @@ export interface ItemStoreOptions {
   maxItemSize: number
   clock: TimeOfDay
   counters: Counters
+  /** Bytes that are taken beside the items and count towards the limit. Default 0. */
+  otherBytes?: () => number
 }
 
 /** What memcached keeps in front of key and value; counts towards the size of an item. */
@@ -225,7 +227,8 @@ export class ItemStore {
 
   #makeRoom(justWritten: Item): void {
     const now = this.#options.clock.now()
-    while (this.#bytes > this.#options.memoryLimit) {
+    const limit = this.#options.memoryLimit - (this.#options.otherBytes?.() ?? 0)
+    while (this.#bytes > limit) {
       const oldest = this.#recency.oldest
       if (oldest === undefined || oldest === justWritten) return
       if (oldest.deadline <= now) this.#expire(oldest)

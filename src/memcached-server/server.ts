@@ -1,9 +1,11 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { systemClock, type TimeOfDay } from '../clock.js'
+import { Connections } from '../connections.js'
 import { ConfigError, type ConfigProblem, NodeUnreachableError } from '../errors.js'
 import { CommandHandler } from './command-handler.js'
 import { Connection } from './connection.js'
 import { type Counters, newCounters, resetCounters } from './counters.js'
+import { HalfReceived } from './half-received.js'
 import { ItemStore } from './item-store.js'
 
 export interface MemcachedServerOptions {
@@ -11,12 +13,19 @@ export interface MemcachedServerOptions {
   host?: string
   /** Default 0: a free port. */
   port?: number
-  /** Bytes for keys, values and their bookkeeping. Default 64 MiB. The least recently used items make room. */
+  /**
+   * Bytes for keys, values and their bookkeeping, and for what has arrived of requests that are not complete, which takes a quarter at most.
+   * Default 64 MiB. The least recently used items make room.
+   */
   memoryLimit?: number
   /** Bytes of key, value and 50 bytes of header that one item may take. Default 1 MiB. */
   maxItemSize?: number
-  /** Further connections are closed at once. Default 1024. */
+  /** With one more, the one gives way that has asked nothing for longest, of the address that has the most. Default 1024. */
   maxConnections?: number
+  /** The same for one address (the first 64 bits of one of IPv6). Default 512. */
+  maxConnectionsPerAddress?: number
+  /** Milliseconds from the first byte of a request to its last. Default 10 s. */
+  requestTimeout?: number
   clock?: TimeOfDay
 }
 
@@ -33,10 +42,18 @@ export interface MemcachedServer {
   close(): Promise<void>
 }
 
-type Limits = Required<Pick<MemcachedServerOptions, 'memoryLimit' | 'maxItemSize' | 'maxConnections'>>
+type Limits = Required<Omit<MemcachedServerOptions, 'host' | 'port' | 'clock'>>
 
 const MEBIBYTE = 1024 * 1024
-const defaults: Limits = { memoryLimit: 64 * MEBIBYTE, maxItemSize: MEBIBYTE, maxConnections: 1024 }
+const defaults: Limits = {
+  memoryLimit: 64 * MEBIBYTE,
+  maxItemSize: MEBIBYTE,
+  maxConnections: 1024,
+  maxConnectionsPerAddress: 512,
+  requestTimeout: 10_000,
+}
+/** Of the memory limit, for what is half received. */
+const HALF_RECEIVED_SHARE = 0.25
 /** Version of memcached whose behaviour is followed. */
 const VERSION = '1.6.18-holdfast'
 /** A refused body is read past, which costs no memory; far larger ones are taken for garbage. */
@@ -62,6 +79,8 @@ function checkLimits(options: MemcachedServerOptions): Limits {
     memoryLimit: options.memoryLimit ?? defaults.memoryLimit,
     maxItemSize: options.maxItemSize ?? defaults.maxItemSize,
     maxConnections: options.maxConnections ?? defaults.maxConnections,
+    maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? defaults.maxConnectionsPerAddress,
+    requestTimeout: options.requestTimeout ?? defaults.requestTimeout,
   }
   const problems = Object.entries(limits).filter(([, value]) => !Number.isSafeInteger(value) || value < 1)
   if (problems.length > 0) throw new ConfigError('embedded storage node', problems.map(describeProblem))
@@ -83,6 +102,8 @@ class EmbeddedNode implements MemcachedServer {
   readonly #handler: CommandHandler
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #connections: Connections
+  readonly #halfReceived: HalfReceived
   #sweeper: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
@@ -92,7 +113,17 @@ class EmbeddedNode implements MemcachedServer {
     this.#limits = limits
     this.#clock = clock
     this.#startedAt = clock.now()
-    this.#store = new ItemStore({ memoryLimit, maxItemSize, clock, counters })
+    const { maxConnections, maxConnectionsPerAddress } = limits
+    this.#connections = new Connections({ total: maxConnections, perNetwork: maxConnectionsPerAddress })
+    /* One item that is on its way must have room, however small the store is. */
+    this.#halfReceived = new HalfReceived(Math.max(memoryLimit * HALF_RECEIVED_SHARE, 2 * maxItemSize))
+    this.#store = new ItemStore({
+      memoryLimit,
+      maxItemSize,
+      clock,
+      counters,
+      otherBytes: () => this.#halfReceived.bytes,
+    })
     this.#handler = new CommandHandler({
       store: this.#store,
       counters,
@@ -101,7 +132,6 @@ class EmbeddedNode implements MemcachedServer {
       resetStats: () => resetCounters(counters),
     })
     this.#server = createServer((socket) => this.#accept(socket))
-    this.#server.maxConnections = limits.maxConnections
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -112,7 +142,6 @@ class EmbeddedNode implements MemcachedServer {
     }
     this.host = host
     this.port = (this.#server.address() as AddressInfo).port
-    this.#server.on('drop', () => this.#counters.rejected_connections++)
     // A connection that can't be accepted (no file descriptors left, say) must not end the process.
     this.#server.on('error', () => this.#counters.accept_errors++)
     this.#sweeper = setInterval(() => this.#store.sweep(SWEPT_PER_INTERVAL), SWEEP_INTERVAL_MS).unref()
@@ -131,6 +160,7 @@ class EmbeddedNode implements MemcachedServer {
       limit_maxbytes: this.#limits.memoryLimit,
       item_size_max: this.#limits.maxItemSize,
       bytes: this.#store.bytes,
+      half_received_bytes: this.#halfReceived.bytes,
       curr_items: this.#store.size,
     }
   }
@@ -156,10 +186,17 @@ class EmbeddedNode implements MemcachedServer {
     this.#counters.total_connections++
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
+    const leaving = this.#connections.add(socket)
+    if (leaving !== undefined) this.#counters.rejected_connections++
+    leaving?.destroy()
     const maxKeptBody = this.#limits.maxItemSize
-    new Connection(socket, this.#handler, this.#counters, {
-      maxKeptBody,
-      maxBody: Math.max(MAX_BODY_BYTES, maxKeptBody),
+    new Connection(socket, {
+      handler: this.#handler,
+      counters: this.#counters,
+      limits: { maxKeptBody, maxBody: Math.max(MAX_BODY_BYTES, maxKeptBody) },
+      halfReceived: this.#halfReceived,
+      requestTimeout: this.#limits.requestTimeout,
+      onUse: (used) => this.#connections.used(used),
     })
   }
 }

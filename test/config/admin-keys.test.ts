@@ -24,10 +24,32 @@ describe('the key admin', () => {
       readOnly: true,
       allow: undefined,
       allowedHosts: [],
+      trustedProxies: [],
       allowedOrigins: [],
       health: { public: true },
       limits: defaultAdminLimits,
     })
+  })
+
+  it('prints nothing of what stands in its place, or in the place of a name', () => {
+    for (const given of [
+      { secret, admin: 'hidden-word-1' },
+      { secret, admin: { auth: 'hidden-word-1' } },
+      {
+        secret,
+        admin: {
+          auth: { users: [{ name: 'ops', role: 'operator', password: 'hidden-word-1', 'hidden-word-12345': 1 }] },
+        },
+      },
+      { secret, admin: { auth: { tokens: ['hidden-word-1'] } } },
+      { secret, 'hidden-word-12345': 'x' },
+      { secret, cookie: { [`hidden${'word'.repeat(10)}`]: 'x' } },
+      { secret, encryption: { keys: [{ id: 'a', key: 'x', 'hidden-word-12345': 1 }] } },
+    ]) {
+      const found = findProblems(given)
+      expect(found.length).toBeGreaterThan(0)
+      expect(JSON.stringify(found)).not.toContain('hidden')
+    }
   })
 
   it('reads addresses, lists and texts', () => {
@@ -38,7 +60,8 @@ describe('the key admin', () => {
       auth: { users: [ops], tokens: [ci] },
       readOnly: 'false',
       allow: 'holdfast:type=A/* *:*/reset',
-      allowedHosts: ['admin.example.com:9400'],
+      allowedHosts: ['admin.example.com:9400', '*.ops.example.com'],
+      trustedProxies: '10.0.0.0/8 ::1',
       allowedOrigins: 'https://hawtio.example.com',
       health: { public: false },
       rate: 7,
@@ -46,7 +69,8 @@ describe('the key admin', () => {
     expect(admin).toMatchObject({
       readOnly: false,
       allow: ['holdfast:type=A/*', '*:*/reset'],
-      allowedHosts: ['admin.example.com:9400'],
+      allowedHosts: ['admin.example.com:9400', '*.ops.example.com'],
+      trustedProxies: ['10.0.0.0/8', '::1'],
       allowedOrigins: ['https://hawtio.example.com'],
       health: { public: false },
       limits: { ...defaultAdminLimits, rate: 7 },

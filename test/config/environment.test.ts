@@ -26,6 +26,15 @@ describe('references to the environment', () => {
     expect(expand(text)).toBe(expected)
   })
 
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])(
+    'finds nothing that objects inherit: %s',
+    (name) => {
+      expect(expandEnvironment(`\${${name}}`, environment).problems).toHaveLength(1)
+      expect(expandEnvironment(`\${${name}}`, process.env).problems).toHaveLength(1)
+      expect(expand(`\${${name}:-x}`)).toBe('x')
+    },
+  )
+
   it('takes values as they are: what looks like a reference in them stays', () => {
     expect(expand('${TRICKY}')).toBe('${HOST}$&')
   })

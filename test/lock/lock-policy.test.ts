@@ -24,6 +24,28 @@ describe('the modes of locking', () => {
     expect(policyOf(mode).needsLock(undefined, '/')).toBe(locks)
   })
 
+  it.each([
+    '/redeem',
+    '/Redeem',
+    '/REDEEM/',
+    '/redeem/',
+    '/redeem//',
+    '/redeem?x',
+    '/redeem/?x=/other',
+    '/redeem?',
+    '/redeem#x',
+    '/redeem/#/x',
+    'http://app.example.com/redeem',
+    'HTTPS://app.example.com:8443/Redeem/?x',
+    '\\\\redeem#',
+    '/redeem\\#x',
+  ])('uri: a spelling that an application may route alike locks, too: %s', (url) => {
+    const spelling = url.replace(/^\\\\/, '\\')
+    expect(policyOf('uri', /^\/redeem$/).needsLock('POST', spelling)).toBe(true)
+    expect(policyOf('uri', /^\/redeem\/$/i).needsLock('POST', spelling)).toBe(true)
+    expect(policyOf('uri', /^\/redeemed$/).needsLock('POST', spelling)).toBe(false)
+  })
+
   it('uri: the URLs that match the pattern lock, by path and query', () => {
     const policy = policyOf('uri', /^\/cart|[?&]lock=1/)
     expect(policy.needsLock('GET', '/cart/items')).toBe(true)

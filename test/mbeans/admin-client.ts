@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import Jolokia, { type JolokiaConfiguration, type JolokiaRequest } from 'jolokia.js'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { AppServer } from '../support/app-server.js'
@@ -9,6 +10,16 @@ export const openAdmin: NonNullable<HoldfastOptions['admin']> = {
   rate: 100_000,
 }
 
+const token = 'a-token-of-those-who-choose-the-nodes'
+const sha256 = createHash('sha256').update(token).digest('hex')
+
+/** The same for somebody who may choose the storage nodes, which nobody may without a login. */
+export const nodesAdmin = {
+  ...openAdmin,
+  auth: { tokens: [{ name: 'chooser', role: 'operator' as const, nodes: true, sha256 }] },
+}
+export const asChooser = { authorization: `Bearer ${token}` }
+
 // biome-ignore lint/suspicious/noExplicitAny: answers of any shape
 export type Answer = any
 
@@ -17,9 +28,11 @@ export class AdminClient {
   readonly url: string
   /** Everything that was answered, to be searched for what must not be in it. */
   readonly seen: string[] = []
+  private readonly headers: Record<string, string>
   private readonly jolokia: ReturnType<typeof connect>
 
   constructor(server: AppServer, headers: Record<string, string> = {}) {
+    this.headers = headers
     this.url = server.sessions.adminUrl as string
     this.jolokia = connect(`${this.url}/jolokia`, headers)
   }
@@ -50,7 +63,7 @@ export class AdminClient {
   }
 
   async metrics(): Promise<string> {
-    const text = await (await fetch(`${this.url}/metrics`)).text()
+    const text = await (await fetch(`${this.url}/metrics`, { headers: this.headers })).text()
     this.seen.push(text)
     return text
   }

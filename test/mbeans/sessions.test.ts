@@ -5,7 +5,7 @@ import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, secret } from '../support/app-server.js'
 import { Cluster, visitorsOf } from '../support/cluster.js'
 import { Visitor } from '../support/visitor.js'
-import { AdminClient, openAdmin } from './admin-client.js'
+import { AdminClient, asChooser, nodesAdmin, openAdmin } from './admin-client.js'
 
 const modes = ['sticky', 'non-sticky'] as const
 const token = 'a-token-of-the-tests-with-enough-bits'
@@ -197,7 +197,7 @@ describe('what is given by mistake', () => {
   it('passwords in Nodes are neither logged nor read back, and what is read back can not be written', async () => {
     const log: string[] = []
     const add = (message: string) => void log.push(message)
-    await start({ logger: { debug: add, info: add, warn: add, error: add } })
+    await start({ admin: nodesAdmin, logger: { debug: add, info: add, warn: add, error: add } }, asChooser)
     const nodes = `n1:memcached://ann:hidden-word@127.0.0.1:${cluster.memcached('n1').port}`
     expect((await client.write('SessionManager', 'Nodes', nodes)).status).toBe(200)
     const shown = await client.read('SessionManager', 'Nodes')
@@ -205,5 +205,49 @@ describe('what is given by mistake', () => {
     expect(JSON.stringify(await client.read('SessionManager'))).not.toContain('hidden-word')
     expect((await client.write('SessionManager', 'Nodes', shown)).error).toContain('not shown')
     expect(log.join('\n')).not.toContain('hidden-word')
+  })
+
+  it.each([
+    ['a text', 'n1:redis://user:hidden-word@127.0.0.1:1'],
+    ['a list, as the configuration takes it', ['n1:redis://user:hidden-word@127.0.0.1:1']],
+    ['objects', [{ id: 'n1', url: 'redis://user:hidden-word@127.0.0.1:1' }]],
+    ['an object', { url: 'redis://127.0.0.1:1', password: 'hidden-word' }],
+    ['a password with a comma', 'n1:redis://user:x,hidden-word,y@127.0.0.1:1'],
+    ['a password with a space', 'n1:redis://user:x hidden-word y@127.0.0.1:1'],
+    ['a password with an @', 'n1:redis://user:x@hidden-word@127.0.0.1:1'],
+    ['no host', 'n1:redis://user:hidden-word'],
+    ['a password in the query', 'n1:redis+sentinel://127.0.0.1:1/name?sentinelPassword=hidden-word'],
+    ['a typo in the scheme', 'n1:redis//user:hidden-word@127.0.0.1:1'],
+    ['a password only', 'n1:redis://hidden-word@127.0.0.1:1'],
+    ['digits first', 'n1:redis://user:123,hidden-word@127.0.0.1:1'],
+    ['the password alone', 'hidden-word and more'],
+    ['two addresses', 'n1:redis://user:hidden-word@h:1 n1:redis://u:hidden-word'],
+  ])('no password gets into the log, whatever is written where: %s', async (_, value) => {
+    const log: string[] = []
+    const add = (message: string) => void log.push(message)
+    await start({ admin: nodesAdmin, logger: { debug: add, info: add, warn: add, error: add } }, asChooser)
+    for (const attribute of ['Nodes', 'FailoverNodes', 'Mode', 'IdleTimeout', 'Enabled', 'BackupMode', 'NoSuch']) {
+      const { status } = await client.write('SessionManager', attribute, value)
+      if (attribute !== 'Nodes') expect(status).not.toBe(200)
+    }
+    await client.call('SessionManager', 'flush', value)
+    await client.call('SessionManager', 'flush', 1, value)
+    await client.call('SessionManager', 'destroySession', value)
+    await client.call('SessionManager', 'listSessions', 0, 1, value)
+    const path = typeof value === 'string' ? encodeURIComponent(value) : 'hidden-word'
+    for (const type of ['exec', 'write', 'read', path]) await fetch(`${client.url}/jolokia/${type}/${path}`)
+    await fetch(`${client.url}/${path}`)
+    const audited = log.filter((line) => line.startsWith('admin audit'))
+    expect(audited.length).toBeGreaterThan(10)
+    expect(log.join('\n')).not.toContain('hidden-word')
+  })
+
+  it('who may not see values may not choose where they are stored, and is told so', async () => {
+    await start({})
+    const answer = await client.write('SessionManager', 'Nodes', 'memory://')
+    expect(answer).toMatchObject({ status: 403, error: expect.stringContaining('choose the storage nodes') })
+    const list = await client.ask({ type: 'list', path: 'holdfast/type=SessionManager/attr' })
+    expect(list.value.Nodes).toMatchObject({ r: true, w: false })
+    expect(list.value.FailoverNodes).toMatchObject({ w: true })
   })
 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AppServer } from '../support/app-server.js'
 import { Cluster } from '../support/cluster.js'
 import { Visitor } from '../support/visitor.js'
-import { AdminClient, openAdmin } from './admin-client.js'
+import { AdminClient, asChooser, nodesAdmin } from './admin-client.js'
 
 let cluster: Cluster
 let server: AppServer
@@ -10,7 +10,7 @@ let client: AdminClient
 
 beforeEach(async () => {
   cluster = await Cluster.of('n1', 'n2')
-  server = await cluster.server('a', { admin: openAdmin }, (app) => {
+  server = await cluster.server('a', { admin: nodesAdmin }, (app) => {
     app.get('/slow', (req, res) => {
       const { session } = req as unknown as { session: Record<string, number> }
       session.started = (session.started ?? 0) + 1
@@ -20,7 +20,7 @@ beforeEach(async () => {
       }, 100)
     })
   })
-  client = new AdminClient(server)
+  client = new AdminClient(server, asChooser)
 })
 
 afterEach(() => cluster.close())

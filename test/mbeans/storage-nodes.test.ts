@@ -3,7 +3,7 @@ import { waitFor } from '../../src/testing/index.js'
 import type { AppServer } from '../support/app-server.js'
 import { Cluster } from '../support/cluster.js'
 import { Visitor } from '../support/visitor.js'
-import { AdminClient, openAdmin } from './admin-client.js'
+import { AdminClient, asChooser, nodesAdmin } from './admin-client.js'
 
 let cluster: Cluster
 let server: AppServer
@@ -11,8 +11,8 @@ let client: AdminClient
 
 async function start(options: object = {}, ...ids: string[]): Promise<void> {
   cluster = await Cluster.of(...(ids.length > 0 ? ids : ['n1', 'n2']))
-  server = await cluster.server('a', { admin: openAdmin, ...options })
-  client = new AdminClient(server)
+  server = await cluster.server('a', { admin: nodesAdmin, ...options })
+  client = new AdminClient(server, asChooser)
 }
 
 async function visitors(count: number): Promise<Visitor[]> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { jsonText } from '../../src/mbeans/json-text.js'
-import { auditedNodeList, checkNodeList, printNodeList } from '../../src/mbeans/node-list.js'
+import { auditedNodeIds, auditedNodeList, checkNodeList, printNodeList } from '../../src/mbeans/node-list.js'
 import { parseNodeList } from '../../src/node/node-address.js'
 
 describe('a list of storage nodes as text', () => {
@@ -28,7 +28,12 @@ describe('a list of storage nodes as text', () => {
 
   it('is without credentials in the audit log', () => {
     expect(auditedNodeList('n1:memcached://ann:word@h1:1, n2:redis://:secret@h2:2')).not.toMatch(/word|secret/)
-    expect(auditedNodeList(5)).toBe(5)
+    expect(auditedNodeList('n1:h1:1 n2:redis://h2:2')).toBe('n1:memcached://h1:1 n2:redis://h2:2')
+    for (const value of [5, null, ['redis://:word@h:1'], { url: 'word' }, 'word', 'redis//x:word@h']) {
+      expect(auditedNodeList(value)).toMatch(/^\[no list of nodes/)
+    }
+    expect(auditedNodeIds('n1 word,n2', ['n1', 'n2'])).toBe('n1 [unknown] n2')
+    expect(auditedNodeIds(['word'], ['n1'])).toBe('[no ids of nodes]')
   })
 })
 

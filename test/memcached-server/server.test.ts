@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, NodeUnreachableError } from '../../src/errors.js'
 import { Opcode, Status } from '../../src/memcached-server/binary-protocol.js'
 import { type MemcachedServer, startMemcachedServer } from '../../src/memcached-server/server.js'
+import { waitFor } from '../../src/testing/wait-for.js'
 import { ManualClock } from './manual-clock.js'
 import { countFrame, frame, getFrame, RawClient, setFrame, uint32s, writeFrame } from './raw-client.js'
 
@@ -285,15 +286,62 @@ describe('memcached server', () => {
       expect(server.operations()).toBe(4)
     })
 
-    it('takes no more connections than it may', async () => {
-      const small = await startMemcachedServer({ maxConnections: 1 })
-      const first = new RawClient(small.port)
-      await first.one(noop)
-      const second = new RawClient(small.port)
+    it('takes no more connections than it may: the one that asked nothing for longest gives way', async () => {
+      const small = await startMemcachedServer({ maxConnections: 3 })
+      const [first, second, third] = [1, 2, 3].map(() => new RawClient(small.port)) as [RawClient, RawClient, RawClient]
+      for (const client of [first, second, third, first]) await client.one(noop)
+      const fourth = new RawClient(small.port)
+      expect(await fourth.one(noop)).toMatchObject({ status: Status.ok })
       await second.closed
-      expect(await first.one(noop)).toMatchObject({ status: Status.ok })
-      expect(small.stats()).toMatchObject({ curr_connections: 1, rejected_connections: 1 })
-      first.end()
+      for (const client of [first, third, fourth]) expect(await client.one(noop)).toMatchObject({ status: Status.ok })
+      expect(small.stats()).toMatchObject({ curr_connections: 3, rejected_connections: 1 })
+      await small.close()
+    })
+
+    it('lets nobody keep others out by connections that ask nothing, or half of something', async () => {
+      const small = await startMemcachedServer({ maxConnections: 20, maxConnectionsPerAddress: 10 })
+      const idle = Array.from({ length: 40 }, () => new RawClient(small.port))
+      for (const client of idle.slice(20)) client.send(setFrame('k', 'value').subarray(0, 30))
+      for (let at = 0; at < 5; at++) {
+        const client = new RawClient(small.port)
+        expect(await client.one(noop)).toMatchObject({ status: Status.ok })
+        client.end()
+      }
+      await waitFor(() => Number(small.stats().curr_connections) <= 10)
+      await small.close()
+    })
+
+    it('counts what is half received towards its memory, and gives up who began first', async () => {
+      const limit = 8 * MEBIBYTE
+      const small = await startMemcachedServer({ memoryLimit: limit, maxItemSize: MEBIBYTE })
+      const half = (key: string) => setFrame(key, Buffer.alloc(MEBIBYTE - 200)).subarray(0, MEBIBYTE - 1000)
+      const asking = new RawClient(small.port)
+      for (let at = 0; at < 40; at++) await asking.one(setFrame(`k${at}`, Buffer.alloc(MEBIBYTE / 8)))
+      const senders = Array.from({ length: 20 }, () => new RawClient(small.port))
+      for (const [at, sender] of senders.entries()) sender.send(half(`half-${at}`))
+      await waitFor(() => Number(small.stats().abandoned_requests) >= 17)
+      await asking.one(setFrame('last', Buffer.alloc(MEBIBYTE / 8)))
+      const { bytes, half_received_bytes: waiting } = small.stats() as Record<string, number>
+      expect(waiting).toBeLessThanOrEqual(limit / 4)
+      expect((bytes ?? 0) + (waiting ?? 0)).toBeLessThanOrEqual(limit)
+      expect(await asking.one(getFrame('k39'))).toMatchObject({ status: Status.ok })
+      for (const sender of senders) sender.end()
+      await waitFor(() => small.stats().half_received_bytes === 0)
+      await small.close()
+    })
+
+    it('waits for the rest of a request for so long only, however slowly it drips, and for the next one without end', async () => {
+      const small = await startMemcachedServer({ requestTimeout: 300 })
+      const [patient, slow] = [new RawClient(small.port), new RawClient(small.port)]
+      await patient.one(noop)
+      const whole = setFrame('k', 'a value that drips')
+      let at = 0
+      const drip = setInterval(() => slow.send(whole.subarray(at, ++at)), 40)
+      await slow.closed
+      clearInterval(drip)
+      expect(at).toBeLessThan(whole.length)
+      expect(small.stats()).toMatchObject({ abandoned_requests: 1, curr_items: 0 })
+      expect(await patient.one(noop)).toMatchObject({ status: Status.ok })
       await small.close()
     })
 

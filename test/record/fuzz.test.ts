@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UnreadableRecordError } from '../../src/errors.js'
@@ -10,13 +11,17 @@ import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
 import { v8Codec } from '../../src/record/codecs/v8.js'
 import { decodeRecord, encodeRecord } from '../../src/record/record-format.js'
 import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
+import { StoredForm } from '../../src/record/transforms/stored-form.js'
 import { mutateBytes, randomNumbers } from '../../src/testing/mutate-bytes.js'
 import { guardPrototypes, isPolluted } from '../../src/testing/prototype-guard.js'
+import { fuzzSeed, fuzzTimes } from '../support/fuzz.js'
 import { everyType, everyTypeSchema } from './codecs/avro-values.js'
 
-/** Changed bytes for each format: 100,000 in all. */
-const CASES = 15_000
-const RECORD_CASES = 25_000
+/** Changed bytes for each format: 104,000 in all. */
+const CASES = 15_000 * fuzzTimes
+const RECORD_CASES = 25_000 * fuzzTimes
+const STORED_CASES = 1000 * fuzzTimes
+const timeout = 60_000 * fuzzTimes
 
 const session = {
   user: { id: 7, name: 'Grüße 鍵', roles: ['customer', 'reviewer'] },
@@ -38,26 +43,22 @@ const subjects = [
 ]
 
 describe('changed bytes', () => {
-  it.each(subjects)(
-    'never get more out of $codec.id than a value or an error',
-    { timeout: 60_000 },
-    ({ codec, values }) => {
-      const unchanged = guardPrototypes()
-      const random = randomNumbers(1)
-      const originals = values.map((value) => Buffer.from(codec.encode(value, 'x') as Uint8Array))
-      for (let left = CASES; left > 0; left--) {
-        const value = valueOrError(() =>
-          codec.decode(mutateBytes(originals[left % originals.length] as Buffer, random), 'x'),
-        )
-        if (isPolluted(value)) expect.fail('what was read is polluted')
-      }
-      unchanged()
-    },
-  )
-
-  it('never get more out of a record than a session or an UnreadableRecordError', { timeout: 60_000 }, () => {
+  it.each(subjects)('never get more out of $codec.id than a value or an error', { timeout }, ({ codec, values }) => {
     const unchanged = guardPrototypes()
-    const random = randomNumbers(2)
+    const random = randomNumbers(fuzzSeed(1))
+    const originals = values.map((value) => Buffer.from(codec.encode(value, 'x') as Uint8Array))
+    for (let left = CASES; left > 0; left--) {
+      const value = valueOrError(() =>
+        codec.decode(mutateBytes(originals[left % originals.length] as Buffer, random), 'x'),
+      )
+      if (isPolluted(value)) expect.fail('what was read is polluted')
+    }
+    unchanged()
+  })
+
+  it('never get more out of a record than a session or an UnreadableRecordError', { timeout }, () => {
+    const unchanged = guardPrototypes()
+    const random = randomNumbers(fuzzSeed(2))
     const original = encodeRecord(record())
     expect(decodeRecord(original, 'app:key')).toEqual({ ...record(), ...factsOf(record().attributes) })
     for (let left = RECORD_CASES; left > 0; left--) {
@@ -70,6 +71,43 @@ describe('changed bytes', () => {
     }
     unchanged()
   })
+})
+
+describe('changed bytes of a stored record', () => {
+  const keys = [{ id: 'k1', key: createSecretKey(Buffer.alloc(32, 7)) }]
+  const form = (algorithm: 'off' | 'gzip' | 'deflate' | 'brotli', write: boolean) =>
+    new StoredForm({
+      compression: { algorithm, threshold: 0, level: 4, maxInflatedBytes: 1_000_000 },
+      encryption: { keys: write ? keys : [], write, required: false },
+    })
+  const forms = [
+    ['gzip', form('gzip', false)],
+    ['deflate', form('deflate', false)],
+    ['brotli', form('brotli', false)],
+    ['encrypted', form('off', true)],
+  ] as const
+
+  it.each(forms)(
+    'never get more out of it than a session or an UnreadableRecordError: %s',
+    { timeout },
+    async (_, form) => {
+      const unchanged = guardPrototypes()
+      const random = randomNumbers(fuzzSeed(3))
+      const original = Buffer.from(await form.wrap(encodeRecord(record()), 'app:key'))
+      expect(decodeRecord(await form.unwrap(Buffer.from(original), 'app:key'), 'app:key')).toEqual({
+        ...record(),
+        ...factsOf(record().attributes),
+      })
+      for (let left = STORED_CASES; left > 0; left--) {
+        try {
+          decodeRecord(await form.unwrap(mutateBytes(original, random), 'app:key'), 'app:key')
+        } catch (error) {
+          if (!(error instanceof UnreadableRecordError)) throw error
+        }
+      }
+      unchanged()
+    },
+  )
 })
 
 function record() {

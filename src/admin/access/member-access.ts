@@ -34,12 +34,13 @@ export class MemberAccess {
   }
 
   refusesWrite(principal: Principal, bean: MBean, attribute: Attribute): string | undefined {
-    return this.refusesChange(principal, bean, attribute.name)
+    const refused = this.refusesChange(principal, bean, attribute.name)
+    return refused ?? refusal(principal, attribute.writeRight) ?? refusal(principal, attribute.right)
   }
 
   refusesCall(principal: Principal, bean: MBean, operation: Operation): string | undefined {
-    if (operation.right !== 'operator') return refusal(principal, operation.right)
-    return this.refusesChange(principal, bean, operation.name)
+    if (operation.right === 'viewer' || operation.right === 'values') return refusal(principal, operation.right)
+    return this.refusesChange(principal, bean, operation.name) ?? refusal(principal, operation.right)
   }
 
   private refusesChange(principal: Principal, bean: MBean, member: string): string | undefined {
@@ -52,8 +53,14 @@ export class MemberAccess {
 }
 
 function refusal(principal: Principal, right: Right): string | undefined {
-  if (right === 'operator') return principal.role === 'operator' ? undefined : 'that needs the role operator'
-  return right === 'values' && !principal.values
-    ? 'that needs the right to see values of session attributes'
-    : undefined
+  switch (right) {
+    case 'viewer':
+      return undefined
+    case 'operator':
+      return principal.role === 'operator' ? undefined : 'that needs the role operator'
+    case 'values':
+      return principal.values ? undefined : 'that needs the right to see values of session attributes'
+    case 'nodes':
+      return principal.nodes ? undefined : 'that needs the right to choose the storage nodes'
+  }
 }

@@ -7,4 +7,6 @@ export interface Principal {
   readonly role: Role
   /** Whether the values of session attributes may be seen. */
   readonly values: boolean
+  /** Whether an operator may choose the storage nodes, which is where all values go. */
+  readonly nodes: boolean
 }

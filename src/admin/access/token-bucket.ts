@@ -29,6 +29,11 @@ export class TokenBuckets {
     return true
   }
 
+  /** Takes tokens for work that is done anyway: there may be less than none afterwards, which the client has to wait for. */
+  charge(client: string, tokens: number): void {
+    this.bucket(client).tokens -= tokens
+  }
+
   isEmpty(client: string): boolean {
     return this.buckets.has(client) && this.bucket(client).tokens < 1
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Clock, systemClock } from '../../clock.js'
+import { networkOf } from '../../connections.js'
 import type { Logger } from '../../logger.js'
 import { AuditLog } from '../access/audit-log.js'
 import { MemberAccess } from '../access/member-access.js'
@@ -10,7 +11,8 @@ import type { Context } from '../jolokia/context.js'
 import { answerJolokia } from '../jolokia/jolokia-handler.js'
 import { withinTime } from '../jolokia/use-member.js'
 import type { MBeanRegistry } from '../mbean/mbean-registry.js'
-import { addressOf, type Exchange, isSlashMissing, linkWithSlash, targetOf } from './exchange.js'
+import { ClientAddresses } from './client-address.js'
+import { type Exchange, isSlashMissing, linkWithSlash, targetOf } from './exchange.js'
 import { type AdminAccess, Gate } from './gate.js'
 import { aliveReply, type Readiness, readyReply } from './health.js'
 import { readBody } from './read-body.js'
@@ -62,6 +64,7 @@ export class AdminEndpoint {
   private readonly basePath: string
   private readonly settings: AdminSettings
   private readonly clock: Clock
+  private readonly addresses: ClientAddresses
   private readonly id = randomUUID()
   private readonly audit: AuditLog
   private readonly gate: Gate
@@ -73,6 +76,7 @@ export class AdminEndpoint {
     this.basePath = access.basePath
     this.settings = access.settings
     this.clock = options.clock ?? systemClock
+    this.addresses = new ClientAddresses(access.settings.trustedProxies)
     this.audit = options.audit ?? new AuditLog({ logger: options.logger, clock: this.clock })
     this.gate = new Gate(access, this.audit, this.clock)
     this.members = new MemberAccess(access.settings)
@@ -91,12 +95,14 @@ export class AdminEndpoint {
   private async replyTo(req: IncomingMessage): Promise<Reply> {
     const target = targetOf(req, this.basePath)
     if (target === undefined) return textReply(404, 'there is nothing here')
+    const address = this.addresses.of(req)
     const exchange: Exchange = {
       req,
       method: req.method ?? 'GET',
       route: findRoute(target.path),
       query: target.query,
-      address: addressOf(req),
+      address,
+      network: networkOf(address),
       slashMissing: target.path === '/' && isSlashMissing(req),
     }
     const reply = await this.checked(exchange)
@@ -106,12 +112,12 @@ export class AdminEndpoint {
   private async checked(exchange: Exchange): Promise<Reply> {
     const admission = await this.gate.admit(exchange, this.inProgress)
     if (admission === 'bare') return this.bare(exchange)
-    return 'reply' in admission ? admission.reply : this.serve(exchange, admission.principal)
+    return 'reply' in admission ? admission.reply : this.serve(exchange, admission.principal, admission.client)
   }
 
-  private async serve(exchange: Exchange, principal: Principal): Promise<Reply> {
+  private async serve(exchange: Exchange, principal: Principal, client: string): Promise<Reply> {
     const { route, method } = exchange
-    if (route.kind === 'jolokia') return this.jolokia(exchange, route.below, principal)
+    if (route.kind === 'jolokia') return this.jolokia(exchange, route.below, principal, client)
     if (method !== 'GET' && method !== 'HEAD') return onlyGet()
     if (route.kind === 'metrics') return this.metrics()
     return route.kind === 'asset' ? this.asset(exchange, route.path) : this.health(exchange, true)
@@ -124,7 +130,8 @@ export class AdminEndpoint {
     return method === 'GET' || method === 'HEAD' ? this.asset(exchange, route.path) : onlyGet()
   }
 
-  private async jolokia({ method, query, req, address }: Exchange, path: string, principal: Principal): Promise<Reply> {
+  private async jolokia(exchange: Exchange, path: string, principal: Principal, client: string): Promise<Reply> {
+    const { method, query, req, address } = exchange
     const isPost = method === 'POST'
     const body = isPost ? await readBody(req, this.settings.limits) : { value: undefined }
     if ('refused' in body) {
@@ -132,7 +139,9 @@ export class AdminEndpoint {
       this.audit.add({ action: 'refused', principal: principal.name, address, outcome: `${status} ${reason}` })
       return textReply(status, reason)
     }
-    const http = { method, path, query, body: body.value, maxBulk: this.settings.limits.bulk }
+    const { bulk, answerBytes } = this.settings.limits
+    if (Array.isArray(body.value)) this.gate.charge(client, Math.max(0, Math.min(body.value.length, bulk) - 1))
+    const http = { method, path, query, body: body.value, maxBulk: bulk, maxAnswerBytes: answerBytes }
     return answerJolokia(http, this.contextFor(principal, address, isPost))
   }
 

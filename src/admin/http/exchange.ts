@@ -9,6 +9,8 @@ export interface Exchange {
   readonly query: URLSearchParams
   /** The client's network address. */
   readonly address: string
+  /** What limits count together, see `networkOf`. */
+  readonly network: string
   /** Whether the page was asked for without its final slash, so that links in it would lead elsewhere. */
   readonly slashMissing: boolean
 }
@@ -17,8 +19,6 @@ export interface Exchange {
 interface MountedRequest extends IncomingMessage {
   /** The URL before a mount point was taken off. */
   readonly originalUrl?: unknown
-  /** The client's address, as the application's settings on proxies say. */
-  readonly ip?: unknown
 }
 
 /** Path and query of a request's target; `undefined`: not in origin form (RFC 9112, 3.2.1), or not below `basePath`. */
@@ -34,10 +34,6 @@ export function targetOf(req: IncomingMessage, basePath: string) {
 export function isSlashMissing(req: MountedRequest): boolean {
   const url = typeof req.originalUrl === 'string' ? req.originalUrl : (req.url ?? '')
   return !(url.split('?', 1)[0] ?? '').endsWith('/')
-}
-
-export function addressOf(req: MountedRequest): string {
-  return typeof req.ip === 'string' ? req.ip : (req.socket.remoteAddress ?? 'unknown')
 }
 
 /** The last part of the path that was asked for, as a relative link to the same with a slash. */

@@ -13,7 +13,10 @@ export function aliveReply(detailed: boolean, uptime: number): Reply {
 }
 
 /** `/readyz`: 200, or 503 while starting or draining, so that a balancer sends visitors elsewhere. */
-export function readyReply(detailed: boolean, { state, detail }: Readiness): Reply {
+export function readyReply(detailed: boolean, readiness: Readiness): Reply {
+  const { state } = readiness
   const status = state === 'ready' ? 200 : 503
-  return detailed ? jsonReply(status, { status: state, ...(detail && { detail }) }) : textReply(status, state)
+  if (!detailed) return textReply(status, state)
+  const { detail } = readiness
+  return jsonReply(status, { status: state, ...(detail && { detail }) })
 }

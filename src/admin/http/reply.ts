@@ -12,9 +12,12 @@ export function textReply(status: number, text: string, headers: Headers = {}): 
 }
 
 export function jsonReply(status: number, value: unknown, headers: Headers = {}): Reply {
-  return {
-    status,
-    headers: { 'Content-Type': 'application/json; charset=utf-8', ...headers },
-    body: JSON.stringify(value),
-  }
+  return { ...jsonBytesReply(status, JSON.stringify(value)), headers: { ...json, ...headers } }
 }
+
+/** For what is JSON already. */
+export function jsonBytesReply(status: number, body: string | Uint8Array): Reply {
+  return { status, headers: json, body }
+}
+
+const json = { 'Content-Type': 'application/json; charset=utf-8' }

@@ -3,7 +3,7 @@ import { printName } from '../mbean/object-name.js'
 import type { Context } from './context.js'
 import { type AnswerLimits, encodeValue } from './encode-value.js'
 import { exec } from './exec.js'
-import { type Fault, faultOf, isRefusal } from './fault.js'
+import { type Fault, faultOf } from './fault.js'
 import { follow } from './inner-path.js'
 import { list } from './list.js'
 import type { Parameters } from './parameters.js'
@@ -19,10 +19,7 @@ export type Envelope = { request?: object } & (Fault | { value?: unknown; status
 
 const unchanged = Symbol('unchanged')
 
-/**
- * Does what a request asks and puts the outcome into an envelope.
- * @throws {AdminRequestError} `bad-request` only: how that is answered depends on where the request came from.
- */
+/** Does what a request asks and puts the outcome into an envelope, be it a result or an error. */
 export async function answer(request: JolokiaRequest, context: Context, parameters: Parameters): Promise<Envelope> {
   const repeated = parameters.includeRequest ? { request: request.echo } : {}
   try {
@@ -31,7 +28,6 @@ export async function answer(request: JolokiaRequest, context: Context, paramete
     if (value === unchanged) return { ...repeated, status: 304, timestamp }
     return { ...repeated, value, status: 200, timestamp }
   } catch (error) {
-    if (isRefusal(error, 'bad-request')) throw error
     return { ...repeated, ...faultOf(error) }
   }
 }

@@ -1,5 +1,5 @@
 import { AdminRequestError } from '../../errors.js'
-import type { MBean, Operation } from '../mbean/mbean.js'
+import { type MBean, type Operation, shownArguments } from '../mbean/mbean.js'
 import { type ObjectName, printName } from '../mbean/object-name.js'
 import type { Context } from './context.js'
 import { faultOf, isRefusal } from './fault.js'
@@ -50,13 +50,14 @@ async function callOne(bean: MBean, call: Call, context: Context): Promise<unkno
     context.audit.add({ action: 'refused', ...entry, outcome: refused })
     throw new AdminRequestError('forbidden', `${operation.name} can't be called: ${refused}`)
   }
-  const shown = call.args.map((value, index) => {
-    const { secret, audited } = operation.args[index] ?? {}
-    return secret ? '[hidden]' : audited === undefined ? value : audited(value)
-  })
   const run = () => withinTime(operation.name, context.memberTimeout, () => operation.invoke(call.args))
   const secret = operation.args.some((argument) => argument.secret)
-  const result = await audited({ action: 'exec', ...entry, arguments: shown }, context, run, secret)
+  const result = await audited(
+    { action: 'exec', ...entry, arguments: shownArguments(operation, call.args) },
+    context,
+    run,
+    secret,
+  )
   return result ?? null
 }
 

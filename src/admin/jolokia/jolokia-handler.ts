@@ -1,5 +1,6 @@
+import { setImmediate as pause } from 'node:timers/promises'
 import { AdminRequestError } from '../../errors.js'
-import { jsonReply, type Reply, textReply } from '../http/reply.js'
+import { jsonBytesReply, jsonReply, type Reply, textReply } from '../http/reply.js'
 import { answer, type Envelope } from './answer.js'
 import type { Context } from './context.js'
 import { faultOf, isRefusal, messageOf } from './fault.js'
@@ -18,15 +19,20 @@ export interface JolokiaHttpRequest {
   readonly body: unknown
   /** Requests that one bulk may hold. */
   readonly maxBulk: number
+  /** Bytes of a bulk's answers after which no further request is done. */
+  readonly maxAnswerBytes: number
 }
 
 /**
- * Answers an HTTP request of the Jolokia protocol 8.2. Errors of an operation are in a 200; a request that can't be understood
- * is a 400 in plain text, or in a bulk the item's own answer.
+ * Answers an HTTP request of the Jolokia protocol 8.2. Errors of what a request asks are in a 200, in the form of the protocol; a
+ * request that can't be understood is a 400 in plain text, or in a bulk the item's own answer.
  */
 export async function answerJolokia(http: JolokiaHttpRequest, context: Context): Promise<Reply> {
   try {
-    if (http.method === 'POST') return jsonReply(200, await answerBody(http, context))
+    if (http.method === 'POST') {
+      if (Array.isArray(http.body)) return await answerBulk(http.body, http, context)
+      return jsonReply(200, await answerItem(http.body, http, context))
+    }
     if (http.method !== 'GET') throw badRequest('expected GET or POST')
     const request = requestFromPath(pathOf(http))
     return jsonReply(200, await answer(request, context, readParameters(queryOf(http))))
@@ -54,14 +60,30 @@ function queryOf({ query }: JolokiaHttpRequest): ParameterSource {
   return (name) => query.get(name)
 }
 
-async function answerBody(http: JolokiaHttpRequest, context: Context): Promise<Envelope | Envelope[]> {
-  const { body, maxBulk } = http
-  if (!Array.isArray(body)) return answerItem(body, http, context)
-  if (body.length > maxBulk) throw badRequest(`the bulk has ${body.length} requests, expected at most ${maxBulk}`)
+/**
+ * Each answer becomes bytes by itself, and the event loop is given back before the next: most operations end at once, and those of one
+ * bulk would hold up all visitors together.
+ */
+async function answerBulk(items: unknown[], http: JolokiaHttpRequest, context: Context): Promise<Reply> {
+  const { maxBulk, maxAnswerBytes } = http
+  if (items.length > maxBulk) throw badRequest(`the bulk has ${items.length} requests, expected at most ${maxBulk}`)
   readParameters(queryOf(http))
-  const answers: Envelope[] = []
-  for (const item of body) answers.push(await answerBulkItem(item, http, context))
-  return answers
+  const parts: Buffer[] = []
+  let size = 0
+  for (const item of items) {
+    if (parts.length > 0) await pause()
+    const envelope = size > maxAnswerBytes ? tooMuch(maxAnswerBytes) : await answerBulkItem(item, http, context)
+    const part = Buffer.from(`${parts.length === 0 ? '[' : ','}${JSON.stringify(envelope)}`)
+    size += part.length
+    parts.push(part)
+  }
+  return jsonBytesReply(200, Buffer.concat([...parts, Buffer.from(parts.length === 0 ? '[]' : ']')]))
+}
+
+/** What comes after too many bytes of answers is not done. */
+function tooMuch(maxBytes: number): Envelope {
+  const message = `the answers before it have more than ${maxBytes} bytes: ask for it in another request`
+  return faultOf(new AdminRequestError('illegal-argument', message))
 }
 
 async function answerItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {
@@ -71,14 +93,11 @@ async function answerItem(item: unknown, http: JolokiaHttpRequest, context: Cont
 
 /** One bad item does not take the others with it. */
 async function answerBulkItem(item: unknown, http: JolokiaHttpRequest, context: Context): Promise<Envelope> {
-  let request: JolokiaRequest | undefined
   try {
-    const understood = understand(item, http)
-    request = understood.parameters.includeRequest ? understood.request : undefined
-    return await answer(understood.request, context, understood.parameters)
+    return await answerItem(item, http, context)
   } catch (error) {
     if (!isRefusal(error, 'bad-request')) throw error
-    return { ...(request && { request: request.echo }), ...faultOf(error) }
+    return faultOf(error)
   }
 }
 

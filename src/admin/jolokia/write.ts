@@ -7,8 +7,6 @@ import { encodeValue } from './encode-value.js'
 import { messageOf } from './fault.js'
 import { unknownAttribute, withinTime } from './use-member.js'
 
-const hidden = '[hidden]'
-
 /**
  * Writes an attribute. @returns the value that it had; `null` where that can't be read.
  * @throws {AdminRequestError} and what the MBean throws: then it is as it was.
@@ -31,9 +29,9 @@ export async function write(
   }
   const { write } = attribute
   const old = await valueBefore(attribute, context)
-  const change = { action: 'write', ...entry, old, new: attribute.secret ? hidden : attribute.audited(value) } as const
+  const change = { action: 'write', ...entry, old, new: attribute.audited(value) } as const
   const run = () => withinTime(attributeName, context.memberTimeout, () => write(value))
-  await audited(change, context, run, attribute.secret)
+  await audited(change, context, run, attribute.isDelicate)
   return old
 }
 
@@ -43,19 +41,19 @@ async function valueBefore(attribute: Attribute, context: Context): Promise<unkn
   return encodeValue(await withinTime(attribute.name, context.memberTimeout, read), context.limits)
 }
 
-/** Runs what changes something, and notes what came of it; without the error's text where that could tell a secret. */
+/** Runs what changes something, and notes what came of it; without the error's text where that could tell what is delicate. */
 export async function audited<T>(
   entry: Omit<AuditEntry, 'time' | 'outcome'>,
   { audit }: Context,
   run: () => Promise<T>,
-  secret: boolean,
+  isDelicate: boolean,
 ): Promise<T> {
   try {
     const result = await run()
     audit.add({ ...entry, outcome: 'done' })
     return result
   } catch (error) {
-    audit.add({ ...entry, outcome: secret ? 'failed' : `failed: ${messageOf(error)}` })
+    audit.add({ ...entry, outcome: isDelicate ? 'failed' : `failed: ${messageOf(error)}` })
     throw error
   }
 }

@@ -4,9 +4,10 @@ import type { ValueType } from './value-type.js'
 
 /**
  * What somebody needs to use a member: `viewer`, any role; `values`, the right to see the values of session attributes;
- * `operator`, that role. Operations for `operator` change something: a read-only endpoint refuses them.
+ * `operator`, that role; `nodes`, the right to decide where sessions are stored, which shows all values to whoever chooses the place.
+ * Operations for `operator` change something: a read-only endpoint refuses them.
  */
-export type Right = 'viewer' | 'values' | 'operator'
+export type Right = 'viewer' | 'values' | 'operator' | 'nodes'
 
 export interface AttributeDeclaration<T> {
   type: ValueType<T>
@@ -15,9 +16,14 @@ export interface AttributeDeclaration<T> {
   read?: () => T | Promise<T>
   /** Left out: read-only. Writing needs the role operator. @throws what `illegalArgument(…)` makes when the value can't be used. */
   write?: (value: T) => void | Promise<void>
-  /** What reading needs. Default `viewer`. */
+  /** What reading needs, and writing, too. Default `viewer`. */
   right?: 'viewer' | 'values'
-  /** How the audit log shows a value that is written, where that may hold credentials. Default: as it is. */
+  /** What writing needs on top of the role operator. Default: nothing. */
+  writeRight?: 'nodes' | 'values'
+  /**
+   * How the audit log shows a value that is written, where that may hold credentials; why a write failed is then left out. Default: see
+   * `shownValue`.
+   */
   audited?: (value: unknown) => unknown
   /** Its values never leave: it can't be read, and the audit log hides what is written. Default false. */
   secret?: boolean
@@ -28,8 +34,11 @@ export interface Attribute {
   readonly type: ValueType<unknown>
   readonly description: string
   readonly right: Right
+  readonly writeRight: Right
   readonly secret: boolean
   readonly audited: (value: unknown) => unknown
+  /** Whether an error of a write may quote what does not belong into a log. */
+  readonly isDelicate: boolean
   readonly read: (() => unknown) | undefined
   /** Converts, checks and applies a value. @throws {AdminRequestError} and whatever the MBean throws. */
   readonly write: ((value: unknown) => unknown) | undefined
@@ -41,7 +50,7 @@ export interface Argument<T> {
   readonly description: string
   /** Whether the audit log hides it. Default false. */
   readonly secret?: boolean
-  /** How the audit log shows what was given, where that may be what does not belong there. Default: as it is. */
+  /** How the audit log shows what was given, where that may be what does not belong there. Default: see `shownValue`. */
   readonly audited?: (value: unknown) => unknown
   /** Whether it may be left out; only further optional arguments may follow. Default false. */
   readonly optional?: boolean
@@ -120,17 +129,56 @@ function members<T>(declared: Record<string, Named<T>>): Map<string, T> {
 
 /** Declares an attribute. @throws {TypeError} for one that nobody could use, or a secret one that could be read. */
 export function attribute<T>(declaration: AttributeDeclaration<T>): Named<Attribute> {
-  const { type, description, read, write, right = 'viewer', secret = false, audited = asItIs } = declaration
+  const { type, description, read, write, right = 'viewer', writeRight = 'operator', secret = false } = declaration
+  const isDelicate = secret || declaration.audited !== undefined
+  const audited = secret ? () => hidden : (declaration.audited ?? ((value: unknown) => shownValue(type, value)))
   if (secret ? write === undefined || read !== undefined : read === undefined && write === undefined) {
     throw new TypeError(
       `the attribute ${JSON.stringify(description)} can be neither read nor written, or tells a secret`,
     )
   }
   const convertAndWrite = write && ((value: unknown) => write(within('the value', () => type.convert(value))))
-  return (name) => ({ name, type, description, right, secret, audited, read, write: convertAndWrite })
+  return (name) => ({
+    name,
+    type,
+    description,
+    right,
+    writeRight,
+    secret,
+    audited,
+    isDelicate,
+    read,
+    write: convertAndWrite,
+  })
 }
 
-const asItIs = (value: unknown): unknown => value
+const hidden = '[hidden]'
+
+/** How the audit log shows arguments: what an operation does not take might be anything. */
+export function shownArguments({ args }: Operation, given: readonly unknown[]): unknown[] {
+  return given.map((value, index) => {
+    const argument = args[index]
+    if (argument === undefined) return `[not taken: ${kindOf(value)}]`
+    if (argument.secret) return hidden
+    return argument.audited === undefined ? shownValue(argument.type, value) : argument.audited(value)
+  })
+}
+
+/** A value for the audit log: what is of the right type; of all else, which might be a secret in the wrong place, only its kind. */
+function shownValue(type: ValueType<unknown>, value: unknown): unknown {
+  try {
+    const converted = type.convert(value)
+    return typeof converted === 'object' && converted !== null ? `[${kindOf(value)}]` : converted
+  } catch {
+    return `[${kindOf(value)}]`
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'string') return `a text of ${value.length} characters`
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  return value === null ? 'null' : typeof value
+}
 
 /** Declares an operation. There are no overloads: one name, one operation. */
 export function operation<const A extends readonly unknown[], R>(

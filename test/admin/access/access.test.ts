@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { AuditLog } from '../../../src/admin/access/audit-log.js'
+import { withoutCredentials, withoutQuotes } from '../../../src/admin/access/audit-text.js'
 import { Authenticator } from '../../../src/admin/access/authenticator.js'
-import { parseMemberPattern } from '../../../src/admin/access/member-access.js'
+import { MemberAccess, parseMemberPattern } from '../../../src/admin/access/member-access.js'
 import { OneAtATime } from '../../../src/admin/access/one-at-a-time.js'
 import {
   hashPassword,
@@ -9,9 +10,12 @@ import {
   passwordMatches,
   printPasswordHash,
 } from '../../../src/admin/access/password-hash.js'
+import type { Principal } from '../../../src/admin/access/principal.js'
 import { TokenBuckets } from '../../../src/admin/access/token-bucket.js'
 import { VerifiedPasswords } from '../../../src/admin/access/verified-passwords.js'
 import { defaultAdminLimits, isLoopback } from '../../../src/admin/admin-settings.js'
+import { attribute, defineMBean, operation } from '../../../src/admin/mbean/mbean.js'
+import { nothing, string } from '../../../src/admin/mbean/value-type.js'
 import { systemClock } from '../../../src/clock.js'
 import { createManualClock } from '../../../src/testing/manual-clock.js'
 
@@ -86,7 +90,27 @@ describe('token buckets', () => {
   })
 })
 
+describe('what a client is charged for work that is done', () => {
+  it('has to be waited for', () => {
+    const clock = createManualClock(0)
+    const buckets = new TokenBuckets({ capacity: 2, pause: 1000, maxClients: 2, clock })
+    expect(buckets.take('a')).toBe(true)
+    buckets.charge('a', 5)
+    expect([buckets.take('a'), buckets.secondsToWait('a'), buckets.take('b')]).toEqual([false, 5, true])
+    clock.advance(5000)
+    expect([buckets.take('a'), buckets.take('a')]).toEqual([true, false])
+  })
+})
+
 describe('work one at a time', () => {
+  it('does not let one client take all places', async () => {
+    const queue = new OneAtATime(4, 2)
+    const run = (client: string) => queue.run(async () => client, client)
+    const given = ['a', 'a', 'a', 'b', 'b', 'c'].map(run)
+    expect(await Promise.all(given.map((one) => one ?? 'refused'))).toEqual(['a', 'a', 'refused', 'b', 'b', 'refused'])
+    expect(await run('a')).toBe('a')
+  })
+
   it('does not overlap, goes on after errors, and does not queue without end', async () => {
     const queue = new OneAtATime(2)
     const steps: string[] = []
@@ -104,6 +128,32 @@ describe('work one at a time', () => {
     await queue.run(async () => steps.push('d'))
     expect(steps).toHaveLength(4)
   })
+})
+
+describe('a text in the audit log', () => {
+  it.each([
+    'redis://user:word@h:1',
+    'redis://user:wo@rd@h:1',
+    'redis://user:word',
+    'n1:redis://h:1 n2:redis://user:word',
+    'redis+sentinel://h:1/name?sentinelPassword=word',
+    'redis//user:word@h',
+    'password=word',
+    '"password": "word"',
+    'secret: word and more',
+    'x?access_token=word',
+    'Authorization: word',
+  ])('has no credentials: %s', (text) => {
+    expect(withoutCredentials(text).replace(/password/gi, '')).not.toMatch(/word|rd@/)
+    expect(withoutQuotes(`got ${JSON.stringify(text)}, expected y`)).toBe('got "…", expected y')
+  })
+
+  it.each(['n1:memcached://h:11211 n2:redis://h2:6379/2', '/^\\/static\\//', 'sticky', 'n1 n2'])(
+    'is as it is: %s',
+    (text) => {
+      expect(withoutCredentials(text)).toBe(text)
+    },
+  )
 })
 
 describe('the audit log', () => {
@@ -125,6 +175,45 @@ describe('the audit log', () => {
     audit.add({ action: 'write', address: 'x', new: 'y'.repeat(1000), outcome: 'done' })
     expect(lines.at(-1)).toMatch(/^admin audit \(after 30 refusals that are not listed\): \{/)
     expect(lines.at(-1)?.length).toBeLessThan(400)
+  })
+})
+
+describe('rights to members', () => {
+  const bean = defineMBean({
+    name: 'holdfast:type=Rights',
+    description: 'One member for each right',
+    attributes: {
+      Plain: attribute({ type: string(), description: 'Plain', read: () => '', write: () => {} }),
+      Shown: attribute({ type: string(), description: 'Shown', right: 'values', read: () => '', write: () => {} }),
+      Place: attribute({ type: string(), description: 'Place', writeRight: 'nodes', read: () => '', write: () => {} }),
+      Both: attribute({ type: string(), description: 'Both', writeRight: 'values', read: () => '', write: () => {} }),
+    },
+    operations: {
+      look: operation({ description: 'Looks', right: 'viewer', returns: nothing(), invoke: () => {} }),
+      value: operation({ description: 'A value', right: 'values', returns: nothing(), invoke: () => {} }),
+      change: operation({ description: 'Changes', returns: nothing(), invoke: () => {} }),
+      move: operation({ description: 'Moves', right: 'nodes', returns: nothing(), invoke: () => {} }),
+    },
+  })
+  const access = new MemberAccess({ readOnly: false })
+  const closed = new MemberAccess({ readOnly: true })
+  const mayWrite = (principal: Principal, by = access) =>
+    [...bean.attributes.values()].filter((a) => by.refusesWrite(principal, bean, a) === undefined).map((a) => a.name)
+  const mayCall = (principal: Principal, by = access) =>
+    [...bean.operations.values()].filter((o) => by.refusesCall(principal, bean, o) === undefined).map((o) => o.name)
+  const who = (role: Principal['role'], values: boolean, nodes: boolean) => ({ name: 'x', role, values, nodes })
+
+  it.each([
+    [who('operator', false, false), ['Plain'], ['look', 'change']],
+    [who('operator', true, false), ['Plain', 'Shown', 'Both'], ['look', 'value', 'change']],
+    [who('operator', false, true), ['Plain', 'Place'], ['look', 'change', 'move']],
+    [who('operator', true, true), ['Plain', 'Shown', 'Place', 'Both'], ['look', 'value', 'change', 'move']],
+    [who('viewer', true, true), [], ['look', 'value']],
+    [who('viewer', false, false), [], ['look']],
+  ])('count for reading and for writing: %j', (principal, writes, calls) => {
+    expect([mayWrite(principal), mayCall(principal)]).toEqual([writes, calls])
+    expect(mayWrite(principal, closed)).toEqual([])
+    expect(mayCall(principal, closed)).toEqual(calls.filter((name) => ['look', 'value'].includes(name)))
   })
 })
 

@@ -113,17 +113,107 @@ describe('in an application', () => {
     expect(audit.entries().at(-1)).toMatchObject({ principal: 'anna', action: 'refused' })
   })
 
+  it.each<[string, unknown]>([
+    ['nothing', () => undefined],
+    ['null', () => null],
+    ['false', () => false],
+    ['true', () => true],
+    ['a text', () => 'operator'],
+    ['an object without a role', () => ({ name: 'x' })],
+    ['an unknown role', () => ({ name: 'x', role: 'admin' })],
+    ['a list of roles', () => ({ name: 'x', role: ['operator'] })],
+    ['a promise of nothing', async () => undefined],
+    ['a promise of null', async () => null],
+    ['a promise of false', async () => false],
+    ['a promise of an unknown role', async () => ({ role: 'root' })],
+    ['a promise in an object', () => ({ principal: Promise.resolve({ role: 'operator' }) })],
+    [
+      'an error',
+      () => {
+        throw new Error('no user')
+      },
+    ],
+    [
+      'a promise that fails',
+      async () => {
+        throw new Error('no user')
+      },
+    ],
+    [
+      'something thrown that is no error',
+      () => {
+        throw undefined
+      },
+    ],
+    [
+      'a role that can not be read',
+      () => ({
+        get role() {
+          throw new Error('no role')
+        },
+      }),
+    ],
+    ['a promise that never settles', () => new Promise(() => {})],
+  ])('lets nobody in when the application answers with %s', async (_, identify) => {
+    const limits = { identifyTimeout: 50 }
+    const { handler, sample, audit } = router({ unprotected: true, identify: identify as never }, { limits })
+    const url = await listen(handler)
+    for (const path of ['/jolokia', '/metrics', '/', `/jolokia/read/${mbean}/Mode`, '/unknown']) {
+      expect((await request(url + path)).status).toBe(403)
+    }
+    expect((await post(`${url}/jolokia`, write)).status).toBe(403)
+    expect(sample.mode).toBe('async')
+    expect(audit.entries().every(({ action }) => action === 'refused')).toBe(true)
+  })
+
+  it('waits for an application that looks the user up, and takes no right that is not exactly true', async () => {
+    const identify = async () => ({ name: 7, role: 'viewer', values: 'false' })
+    const { handler, audit } = router({ unprotected: true, identify: identify as never })
+    const url = await listen(handler)
+    expect((await request(`${url}/jolokia/read/${mbean}/Mode`)).json.value).toBe('async')
+    expect((await request(`${url}/jolokia/read/${mbean}/Values`)).json.status).toBe(403)
+    expect((await post(`${url}/jolokia`, write)).json.status).toBe(403)
+    expect(audit.entries().at(-1)).toMatchObject({ principal: 'application', action: 'refused' })
+  })
+
   it('keeps the rules on methods, origins, hosts and read-only mode', async () => {
     const settings = { readOnly: true, allowedHosts: ['app.example.com'] }
     const url = await listen(router({ unprotected: true }, settings).handler)
     const Host = 'app.example.com'
-    expect((await request(`${url}/jolokia`)).status).toBe(403)
+    expect((await request(`${url}/jolokia`, { headers: { Host: 'other.example.com' } })).status).toBe(403)
     expect((await post(`${url}/jolokia`, write, { Host, Origin: 'https://evil.example' })).status).toBe(403)
     expect((await post(`${url}/jolokia`, write, { Host, Origin: 'https://app.example.com' })).json).toMatchObject({
       status: 403,
       error: expect.stringMatching(/read-only/),
     })
     expect((await request(`${url}/jolokia/exec/${mbean}/reset`, { headers: { Host } })).json.status).toBe(403)
+  })
+
+  it('knows loopback names and addresses without a list of hosts, and no name of another site', async () => {
+    const { handler, sample } = router({ unprotected: true })
+    const url = await listen(handler)
+    const port = new URL(url).port
+    for (const Host of ['localhost', `localhost:${port}`, '10.0.0.1:3000', '[::1]:1']) {
+      expect((await request(`${url}/jolokia`, { headers: { Host } })).status).toBe(200)
+    }
+    for (const host of ['rebind.evil.com', `rebind.evil.com:${port}`, 'localhost.evil.com', '127.0.0.1.evil.com']) {
+      const headers = { Host: host, Origin: `http://${host}`, 'Sec-Fetch-Site': 'same-origin' }
+      expect((await post(`${url}/jolokia`, write, headers)).status).toBe(403)
+      expect((await request(`${url}/jolokia`, { headers: { Host: host, Authorization: 'Bearer x' } })).status).toBe(403)
+    }
+    expect(sample.mode).toBe('async')
+  })
+
+  it('tells the bare health to those whom the application does not know, without asking it', async () => {
+    let asked = 0
+    const identify = async () => {
+      asked++
+      return undefined
+    }
+    const url = await listen(router({ unprotected: true, identify }).handler)
+    expect(await request(`${url}/readyz`)).toMatchObject({ status: 200, body: 'ready\n' })
+    expect(asked).toBe(0)
+    expect((await request(`${url}/readyz`, { headers: { Cookie: 'sid=x' } })).status).toBe(403)
   })
 
   it('works below a path on plain node:http', async () => {

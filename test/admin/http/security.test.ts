@@ -4,7 +4,13 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { hashPassword, printPasswordHash } from '../../../src/admin/access/password-hash.js'
 import { startAdminServer } from '../../../src/admin/admin-server.js'
-import { type AdminAuth, type AdminLimits, adminSettings } from '../../../src/admin/admin-settings.js'
+import {
+  type AdminAuth,
+  type AdminLimits,
+  adminSettings,
+  defaultAdminLimits,
+} from '../../../src/admin/admin-settings.js'
+import { createManualClock } from '../../../src/testing/manual-clock.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
 import { post, request, type SampleServer, sampleOptions, startSample } from '../sample.js'
 
@@ -134,12 +140,44 @@ describe('the Host', () => {
       '[::1]:PORT',
       'Admin.Example.com',
       'h:99',
+      '10.1.2.3:PORT',
+      '[fe80::1]:PORT',
+      '192.0.2.1',
     ]) {
       const headers = { Host: host.replace('PORT', String(server.address.port)) }
       expect((await request(`${server.base}/version`, { headers })).status).toBe(200)
     }
     const headers = { Host: 'evil', 'X-Forwarded-Host': 'h:99' }
-    expect((await request(server.base, { headers })).status).toBe(403)
+    const refused = await request(server.base, { headers })
+    expect(refused).toMatchObject({ status: 403, json: { error: expect.stringMatching(/admin\.allowedHosts/) } })
+  })
+
+  it('may be one of a pattern', async () => {
+    const server = await start({ allowedHosts: ['*.ops.example.com:9400', 'pod-?'] })
+    const statusOf = async (host: string) => (await request(server.base, { headers: { Host: host } })).status
+    for (const host of ['a.ops.example.com:9400', 'A.B.OPS.example.com:9400', 'pod-7']) {
+      expect({ host, status: await statusOf(host) }).toEqual({ host, status: 200 })
+    }
+    for (const host of [
+      'ops.example.com:9400',
+      'a.ops.example.com',
+      'evil/a.ops.example.com:9400',
+      'pod-77',
+      'x pod-7',
+    ]) {
+      expect({ host, status: await statusOf(host) }).toEqual({ host, status: 403 })
+    }
+  })
+
+  it('is no matter to who has a right token, and only to them', async () => {
+    const server = await start({ auth })
+    const Host = 'metrics.monitoring.svc:9400'
+    expect((await request(server.base, { headers: { Host, ...asViewer } })).status).toBe(200)
+    for (const Authorization of ['Bearer nope', 'Bearer ', basic('ops', password)]) {
+      expect((await request(server.base, { headers: { Host, Authorization } })).status).toBe(403)
+    }
+    const open = await start()
+    expect((await request(open.base, { headers: { Host, ...asViewer } })).status).toBe(403)
   })
 })
 
@@ -261,9 +299,94 @@ describe('the login', () => {
       if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0)
     }
     expect(statuses).toEqual([401, 401, 401, 429, 429])
-    expect((await request(server.base, { headers: { Authorization: 'Bearer nope' } })).status).toBe(429)
+    const tokens: number[] = []
+    for (let guess = 0; guess < 5; guess++) {
+      tokens.push((await request(server.base, { headers: { Authorization: `Bearer guess-${guess}` } })).status)
+    }
+    expect(tokens).toEqual([401, 401, 401, 429, 429])
     expect((await request(server.base, { headers: asOperator })).status).toBe(200)
     expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+  })
+})
+
+describe('strangers', () => {
+  const flood = async (server: SampleServer, headers: Record<string, string>, path = '/jolokia') => {
+    const answers = []
+    for (let at = 0; at < 60; at++) answers.push(await request(server.url + path, { headers }))
+    return answers.map(({ status }) => status)
+  }
+  const strict = { rate: 5, failedLogins: 3, failedLoginPause: 3_600_000 }
+
+  it('do not make a readiness check fail, whatever they flood', async () => {
+    const server = await start({ auth, limits: strict })
+    for (const headers of [{}, { Authorization: 'Basic x' }, { Authorization: 'Bearer nope' }] as Record<
+      string,
+      string
+    >[]) {
+      expect(await flood(server, headers)).toContain(429)
+      expect(await flood(server, {}, '/readyz')).toEqual(Array.from({ length: 60 }, () => 200))
+      expect((await request(`${server.url}/healthz`)).status).toBe(200)
+    }
+    await flood(server, asViewer)
+    expect((await request(`${server.url}/readyz`, { headers: asViewer })).body).toBe('ready\n')
+  })
+
+  it('do not lock out those who log in from the same address', async () => {
+    const server = await start({ auth, limits: strict })
+    const floods: Record<string, string>[] = [
+      {},
+      { Authorization: 'Basic x' },
+      { Authorization: `Basic ${'x'.repeat(3000)}` },
+      { Authorization: 'Digest username="ops"' },
+      { Authorization: 'Bearer nope' },
+      { Authorization: basic('nobody', 'x') },
+      { Authorization: basic('plain', 'x') },
+    ]
+    for (const headers of floods) expect(await flood(server, headers)).toContain(429)
+    expect((await request(server.base, { headers: asOperator })).status).toBe(200)
+    expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+  })
+
+  it('are told apart behind a proxy that is trusted, and only there', async () => {
+    const from = (address: string) => ({ Authorization: basic('ops', 'wrong'), 'X-Forwarded-For': address })
+    const guess = async (server: SampleServer, address: string) => {
+      return (await request(server.base, { headers: from(address) })).status
+    }
+    const behind = await start({ auth, trustedProxies: ['127.0.0.0/8'], limits: strict })
+    for (let at = 0; at < 3; at++) expect(await guess(behind, `6.6.6.6, 2001:db8:1:2::${at}`)).toBe(401)
+    expect(await guess(behind, '2001:DB8:1:2:3:4:5:6')).toBe(429)
+    expect(await guess(behind, '2001:db8:1:3::1')).toBe(401)
+    expect(await guess(behind, '::ffff:10.0.0.1')).toBe(401)
+    expect(behind.audit.entries().at(-1)?.address).toBe('10.0.0.1')
+    const alone = await start({ auth, limits: strict })
+    for (let at = 0; at < 3; at++) expect(await guess(alone, `10.0.0.${at}`)).toBe(401)
+    expect(await guess(alone, '10.0.0.9')).toBe(429)
+  })
+
+  it('who hold connections open keep nobody out', async () => {
+    const server = await start({
+      auth,
+      limits: { connections: 20, connectionsPerAddress: 10, headersTimeout: 60_000, requestTimeout: 60_000 },
+    })
+    const open = (host?: string): net.Socket => {
+      const socket = net.connect({ port: server.address.port, host: '127.0.0.1', ...(host && { localAddress: host }) })
+      sockets.push(socket.on('error', () => {}).resume())
+      return socket
+    }
+    const sockets: net.Socket[] = []
+    const kept = open('127.0.0.2')
+    for (let at = 0; at < 40; at++) {
+      open()
+      open(`127.0.1.${at + 1}`)
+    }
+    for (let at = 0; at < 5; at++) {
+      expect((await request(`${server.url}/healthz`)).status).toBe(200)
+      expect((await request(server.base, { headers: asViewer })).status).toBe(200)
+    }
+    const living = () => sockets.filter((socket) => !socket.destroyed && socket.readyState === 'open').length
+    await waitFor(() => living() <= 20)
+    expect(kept.destroyed).toBe(true)
+    for (const socket of sockets) socket.destroy()
   })
 })
 
@@ -352,12 +475,59 @@ describe('limits', () => {
     expect(Number(refused[0]?.headers['retry-after'])).toBeGreaterThan(0)
   })
 
+  it('hold for the bytes of the answers to a bulk', async () => {
+    const server = await limited({ answerBytes: 2000 })
+    const exec = { type: 'exec', mbean, operation: 'reset' }
+    const answers = (await post(server.base, Array(50).fill(exec))).json as { status: number; error?: string }[]
+    expect(answers).toHaveLength(50)
+    const done = answers.filter(({ status }) => status === 200).length
+    expect(done).toBeGreaterThan(5)
+    expect(server.sample.calls).toHaveLength(done)
+    expect(answers[49]).toMatchObject({ status: 500, error: expect.stringMatching(/more than 2000 bytes/) })
+  })
+
   it('hold for requests at once', async () => {
     const server = await limited({ concurrency: 2, memberTimeout: 5000 })
     const hanging = [1, 2].map(() => post(server.base, { type: 'exec', mbean, operation: 'hang' }).catch(() => {}))
     await waitFor(async () => (await request(server.base)).status === 503, { timeout: 4000 })
     await Promise.all(hanging)
     expect((await request(server.base)).status).toBe(200)
+  })
+})
+
+describe('the rate', () => {
+  it('lets a tool read every attribute one by one, by default', async () => {
+    const server = await start({ limits: { rate: defaultAdminLimits.rate } })
+    const statuses = new Set<number>()
+    for (let at = 0; at < 4; at++) {
+      const asked = Array.from({ length: 50 }, () => request(`${server.base}/read/${mbean}/Mode`))
+      for (const { status } of await Promise.all(asked)) statuses.add(status)
+    }
+    expect([...statuses]).toEqual([200])
+  })
+
+  it('counts each request of a bulk', async () => {
+    const server = await start({ limits: { rate: 1 } })
+    const bulk = Array(100).fill({ type: 'version' })
+    expect((await post(server.base, bulk)).json).toHaveLength(100)
+    const next = await post(server.base, bulk)
+    expect(next.status).toBe(429)
+    expect(Number(next.headers['retry-after'])).toBeGreaterThan(60)
+  })
+
+  it('does not let a bulk hold up others: the event loop is given back between its requests', async () => {
+    const server = await start()
+    const bulk = Array(100).fill({ type: 'version' })
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    await post(server.base, bulk)
+    isOver = true
+    expect(turns).toBeGreaterThanOrEqual(100)
   })
 })
 
@@ -456,6 +626,7 @@ describe('the audit log', () => {
     await request(server.base, { headers: { Host: 'evil' } })
     const common = { address: '127.0.0.1', time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) }
     expect(server.audit.entries()).toMatchObject([
+      { ...common, action: 'login', principal: 'ops', outcome: 'done, by password' },
       {
         ...common,
         action: 'write',
@@ -467,12 +638,13 @@ describe('the audit log', () => {
         outcome: 'done',
       },
       { ...common, action: 'exec', principal: 'ops', mbean, member: 'fail', arguments: [], outcome: 'failed: broken' },
+      { ...common, action: 'login', principal: 'ci', outcome: 'done, by token' },
       { ...common, action: 'refused', principal: 'ci', mbean, member: 'Mode', outcome: 'that needs the role operator' },
       { ...common, action: 'refused', principal: 'ops', outcome: 'write by GET' },
       { ...common, action: 'refused', outcome: expect.stringMatching(/^401 the login is wrong: GET \/jolokia/) },
       { ...common, action: 'refused', outcome: expect.stringMatching(/^403 the Host is not one of ours/) },
     ])
-    expect(server.log).toHaveLength(6)
+    expect(server.log).toHaveLength(8)
   })
 
   it('hides secrets, and nothing in it makes a line of its own', async () => {
@@ -482,11 +654,58 @@ describe('the audit log', () => {
     await post(server.base, { type: 'write', mbean, attribute: 'Key', value: ['top secret'] })
     await post(server.base, { type: 'exec', mbean, operation: 'login', arguments: [['top secret']] })
     await post(server.base, { ...write, value: 'x\r\n\u2028admin audit: forged \u001b[2J\u202e' })
+    server.audit.add({
+      action: 'exec',
+      address: 'x',
+      arguments: ['\r\n\u2028forged \u001b[2J\u202e\u009b'],
+      outcome: 'no\nline',
+    })
     expect(server.log.join('|')).not.toMatch(/top secret/)
     expect(server.audit.entries()[0]).toMatchObject({ new: '[hidden]', outcome: 'done' })
-    expect(server.log).toHaveLength(5)
+    expect(server.log).toHaveLength(6)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
     for (const line of server.log) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
-    expect(JSON.parse(server.log[4]?.replace('admin audit: ', '') ?? '').new).toContain('forged')
+    expect(JSON.parse(server.log[4]?.replace('admin audit: ', '') ?? '').new).toMatch(/^\[a text of \d+ characters\]$/)
+    expect(JSON.parse(server.log[5]?.replace('admin audit: ', '') ?? '').arguments[0]).toContain('forged')
+  })
+
+  it('names the user whose login was tried, if there is one, and never what was given', async () => {
+    const server = await start({ auth })
+    for (const [name, given] of [
+      ['ops', 'wrong-word'],
+      ['wrong-word', 'x'],
+    ]) {
+      await request(server.base, { headers: { Authorization: basic(name as string, given as string) } })
+    }
+    expect(server.audit.entries().map(({ action, claimed }) => [action, claimed])).toEqual([
+      ['refused', 'ops'],
+      ['refused', undefined],
+    ])
+    expect(server.log.join()).not.toContain('wrong-word')
+  })
+
+  it('has a login once, not with every request, and again after some time', async () => {
+    const clock = createManualClock(0)
+    const server = await start({ auth }, { clock })
+    const logins = () => server.audit.entries().filter(({ action }) => action === 'login').length
+    for (let at = 0; at < 3; at++) await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(1)
+    clock.advance(9 * 60_000)
+    await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(1)
+    clock.advance(11 * 60_000)
+    await request(server.base, { headers: asViewer })
+    expect(logins()).toBe(2)
+  })
+
+  it('has a wrong login although others flood it with refusals', async () => {
+    const server = await start({ auth, trustedProxies: ['127.0.0.1'] })
+    for (let at = 0; at < 120; at++) {
+      await request(server.base, { headers: { 'X-Forwarded-For': `10.0.${at % 3}.1` } })
+    }
+    const late = { 'X-Forwarded-For': '10.9.9.9' }
+    await request(server.base, { headers: { ...late, Authorization: 'Bearer nope' } })
+    expect(server.audit.entries().at(-1)).toMatchObject({ address: '10.9.9.9', action: 'refused' })
+    expect(server.log.length).toBeLessThan(4 * 60)
   })
 })

@@ -192,8 +192,6 @@ describe('writing', () => {
   })
 
   it.each([
-    ['a value of another type', { type: 'write', mbean, attribute: 'Limit', value: 'many' }],
-    ['null', { type: 'write', mbean, attribute: 'Limit', value: null }],
     ['no value', { type: 'write', mbean, attribute: 'Limit' }],
     ['a pattern', { type: 'write', mbean: 'holdfast:*', attribute: 'Limit', value: 1 }],
     ['an inner path', { type: 'write', mbean, attribute: 'Limit', value: 1, path: 'a' }],
@@ -237,8 +235,16 @@ describe('calling', () => {
       error_type: 'java.lang.RuntimeException',
     })
     expect((await exec('add', [1, 11])).json).toMatchObject({ error_type: 'java.lang.IllegalArgumentException' })
-    expect((await exec('add', [1])).status).toBe(400)
-    expect((await exec('add', [1, 'x'])).body).toMatch(/the argument b: got "x", expected a whole number/)
+    expect(await exec('add', [1])).toMatchObject({ status: 200, json: { status: 400, '.error': true } })
+    expect(await exec('add', [1, 'x'])).toMatchObject({
+      status: 200,
+      json: {
+        status: 400,
+        error: expect.stringMatching(/the argument b: got "x", expected a whole number/),
+        error_type: 'java.lang.IllegalArgumentException',
+        request: { type: 'exec', operation: 'add', arguments: [1, 'x'] },
+      },
+    })
     expect((await exec('reset', [], 'holdfast:type=Nope')).json.status).toBe(404)
   })
 
@@ -319,14 +325,41 @@ describe('listing', () => {
     expect((await get('/list/nobody')).json).toMatchObject({ status: 200, value: {} })
     expect((await get('/list/constructor')).json).toMatchObject({ status: 200, value: {} })
     expect((await get('/list/holdfast/type=Nope')).json.status).toBe(404)
-    expect((await get('/list/holdfast/type=StorageNode,id=n1/attr/State')).status).toBe(400)
-    expect((await get('/list/holdfast/type=StorageNode,id=n1/constructor')).status).toBe(400)
+    expect((await get('/list/holdfast/type=StorageNode,id=n1/attr/State')).json.status).toBe(400)
+    expect((await get('/list/holdfast/type=StorageNode,id=n1/constructor')).json.status).toBe(400)
   })
 
   it('has the form with a cache when asked', async () => {
     const { value } = (await get('/list?listCache=true')).json
     expect(Object.keys(value)).toEqual(['cache', 'domains'])
     expect(value.domains.holdfast).toHaveProperty(['type=Sample,name=main', 'class'])
+  })
+})
+
+describe('an error of what a request asks', () => {
+  const items = [
+    { type: 'write', mbean, attribute: 'Limit', value: '30m' },
+    { type: 'write', mbean, attribute: 'Limit', value: {} },
+    { type: 'write', mbean, attribute: 'Limit', value: null },
+    { type: 'write', mbean, attribute: 'Active', value: 1 },
+    { type: 'write', mbean, attribute: 'Nope', value: 1 },
+    { type: 'read', mbean, attribute: 'Nope' },
+    { type: 'read', mbean: 'holdfast:type=Nope' },
+    { type: 'exec', mbean, operation: 'add', arguments: [1, 'x'] },
+    { type: 'exec', mbean, operation: 'add', arguments: [1, 2, 3] },
+    { type: 'exec', mbean, operation: 'nope' },
+    { type: 'list', path: 'holdfast/type=Sample,name=main/nope' },
+  ]
+
+  it.each(items)('is the same object alone and in a bulk: %j', async (item) => {
+    const alone = await send(item)
+    expect(alone).toMatchObject({
+      status: 200,
+      json: { '.error': true, error: expect.any(String), request: { type: item.type } },
+    })
+    expect(alone.headers['content-type']).toMatch(/^application\/json/)
+    expect(alone.json.status).toBeGreaterThanOrEqual(400)
+    expect((await send([item])).json).toEqual([alone.json])
   })
 })
 
@@ -346,7 +379,7 @@ describe('a bulk', () => {
 })
 
 describe('bad requests', () => {
-  it.each(['/dance', '/read', '/read/x', '/read/%zz', '/read/%ff%fe', '/exec/a:b=c', '/write/a:b=c/d', '/list/a/b'])(
+  it.each(['/dance', '/read', '/read/x', '/read/%zz', '/read/%ff%fe', '/exec/a:b=c', '/write/a:b=c/d'])(
     'such as %s are a 400 in plain text',
     async (path) => {
       const { status, headers } = await get(path)
