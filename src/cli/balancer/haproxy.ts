@@ -5,9 +5,6 @@ export function haproxyConfiguration(plan: BalancerPlan): string {
   const { sticky, servers, healthPath } = plan
   return `# Check it: haproxy -c -f <this file>
 
-global
-    maxconn 20000
-
 defaults
     mode http
     timeout connect 2s

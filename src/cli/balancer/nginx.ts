@@ -15,7 +15,7 @@ ${sticky ? routing(plan) : ''}upstream holdfast_any {
     zone holdfast_any 64k;
     least_conn;
 ${servers.map((server) => member(server, '')).join('')}}
-${sticky ? servers.map((server) => upstream(server, servers)).join('') : ''}
+${sticky ? servers.map((_server, index) => upstream(servers, index)).join('') : ''}
 # WebSockets need these two headers, other requests a connection of their own.
 map $http_upgrade $holdfast_connection {
     default upgrade;
@@ -50,7 +50,7 @@ ${refusal(plan)}    location / {
 function routing({ cookieName, servers }: BalancerPlan): string {
   const name = escapeName(cookieName)
   const rules = servers.map(
-    ({ route }) => `    "~(?:^|;\\s*)${name}=[A-Za-z0-9_-]+\\.${route}(?:;|$)" holdfast_server_${route};\n`,
+    ({ route }, index) => `    "~(?:^|;\\s*)${name}=[A-Za-z0-9_-]+\\.${route}(?:;|$)" ${groupOf(index)};\n`,
   )
   return `# What follows the dot in the cookie names the server that has the session.
 map $http_cookie $holdfast_upstream {
@@ -61,13 +61,20 @@ ${rules.join('')}}
 }
 
 /** All servers, of which the others get requests only while the first is down. */
-function upstream(first: BalancedServer, servers: readonly BalancedServer[]): string {
-  const others = servers.filter(({ route }) => route !== first.route)
+function upstream(servers: readonly BalancedServer[], index: number): string {
+  const first = servers[index] as BalancedServer
+  const others = servers.filter((_server, other) => other !== index)
   return `
-upstream holdfast_server_${first.route} {
-    zone holdfast_server_${first.route} 64k;
+# ${first.route}
+upstream ${groupOf(index)} {
+    zone ${groupOf(index)} 64k;
 ${member(first, '')}${others.map((server) => member(server, ' backup')).join('')}}
 `
+}
+
+/* A number, because routes may differ in case only, and names of upstreams may not. */
+function groupOf(index: number): string {
+  return `holdfast_${index + 1}`
 }
 
 function member(server: BalancedServer, role: string): string {

@@ -1,0 +1,35 @@
+// A shop that counts what its visitors do. It shows how a server starts, and how it goes away without losing anything.
+import { setTimeout as passes } from 'node:timers/promises'
+import express from 'express'
+import { createSessionManager } from 'holdfast'
+
+const { PORT = '3000', HOST = '0.0.0.0', ROUTE } = process.env
+/** Longer than the balancer takes to notice that /readyz fails: its interval times its threshold, and a moment. */
+const noticed = Number(process.env.DRAIN_MS ?? 6000)
+/** Until the last request is answered. */
+const lastRequests = 2000
+
+const sessions = createSessionManager() // holdfast.config.yaml in the working directory
+const app = express()
+app.set('trust proxy', 1) // the balancer says whether the visitor came by TLS
+app.use(sessions.middleware())
+app.get('/', (req, res) => res.json({ server: ROUTE, count: req.session.count ?? 0 }))
+app.post('/', (req, res) => {
+  req.session.count = (req.session.count ?? 0) + 1
+  res.json({ server: ROUTE, count: req.session.count })
+})
+
+await sessions.ready()
+const server = app.listen(Number(PORT), HOST, () => console.log(`server ${ROUTE} listens on ${HOST}:${PORT}`))
+
+process.once('SIGTERM', async () => {
+  // From now on /readyz fails, and everything else goes on.
+  const stored = sessions.close({ drain: noticed + lastRequests, timeout: 10_000 })
+  await passes(noticed)
+  // A balancer that does not ask /readyz notices now.
+  server.close()
+  const { unsaved } = await stored
+  // Streams and WebSockets that are still open.
+  server.closeAllConnections()
+  if (unsaved > 0) console.error(`${unsaved} sessions could not be stored`)
+})
