@@ -11,7 +11,15 @@ const lastRequests = 2000
 
 const sessions = createSessionManager() // holdfast.config.yaml in the working directory
 const app = express()
+let draining = false
 app.set('trust proxy', 1) // the balancer says whether the visitor came by TLS
+// For balancers that can't ask the administration, on its port, for the same.
+app.get('/readyz', (_req, res) => res.sendStatus(draining ? 503 : 200))
+app.use((req, res, next) => {
+  // nginx asks nobody whether he is ready. This makes it give the request to another server, with its body.
+  if (draining && req.get('X-Balancer') === 'nginx') res.set('X-Accel-Redirect', `@holdfast_without_${ROUTE}`).end()
+  else next()
+})
 app.use(sessions.middleware())
 app.get('/', (req, res) => res.json({ server: ROUTE, count: req.session.count ?? 0 }))
 app.post('/', (req, res) => {
@@ -23,10 +31,11 @@ await sessions.ready()
 const server = app.listen(Number(PORT), HOST, () => console.log(`server ${ROUTE} listens on ${HOST}:${PORT}`))
 
 process.once('SIGTERM', async () => {
+  draining = true
   // From now on /readyz fails, and everything else goes on.
   const stored = sessions.close({ drain: noticed + lastRequests, timeout: 10_000 })
   await passes(noticed)
-  // A balancer that does not ask /readyz notices now.
+  // Whoever has not noticed finds nobody who takes his connection, and goes to another server.
   server.close()
   const { unsaved } = await stored
   // Streams and WebSockets that are still open.

@@ -70,7 +70,7 @@ ServerName shop.example
 Listen 127.0.0.1:${port}
 DefaultRuntimeDir ${folder}
 PidFile ${join(folder, 'pid')}
-ErrorLog /dev/stderr
+ErrorLog ${join(folder, 'error.log')}
 Include ${printed}
 `,
       )

@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const app = join(root, 'deploy/app')
 
 /** Of the token in `METRICS_TOKEN_SHA256` of every shop. */
-export const metricsToken = 'the token of a test, which nobody else has'
+export const metricsToken = 'the-token-of-a-test-which-nobody-else-has'
 
 /** A server of `deploy/app`, in a process of its own. */
 export interface Shop {
@@ -81,7 +81,8 @@ export async function startShop(
     },
     async metric(name) {
       const headers = { authorization: `Bearer ${metricsToken}` }
-      const { body } = await new Visitor().get(`http://127.0.0.1:${adminPort}/metrics`, headers)
+      const { status, body } = await new Visitor().get(`http://127.0.0.1:${adminPort}/metrics`, headers)
+      if (status !== 200) throw new Error(`${status} ${body}`)
       return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1])
     },
   }

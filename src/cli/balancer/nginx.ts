@@ -8,14 +8,14 @@ export function nginxConfiguration(plan: BalancerPlan): string {
   const { servers, sticky } = plan
   return `# A file for /etc/nginx/conf.d/. Check it: nginx -t
 
-# nginx without its commercial part asks no server whether it is ready: it notices when one takes no connections. So a
-# server that goes away stops listening before its sessions close. docs/balancers.md has the lines.
+# nginx without its commercial part asks no server whether it is ready. A server that drains answers with the header
+# X-Accel-Redirect, and nginx gives the request to another one. docs/balancers.md has the lines for the application.
 
 ${sticky ? routing(plan) : ''}upstream holdfast_any {
     zone holdfast_any 64k;
     least_conn;
 ${servers.map((server) => member(server, '')).join('')}}
-${sticky ? servers.map((_server, index) => upstream(servers, index)).join('') : ''}
+${sticky ? servers.map((_server, index) => upstream(servers, index)).join('') : ''}${servers.length === 1 ? '' : servers.map((_server, index) => withoutOne(servers, index)).join('')}
 # WebSockets need these two headers, other requests a connection of their own.
 map $http_upgrade $holdfast_connection {
     default upgrade;
@@ -24,25 +24,28 @@ map $http_upgrade $holdfast_connection {
 
 server {
 ${listen(plan)}
-${refusal(plan)}    location / {
+${refusal(plan)}    proxy_http_version 1.1;
+    # A connection to a server serves one request. A server may close a kept one at the moment when a POST goes out on
+    # it, and nobody may send a POST twice.
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $holdfast_connection;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    # Tells the application whether cookies are secure: app.set('trust proxy', 1).
+    proxy_set_header X-Forwarded-Proto $scheme;
+    # Tells a server that drains how it gives requests to others.
+    proxy_set_header X-Balancer nginx;
+    proxy_connect_timeout 2s;
+    proxy_read_timeout 60s;
+    # Refused connections: another server gets the request, whatever it is. A server that dies before it answers: all
+    # but POST, LOCK and PATCH are sent to another one.
+    proxy_next_upstream error timeout;
+    proxy_next_upstream_tries 3;
+
+    location / {
         proxy_pass http://${sticky ? '$holdfast_upstream' : 'holdfast_any'};
-        proxy_http_version 1.1;
-        # A connection to a server serves one request. A server may close a kept one at the moment when a POST goes out
-        # on it, and nobody may send a POST twice.
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $holdfast_connection;
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        # Tells the application whether cookies are secure: app.set('trust proxy', 1).
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_connect_timeout 2s;
-        proxy_read_timeout 60s;
-        # Refused connections: another server gets the request, whatever it is. A server that dies before it answers:
-        # all but POST, LOCK and PATCH are sent to another one.
-        proxy_next_upstream error timeout;
-        proxy_next_upstream_tries 3;
     }
-}
+${servers.length === 1 ? '' : servers.map((server, index) => elsewhere(server, index)).join('')}}
 `
 }
 
@@ -69,6 +72,25 @@ function upstream(servers: readonly BalancedServer[], index: number): string {
 upstream ${groupOf(index)} {
     zone ${groupOf(index)} 64k;
 ${member(first, '')}${others.map((server) => member(server, ' backup')).join('')}}
+`
+}
+
+/** All servers but one, for the requests that this one has no time for. */
+function withoutOne(servers: readonly BalancedServer[], index: number): string {
+  const others = servers.filter((_server, other) => other !== index)
+  return `
+upstream ${groupOf(index)}_drains {
+    zone ${groupOf(index)}_drains 64k;
+    least_conn;
+${others.map((server) => member(server, '')).join('')}}
+`
+}
+
+function elsewhere({ route }: BalancedServer, index: number): string {
+  return `
+    location @holdfast_without_${route} {
+        proxy_pass http://${groupOf(index)}_drains;
+    }
 `
 }
 
