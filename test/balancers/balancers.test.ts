@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { WebSocket, WebSocketServer } from 'ws'
 import { Opened } from '../../src/testing/opened.js'
 import { startMemcached } from '../../src/testing/start-memcached.js'
 import { waitFor } from '../../src/testing/wait-for.js'
@@ -139,6 +143,37 @@ describe.each(balancerKinds)('what is printed for %s, in front of three servers'
     const { requests, failures } = await load.stop()
     expect(failures).toEqual([])
     expect(requests).toBeGreaterThan(300)
+  })
+
+  it('sends nobody to a server that drains and still serves', async () => {
+    await startShops({ DRAIN_MS: '600000' })
+    const url = await start()
+    const [visitor, ...rest] = (await visitors(url)) as [Visitor, Visitor, Visitor]
+    const draining = shop('app1')
+    process.kill(draining.process.pid as number, 'SIGTERM')
+    await waitFor(async () => (await servedBy(visitor.copy(), url)) !== 'app1', { ...slow, message: 'the balancer' })
+    expect(await visitor.post(url, {})).toMatchObject({ status: 200 })
+    expect(others(draining).map(({ route }) => route)).toContain(visitor.route)
+    expect(await Promise.all(rest.map((other) => servedBy(other, url)))).toEqual(['my-app1', 'APP1'])
+    expect(await servedBy(new Visitor(), `http://127.0.0.1:${draining.port}/`)).toBe('app1')
+  })
+
+  it('passes WebSockets, and keeps /readyz of the application to itself', async () => {
+    const server = createServer((_req, res) => res.end('page'))
+    const sockets = new WebSocketServer({ server })
+    sockets.on('connection', (socket) => socket.on('message', (text) => socket.send(`heard ${text}`)))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await opened.add(Promise.resolve({ close: async () => void server.close().closeAllConnections() }))
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { host, port } = await opened.add(startBalancer(kind, [`a=${address}`, '--health', '/readyz']))
+    const socket = new WebSocket(`ws://${host}:${port}/`)
+    await once(socket, 'open')
+    socket.send('hello')
+    expect(String((await once(socket, 'message'))[0])).toBe('heard hello')
+    socket.terminate()
+    expect((await new Visitor().get(`http://${host}:${port}/readyz`)).status).toBe(404)
+    expect(await new Visitor().get(`http://${host}:${port}/readyzz`)).toMatchObject({ status: 200, body: 'page' })
   })
 
   it('keeps visitors in place by a __Host- cookie over TLS', async () => {
