@@ -3,6 +3,7 @@ import { parseSettings } from '../../config/parse-settings.js'
 import { ConfigError } from '../../errors.js'
 import { painter, type Terminal } from '../terminal.js'
 import { UsageError } from '../usage-error.js'
+import { albConfiguration } from './alb.js'
 import { apacheConfiguration } from './apache.js'
 import {
   type BalancerArguments,
@@ -10,16 +11,20 @@ import {
   balancerPlan,
   parseBalancerArguments,
 } from './balancer-options.js'
-import type { BalancerPlan } from './balancer-plan.js'
+import { type BalancerPlan, hasOwnHealthPort } from './balancer-plan.js'
+import { envoyConfiguration } from './envoy.js'
+import { gatewayApiConfiguration } from './gateway-api.js'
 import { haproxyConfiguration } from './haproxy.js'
 import { nginxConfiguration } from './nginx.js'
+import { traefikConfiguration } from './traefik.js'
 
 export const balancerHelp = `Usage: holdfast balancer <kind> [options] <server>...
 
 Prints a configuration that keeps a visitor at the server that the session id names, and sends others there only while
 that server is down.
 
-  <kind>                 nginx, haproxy or apache: the tests of Holdfast run them
+  <kind>                 nginx, haproxy or apache: the tests of Holdfast run what is printed;
+                         traefik, envoy, gateway-api or alb: recipes, whose form alone is tested
   <server>               <route>=<host>:<port>, such as app1=10.0.0.1:3000: the server's option "route", and its address;
                          <route>=<host>:<port>,<port>: the second port answers /readyz
 
@@ -35,16 +40,24 @@ that server is down.
 
 docs/balancers.md explains what is printed.`
 
+const HINT = 'holdfast balancer --help'
+
 interface Kind {
   print: (plan: BalancerPlan) => string
   /** Whether it finds a server by the route in the session id. */
   readsRoutes: boolean
+  /** What it can't do of a plan; `undefined`: it can do all. */
+  refuses?: (plan: BalancerPlan) => string | undefined
 }
 
 const kinds: Readonly<Record<string, Kind>> = {
   nginx: { print: nginxConfiguration, readsRoutes: true },
   haproxy: { print: haproxyConfiguration, readsRoutes: true },
   apache: { print: apacheConfiguration, readsRoutes: true },
+  traefik: { print: traefikConfiguration, readsRoutes: false, refuses: severalHealthPorts },
+  envoy: { print: envoyConfiguration, readsRoutes: true },
+  'gateway-api': { print: gatewayApiConfiguration, readsRoutes: false, refuses: noServices },
+  alb: { print: albConfiguration, readsRoutes: false, refuses: severalHealthPorts },
 }
 
 /** `holdfast balancer`: gives the exit code. */
@@ -57,7 +70,10 @@ export async function balancer(args: readonly string[], io: Terminal): Promise<n
   const kind = readKind(given.kind)
   try {
     const settings = readSettings(given)
-    io.stdout.write(kind.print(balancerPlan(given, settings, kind.readsRoutes)))
+    const plan = balancerPlan(given, settings, kind.readsRoutes)
+    const refusal = kind.refuses?.(plan)
+    if (refusal !== undefined) throw new UsageError(`${given.kind}: ${refusal}`, HINT)
+    io.stdout.write(kind.print(plan))
     return 0
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -70,7 +86,19 @@ function readKind(text: string | undefined): Kind {
   const kind = text !== undefined && Object.hasOwn(kinds, text) ? kinds[text] : undefined
   if (kind !== undefined) return kind
   const asked = text === undefined ? 'which balancer?' : `there is no configuration for ${JSON.stringify(text)};`
-  throw new UsageError(`${asked} expected ${Object.keys(kinds).join(', ')}`, 'holdfast balancer --help')
+  throw new UsageError(`${asked} expected ${Object.keys(kinds).join(', ')}`, HINT)
+}
+
+function severalHealthPorts({ servers, healthPath }: BalancerPlan): string | undefined {
+  const ports = new Set(servers.map((server) => (hasOwnHealthPort(server) ? server.healthPort : 'its own')))
+  if (healthPath === undefined || ports.size === 1) return undefined
+  return `it asks all servers for ${healthPath} on one port: expected the same one for each, got ${[...ports].join(', ')}`
+}
+
+function noServices({ servers }: BalancerPlan): string | undefined {
+  const wrong = servers.find(({ host }) => !/^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(host))
+  if (wrong === undefined) return undefined
+  return `expected names of Services and their ports, such as web:80, got ${wrong.host}:${wrong.port}`
 }
 
 function readSettings({ config }: BalancerArguments): BalancerSettings | undefined {
