@@ -24,7 +24,7 @@ defaults
     # A server that dies before it answers: GET and HEAD are sent to another one.
     retry-on conn-failure empty-response
 
-frontend holdfast
+${servers.some(isNamed) ? resolvers : ''}frontend holdfast
     bind ${bind(plan)}
     http-request disable-l7-retry unless METH_GET
     # Tells the application whether cookies are secure: app.set('trust proxy', 1).
@@ -34,6 +34,17 @@ ${refusal(plan)}    default_backend holdfast_servers
 backend holdfast_servers
     balance leastconn
 ${healthPath === undefined ? '' : check(healthPath)}${sticky ? routing(plan) : ''}${servers.map((server) => serverLine(server)).join('')}`
+}
+
+/* A name may lead elsewhere when a container is started anew. */
+const resolvers = `resolvers holdfast
+    parse-resolv-conf
+    hold valid 5s
+
+`
+
+function isNamed({ host }: BalancedServer): boolean {
+  return !host.startsWith('[') && !/^[0-9.]+$/.test(host)
 }
 
 function bind({ listen, tls }: BalancerPlan): string {
@@ -64,5 +75,6 @@ ${rules.join('')}`
 /** Without a path to ask for, the check is whether the server takes a connection. */
 function serverLine(server: BalancedServer): string {
   const port = hasOwnHealthPort(server) ? ` port ${server.healthPort}` : ''
-  return `    server ${server.route} ${addressOf(server)} check${port} inter 2s fall 2 rise 1\n`
+  const name = isNamed(server) ? ' resolvers holdfast init-addr last,libc,none' : ''
+  return `    server ${server.route} ${addressOf(server)} check${port} inter 2s fall 2 rise 1${name}\n`
 }
