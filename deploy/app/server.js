@@ -1,4 +1,5 @@
 // A shop that counts what its visitors do. It shows how a server starts, and how it goes away without losing anything.
+import { createServer } from 'node:http'
 import { setTimeout as passes } from 'node:timers/promises'
 import express from 'express'
 import { createSessionManager } from 'holdfast'
@@ -28,9 +29,13 @@ app.post('/', (req, res) => {
 })
 
 await sessions.ready()
-const server = app.listen(Number(PORT), HOST, () => console.log(`server ${ROUTE} listens on ${HOST}:${PORT}`))
+// exclusive: also as a worker of node:cluster it listens itself, on a port that no other worker has.
+const server = createServer(app)
+server.listen({ port: Number(PORT), host: HOST, exclusive: true }, () => {
+  console.log(`server ${ROUTE} listens on ${HOST}:${PORT}`)
+})
 
-process.once('SIGTERM', async () => {
+async function shutDown() {
   draining = true
   // From now on /readyz fails, and everything else goes on.
   const stored = sessions.close({ drain: noticed + lastRequests, timeout: 10_000 })
@@ -41,4 +46,10 @@ process.once('SIGTERM', async () => {
   // Streams and WebSockets that are still open.
   server.closeAllConnections()
   if (unsaved > 0) console.error(`${unsaved} sessions could not be stored`)
-})
+  // Only where another process started this one and talks with it (node:cluster): that would keep it alive.
+  process.disconnect?.()
+}
+
+// Docker, Kubernetes and systemd send SIGTERM; pm2 and Ctrl-C SIGINT.
+process.once('SIGTERM', shutDown)
+process.once('SIGINT', shutDown)

@@ -17,6 +17,7 @@ function start(number) {
     ROUTE: `${ROUTE}-${number + 1}`,
   })
   numbers.set(worker.id, number)
+  console.log(`worker ${worker.process.pid}`)
 }
 
 for (let number = 0; number < Number(WORKERS); number++) start(number)

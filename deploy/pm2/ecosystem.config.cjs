@@ -19,8 +19,7 @@ module.exports = {
       SESSION_NODES,
       METRICS_TOKEN_SHA256,
     },
-    // pm2 sends SIGINT unless told otherwise (treekill), and SIGKILL after 1.6 s. server.js wants SIGTERM and takes 18 s.
+    // pm2 sends SIGINT, and SIGKILL 1.6 s later unless told otherwise. server.js takes up to 18 s.
     kill_timeout: 25000,
-    shutdown_with_message: false,
   })),
 }
