@@ -1,6 +1,6 @@
 /** The programs that tests need, and where each comes from. */
 export interface ServerProgram {
-  name: 'memcached' | 'redis-server' | 'haproxy' | 'nginx' | 'apache2' | 'chromium'
+  name: 'memcached' | 'redis-server' | 'haproxy' | 'nginx' | 'apache2' | 'systemd-analyze' | 'chromium'
   /**
    * Container image with a pinned version. None: only a program of this machine will do, because it has to reach other
    * servers of this machine under the addresses that tests know.
@@ -30,5 +30,7 @@ export const nginxProgram: ServerProgram = { name: 'nginx', image: undefined, de
 
 /** The server and its modules, without a site and without a service that starts. */
 export const apacheProgram: ServerProgram = { name: 'apache2', image: undefined, debianPackage: 'apache2-bin' }
+
+export const systemdProgram: ServerProgram = { name: 'systemd-analyze', image: undefined, debianPackage: 'systemd' }
 
 export const chromiumProgram: ServerProgram = { name: 'chromium', image: undefined, debianPackage: 'chromium' }
