@@ -49,4 +49,16 @@ describe('the documentation', () => {
     )
     expect(missing).toEqual([])
   })
+
+  it('names only commands that the command line has', () => {
+    const known = Array.from(read('src/cli/main.ts').matchAll(/^ {4}case '([a-z][a-z-]*)':$/gm), ([, name]) => name)
+    expect(known.length).toBeGreaterThan(5)
+    const unknown = markdown.flatMap((page) =>
+      Array.from(
+        read(page).matchAll(/(?:^|npx |`)holdfast ([a-z][a-z-]*)(?= [<[a-z0-9-]|`|$)/gm),
+        ([, name]) => `${page}: ${name}`,
+      ).filter((text) => !known.includes(text.split(': ')[1])),
+    )
+    expect(unknown).toEqual([])
+  })
 })

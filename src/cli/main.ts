@@ -10,9 +10,12 @@ const help = `Usage: holdfast <command> [options]
   node             an embedded storage node in the foreground
   status [url]     what a running server does, from its administration
   hash-password    the hash of a password, for the administration's users
+  balancer <kind>  a configuration for nginx, HAProxy, Apache and others
 
   --help           this text; holdfast <command> --help tells more
   --version        the version`
+
+const commands = 'demo, check, node, status, hash-password and balancer'
 
 const io: Terminal = { stdout: process.stdout, stderr: process.stderr }
 
@@ -43,6 +46,8 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       return await (await import('./node-command.js')).node(args, io)
     case 'hash-password':
       return await (await import('./hash-password.js')).hashPasswordCommand(args, io)
+    case 'balancer':
+      return await (await import('./balancer/balancer-command.js')).balancer(args, io)
     case '--version':
     case '-v':
       io.stdout.write(`${version()}\n`)
@@ -53,11 +58,9 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       io.stdout.write(`${help}\n`)
       return 0
     case undefined:
-      throw new UsageError(`which command? There are demo, check, node, status and hash-password`)
+      throw new UsageError(`which command? There are ${commands}`)
     default:
-      throw new UsageError(
-        `there is no command ${JSON.stringify(command)}; there are demo, check, node, status and hash-password`,
-      )
+      throw new UsageError(`there is no command ${JSON.stringify(command)}; there are ${commands}`)
   }
 }
 

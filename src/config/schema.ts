@@ -51,7 +51,7 @@ const shape = {
     type: 'text or list of texts',
     default: 'required',
     meaning:
-      'Signs session ids, so that ids that Holdfast did not issue are refused before any storage is asked. At least 16 characters each, better 32 random bytes. All servers need the same. Of a list the first signs and all verify: put a new one in front to rotate.',
+      'Signs session ids, so that ids that Holdfast did not issue are refused before any storage is asked. At least 16 characters each, better 32 random bytes. All servers need the same. Of a list the first signs and all verify. To rotate, first let all servers know the new one, at the end of the list, and then put it in front.',
   }),
   mode: choice('sticky', 'non-sticky').prefault('sticky').register(keyNotes, {
     type: '`sticky` or `non-sticky`',

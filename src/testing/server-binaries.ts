@@ -1,6 +1,6 @@
 /** The programs that tests need, and where each comes from. */
 export interface ServerProgram {
-  name: 'memcached' | 'redis-server' | 'haproxy' | 'chromium'
+  name: 'memcached' | 'redis-server' | 'haproxy' | 'nginx' | 'apache2' | 'systemd-analyze' | 'chromium'
   /**
    * Container image with a pinned version. None: only a program of this machine will do, because it has to reach other
    * servers of this machine under the addresses that tests know.
@@ -25,5 +25,12 @@ export const redisProgram: ServerProgram = {
 export const localRedisProgram: ServerProgram = { ...redisProgram, image: undefined }
 
 export const haproxyProgram: ServerProgram = { name: 'haproxy', image: undefined, debianPackage: 'haproxy' }
+
+export const nginxProgram: ServerProgram = { name: 'nginx', image: undefined, debianPackage: 'nginx' }
+
+/** The server and its modules, without a site and without a service that starts. */
+export const apacheProgram: ServerProgram = { name: 'apache2', image: undefined, debianPackage: 'apache2-bin' }
+
+export const systemdProgram: ServerProgram = { name: 'systemd-analyze', image: undefined, debianPackage: 'systemd' }
 
 export const chromiumProgram: ServerProgram = { name: 'chromium', image: undefined, debianPackage: 'chromium' }

@@ -7,9 +7,20 @@ import { waitFor } from './wait-for.js'
 const running = new Set<ChildProcess>()
 const keptOutput = 4096
 
+export interface ProcessOptions {
+  /** The working directory. Default: that of this process. */
+  folder?: string
+  /** Variables beside those of this process. */
+  environment?: Readonly<Record<string, string>>
+}
+
 /** Starts a program that lives until `close()`, or as long as this process. */
-export async function startProcess(program: string, args: readonly string[]): Promise<ServerProcess> {
-  const process = new SpawnedProcess(program, args)
+export async function startProcess(
+  program: string,
+  args: readonly string[],
+  options: ProcessOptions = {},
+): Promise<ServerProcess> {
+  const process = new SpawnedProcess(program, args, options)
   await process.start()
   return process
 }
@@ -17,12 +28,14 @@ export async function startProcess(program: string, args: readonly string[]): Pr
 class SpawnedProcess implements ServerProcess {
   readonly #program: string
   readonly #args: readonly string[]
+  readonly #options: ProcessOptions
   #child: ChildProcess | undefined
   #output = ''
 
-  constructor(program: string, args: readonly string[]) {
+  constructor(program: string, args: readonly string[], options: ProcessOptions) {
     this.#program = program
     this.#args = args
+    this.#options = options
   }
 
   get pid(): number | undefined {
@@ -39,7 +52,12 @@ class SpawnedProcess implements ServerProcess {
 
   async start(): Promise<void> {
     if (this.running) return
-    const child = spawn(this.#program, this.#args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const { folder, environment } = this.#options
+    const child = spawn(this.#program, this.#args, {
+      cwd: folder,
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const keep = (chunk: Buffer): void => {
       this.#output = (this.#output + chunk.toString()).slice(-keptOutput)
     }

@@ -1,4 +1,5 @@
 import http from 'node:http'
+import https from 'node:https'
 
 export interface Answer {
   status: number
@@ -51,8 +52,11 @@ export class Visitor {
     const own: Record<string, string> = { ...headers }
     if (this.id !== undefined) own.cookie ??= `${this.name}=${this.id}`
     if (text !== undefined) own['content-type'] = 'application/json'
+    const send = url.startsWith('https:') ? https.request : http.request
+    /* Certificates are made by the test itself. */
+    const options = { method, headers: own, agent: false as const, timeout: 15_000, rejectUnauthorized: false }
     return new Promise((resolve, reject) => {
-      const req = http.request(url, { method, headers: own, agent: false, timeout: 15_000 }, (res) => {
+      const req = send(url, options, (res) => {
         const chunks: Buffer[] = []
         res.on('data', (chunk: Buffer) => chunks.push(chunk))
         res.on('error', reject)
