@@ -1,5 +1,6 @@
-import { errorReply, type Reply, type Request, Status } from './binary-protocol.js'
-import { type CommandContext, commands } from './commands.js'
+import { type BinaryFrame, Status } from '../memcached-wire/binary.js'
+import { type CommandContext, commands } from './binary-commands.js'
+import { errorReply, type Reply } from './binary-replies.js'
 
 const MAX_KEY_BYTES = 250
 
@@ -29,7 +30,7 @@ export class CommandHandler {
    * A request whose parts don't fit its opcode is answered with "invalid arguments" and ends the connection, as
    * memcached does it: the client can't be trusted to be in step.
    */
-  handle(request: Request): Handled {
+  handle(request: BinaryFrame): Handled {
     if (request.key.length > MAX_KEY_BYTES) return refusal(Status.invalid, true)
     const command = commands.get(request.opcode)
     if (command === undefined) return refusal(Status.unknownCommand, false)

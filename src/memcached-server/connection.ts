@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { encodeReply, type Request } from './binary-protocol.js'
+import { type BinaryFrame, encodePieces, REPLY_MAGIC } from '../memcached-wire/binary.js'
+import { BinaryStream, type FrameLimits } from '../memcached-wire/binary-stream.js'
 import type { CommandHandler } from './command-handler.js'
 import type { Counters } from './counters.js'
-import { type FrameLimits, FrameParser } from './frame-parser.js'
 
 /** Bytes of answers that may wait in a socket; above, no more requests are read until they are gone. */
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -16,14 +16,14 @@ export class Connection {
   readonly #socket: Socket
   readonly #handler: CommandHandler
   readonly #counters: Counters
-  readonly #parser: FrameParser
+  readonly #parser: BinaryStream
   #ending = false
 
   constructor(socket: Socket, handler: CommandHandler, counters: Counters, limits: FrameLimits) {
     this.#socket = socket
     this.#handler = handler
     this.#counters = counters
-    this.#parser = new FrameParser(limits)
+    this.#parser = new BinaryStream(limits)
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => this.#work())
@@ -62,7 +62,7 @@ export class Connection {
     }
   }
 
-  #nextRequest(): Request | undefined {
+  #nextRequest(): BinaryFrame | undefined {
     if (this.#ending) return undefined
     const congested = this.#socket.writableLength > MAX_UNSENT_BYTES
     const request = congested ? undefined : this.#parser.next()
@@ -71,10 +71,11 @@ export class Connection {
     return request
   }
 
-  #answer(request: Request): void {
+  #answer(request: BinaryFrame): void {
     const { replies, ends } = this.#handler.handle(request)
     for (const reply of replies) {
-      for (const bytes of encodeReply(request, reply)) this.#send(bytes)
+      const parts = { ...reply, opcode: request.opcode, opaque: request.opaque }
+      for (const bytes of encodePieces(REPLY_MAGIC, parts)) this.#send(bytes)
     }
     if (ends) this.#end()
   }

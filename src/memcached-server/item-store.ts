@@ -10,7 +10,7 @@ export interface Item extends Linked<Item> {
   /** Milliseconds since the epoch; `Infinity`: never expires. */
   deadline: number
   /** Changes with every write, never with a touch. */
-  cas: number
+  cas: bigint
   fetched: boolean
 }
 
@@ -55,7 +55,7 @@ export class ItemStore {
   readonly #items = new Map<string, Item>()
   readonly #recency = new RecencyList<Item>()
   #bytes = 0
-  #lastCas = 0
+  #lastCas = 0n
   #flushAt = Number.POSITIVE_INFINITY
 
   constructor(options: ItemStoreOptions) {
@@ -97,7 +97,7 @@ export class ItemStore {
     mode: WriteMode,
     key: string,
     value: Buffer,
-    options: { flags: number; expiration: number; cas: number; valueLength?: number },
+    options: { flags: number; expiration: number; cas: bigint; valueLength?: number },
   ): Item | Refusal {
     const now = this.#now()
     const refusal = this.#refuseSize(key, options.valueLength ?? value.length)
@@ -106,16 +106,16 @@ export class ItemStore {
       return refusal
     }
     const old = this.#use(key, now)
-    const conflict = options.cas === 0 ? conflictOf(mode, old) : mismatch(old, options.cas)
+    const conflict = options.cas === 0n ? conflictOf(mode, old) : mismatch(old, options.cas)
     if (conflict !== undefined) return conflict
     return this.#put(old, key, copyOf(value), options.flags, deadlineOf(options.expiration, now))
   }
 
   /** Adds bytes at one end; flags and expiry stay. */
-  extend(key: string, bytes: Buffer, end: 'front' | 'back', cas: number): Item | Refusal {
+  extend(key: string, bytes: Buffer, end: 'front' | 'back', cas: bigint): Item | Refusal {
     const old = this.#use(key, this.#now())
     if (old === undefined) return 'absent'
-    if (cas !== 0 && cas !== old.cas) return 'exists'
+    if (cas !== 0n && cas !== old.cas) return 'exists'
     const refusal = this.#refuseSize(key, old.value.length + bytes.length)
     if (refusal !== undefined) return refusal
     return this.#put(
@@ -132,10 +132,10 @@ export class ItemStore {
     return this.#refuseSize(key, valueLength)
   }
 
-  remove(key: string, cas: number): 'removed' | 'absent' | 'exists' {
+  remove(key: string, cas: bigint): 'removed' | 'absent' | 'exists' {
     const item = this.#live(key, this.#now())
     if (item === undefined) return 'absent'
-    if (cas !== 0 && cas !== item.cas) return 'exists'
+    if (cas !== 0n && cas !== item.cas) return 'exists'
     this.#drop(item)
     return 'removed'
   }
@@ -144,10 +144,10 @@ export class ItemStore {
    * Adds `delta` to a decimal number: upwards it wraps at 2^64, downwards it stops at 0. A result that is shorter
    * than the stored text is padded with spaces, as memcached does. Returns the item and its new number.
    */
-  count(key: string, delta: bigint, cas: number): { item: Item; number: bigint } | Refusal {
+  count(key: string, delta: bigint, cas: bigint): { item: Item; number: bigint } | Refusal {
     const old = this.#use(key, this.#now())
     if (old === undefined) return 'absent'
-    if (cas !== 0 && cas !== old.cas) return 'exists'
+    if (cas !== 0n && cas !== old.cas) return 'exists'
     const number = numberIn(old.value)
     if (number === undefined) return 'notNumeric'
     const sum = number + delta
@@ -263,7 +263,7 @@ function conflictOf(mode: WriteMode, old: Item | undefined): Refusal | undefined
   return undefined
 }
 
-function mismatch(old: Item | undefined, cas: number): Refusal | undefined {
+function mismatch(old: Item | undefined, cas: bigint): Refusal | undefined {
   if (old === undefined) return 'absent'
   return old.cas === cas ? undefined : 'exists'
 }

@@ -46,7 +46,7 @@ const SWEPT_PER_INTERVAL = 10_000
 
 /**
  * Starts a storage node inside this process: a server for the memcached binary protocol (sources: see
- * `binary-protocol.ts`) with a memory limit. Meant for trying out, development and tests.
+ * `memcached-wire/`) with a memory limit. Meant for trying out, development and tests.
  *
  * Rejects with `ConfigError` for limits that make no sense, with `NodeUnreachableError` when it can't listen.
  */

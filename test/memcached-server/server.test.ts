@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, NodeUnreachableError } from '../../src/errors.js'
-import { Opcode, Status } from '../../src/memcached-server/binary-protocol.js'
 import { type MemcachedServer, startMemcachedServer } from '../../src/memcached-server/server.js'
+import { Opcode, Status } from '../../src/memcached-wire/binary.js'
 import { ManualClock } from './manual-clock.js'
 import { countFrame, frame, getFrame, RawClient, setFrame, uint32s, writeFrame } from './raw-client.js'
 

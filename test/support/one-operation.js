@@ -2,7 +2,7 @@
 import { createJiti } from 'jiti'
 
 const jiti = createJiti(import.meta.url)
-const { createMemcachedNode } = await jiti.import('../../src/node/memcached-node.ts')
+const { createMemcachedNode } = await jiti.import('../../src/node/memcached/memcached-node.ts')
 const { parseNodeAddress } = await jiti.import('../../src/node/node-address.ts')
 
 const [host, port] = process.argv.slice(2)

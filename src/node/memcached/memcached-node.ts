@@ -1,20 +1,11 @@
-import { type Clock, systemClock } from '../clock.js'
-import { ClosedError, NodeRefusedError, ProtocolError } from '../errors.js'
-import { checkItemSize, defaultMaxValueBytes } from './item-size.js'
+import { type Clock, systemClock } from '../../clock.js'
+import { ClosedError, NodeRefusedError, ProtocolError } from '../../errors.js'
+import { checkItemSize, defaultMaxValueBytes } from '../item-size.js'
+import { ownBytes } from '../own-bytes.js'
+import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../storage-node.js'
 import { MemcachedClient, type MemcachedClientOptions } from './memcached-client.js'
 import { memcachedExpiry } from './memcached-expiry.js'
-import {
-  type Cas,
-  encodeExpiryRequest,
-  encodeKeyRequest,
-  encodeStoreRequest,
-  opcode,
-  type Reply,
-  replyCas,
-  status,
-} from './memcached-protocol.js'
-import { ownBytes } from './own-bytes.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
+import type { Answer } from './memcached-operation.js'
 
 export interface MemcachedNodeOptions extends MemcachedClientOptions {
   /** `[A-Za-z0-9_]+`, or `undefined` for the one anonymous node. */
@@ -37,19 +28,17 @@ export function createMemcachedNode(options: MemcachedNodeOptions): StorageNode 
 }
 
 /** The state of a value on one connection. */
-class CasToken implements Cas {
+class CasToken {
   readonly generation: number
-  readonly high: number
-  readonly low: number
+  readonly cas: bigint
 
-  constructor(generation: number, cas: Cas) {
+  constructor(generation: number, cas: bigint) {
     this.generation = generation
-    this.high = cas.high
-    this.low = cas.low
+    this.cas = cas
   }
 }
 
-const anyState: Cas = { high: 0, low: 0 }
+const anyState = 0n
 const refused: PutResult = Object.freeze({ stored: false })
 
 class MemcachedNode implements StorageNode {
@@ -74,12 +63,8 @@ class MemcachedNode implements StorageNode {
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
-    return this.#client.send(
-      renewTo === undefined
-        ? encodeKeyRequest(opcode.get, key)
-        : encodeExpiryRequest(opcode.getAndTouch, key, this.#expiry(renewTo)),
-      readValue,
-    )
+    const renewal = renewTo === undefined ? undefined : { expiry: this.#expiry(renewTo) }
+    return this.#client.send({ kind: 'get', key, cas: anyState, ...renewal }, readValue)
   }
 
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult> {
@@ -87,14 +72,14 @@ class MemcachedNode implements StorageNode {
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const cas = typeof expected === 'string' ? anyState : this.#usableCas(expected)
     if (cas === undefined) return this.#unasked(refused)
-    const code = expected === 'absent' ? opcode.add : opcode.set
-    return this.#client.send(encodeStoreRequest(code, key, bytes, this.#expiry(deadline), cas), readPutResult)
+    const kind = expected === 'absent' ? 'add' : 'set'
+    return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, readPutResult)
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
-    return this.#client.send(encodeExpiryRequest(opcode.touch, key, this.#expiry(deadline)), readTouchResult)
+    return this.#client.send({ kind: 'touch', key, expiry: this.#expiry(deadline), cas: anyState }, readTouchResult)
   }
 
   delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
@@ -102,11 +87,11 @@ class MemcachedNode implements StorageNode {
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const cas = expected === undefined ? anyState : this.#usableCas(expected)
     if (cas === undefined) return this.#unasked('refused')
-    return this.#client.send(encodeKeyRequest(opcode.delete, key, cas), readDeleteResult)
+    return this.#client.send({ kind: 'delete', key, cas }, readDeleteResult)
   }
 
   ping(): Promise<void> {
-    return this.#client.send(encodeKeyRequest(opcode.noop, ''), readPong)
+    return this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
   }
 
   close(): Promise<void> {
@@ -114,8 +99,8 @@ class MemcachedNode implements StorageNode {
     return Promise.resolve()
   }
 
-  #usableCas(token: VersionToken): Cas | undefined {
-    return token instanceof CasToken && this.#client.holds(token.generation) ? token : undefined
+  #usableCas(token: VersionToken): bigint | undefined {
+    return token instanceof CasToken && this.#client.holds(token.generation) ? token.cas : undefined
   }
 
   #unasked<T>(answer: T): Promise<T> {
@@ -128,43 +113,42 @@ class MemcachedNode implements StorageNode {
   }
 }
 
-function readValue(reply: Reply, generation: number): StoredValue | undefined {
-  if (reply.header.status === status.notFound) return undefined
-  requireOk(reply)
-  return { bytes: ownBytes(reply.val), token: readToken(reply, generation) }
+function readValue(answer: Answer, generation: number): StoredValue | undefined {
+  if (answer.outcome === 'absent') return undefined
+  requireOk(answer)
+  if (answer.value === undefined) throw new ProtocolError('sent no value where one was asked for')
+  return { bytes: ownBytes(answer.value), token: readToken(answer, generation) }
 }
 
-function readPutResult(reply: Reply, generation: number): PutResult {
-  if (reply.header.status !== status.ok) return refused
-  return { stored: true, token: readToken(reply, generation) }
+function readPutResult(answer: Answer, generation: number): PutResult {
+  if (answer.outcome !== 'ok') return refused
+  return { stored: true, token: readToken(answer, generation) }
 }
 
-function readTouchResult(reply: Reply): boolean {
-  if (reply.header.status === status.notFound) return false
-  requireOk(reply)
+function readTouchResult(answer: Answer): boolean {
+  if (answer.outcome === 'absent') return false
+  requireOk(answer)
   return true
 }
 
-function readDeleteResult(reply: Reply): 'deleted' | 'absent' | 'refused' {
-  if (reply.header.status === status.notFound) return 'absent'
-  if (reply.header.status === status.exists) return 'refused'
-  requireOk(reply)
+function readDeleteResult(answer: Answer): 'deleted' | 'absent' | 'refused' {
+  if (answer.outcome === 'absent') return 'absent'
+  if (answer.outcome === 'exists') return 'refused'
+  requireOk(answer)
   return 'deleted'
 }
 
-function readPong(reply: Reply): void {
-  requireOk(reply)
+function readPong(answer: Answer): void {
+  requireOk(answer)
 }
 
-function requireOk(reply: Reply): void {
-  if (reply.header.status === status.ok) return
-  throw new ProtocolError(`answered operation ${reply.header.opcode} with status ${reply.header.status}`)
+function requireOk({ outcome }: Answer): void {
+  if (outcome !== 'ok') throw new ProtocolError(`answered "${outcome}" to an operation that can't end so`)
 }
 
 /** With `-C` memcached has no CAS and says 0; sent back, a 0 would mean "whatever is there" and lift the fence. */
-function readToken(reply: Reply, generation: number): CasToken {
-  const cas = replyCas(reply)
-  if (cas.high === 0 && cas.low === 0) {
+function readToken({ cas }: Answer, generation: number): CasToken {
+  if (cas === 0n) {
     throw new NodeRefusedError("the memcached server runs without CAS (option -C): writes can't be fenced there")
   }
   return new CasToken(generation, cas)

@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
-import { createMemcachedNode, type MemcachedNodeOptions } from '../../src/node/memcached-node.js'
-import { opcode } from '../../src/node/memcached-protocol.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { StorageNode, VersionToken } from '../../src/node/storage-node.js'
-import { type FaultyServer, startFaultyServer } from '../../src/testing/faulty-server.js'
-import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
-import { waitFor } from '../../src/testing/wait-for.js'
+import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
+import { Opcode } from '../../../src/memcached-wire/binary.js'
+import { createMemcachedNode, type MemcachedNodeOptions } from '../../../src/node/memcached/memcached-node.js'
+import { parseNodeAddress } from '../../../src/node/node-address.js'
+import type { StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import { type FaultyServer, startFaultyServer } from '../../../src/testing/faulty-server.js'
+import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
+import { waitFor } from '../../../src/testing/wait-for.js'
 
 /** Short, for the tests that wait for it. */
 const timeout = 400
@@ -82,14 +82,14 @@ describe('the memcached node when the connection ends', () => {
 
   it('keeps a process with nothing else to do alive until the pending operation has settled', async () => {
     server.fail({ kind: 'close' })
-    const program = new URL('../support/one-operation.js', import.meta.url).pathname
+    const program = new URL('../../support/one-operation.js', import.meta.url).pathname
     const { stdout } = await promisify(execFile)(process.execPath, [program, server.host, `${server.port}`])
     expect(stdout.trim()).toBe('HOLDFAST_NODE_UNREACHABLE')
   })
 
   it('never sends a write again: a newer value is not overwritten by an older one', async () => {
     await put('key', 'oldest')
-    server.fail({ kind: 'close' }, { requests: 1, opcode: opcode.set })
+    server.fail({ kind: 'close' }, { requests: 1, opcode: Opcode.set })
     await expect(put('key', 'old')).rejects.toThrow(NodeUnreachableError)
     await put('key', 'new')
     const end = performance.now() + 4 * timeout

@@ -1,14 +1,15 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
-import { createMemjsClient } from '../../src/node/memjs-client.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { StorageNode } from '../../src/node/storage-node.js'
-import { emptyReply, type Frame, FrameReader, frameOpcode } from '../../src/testing/binary-frames.js'
+import { Opcode, Status } from '../../../src/memcached-wire/binary.js'
+import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
+import { createMemjsClient } from '../../../src/node/memcached/memjs-client.js'
+import { parseNodeAddress } from '../../../src/node/node-address.js'
+import type { StorageNode } from '../../../src/node/storage-node.js'
+import type { ProxiedRequest } from '../../../src/testing/proxied.js'
+import { proxiedBinary } from '../../../src/testing/proxied-binary.js'
 
-const [listMechanisms, authenticate] = [0x20, 0x21]
-const [ok, authenticationError] = [0, 0x20]
+const { ok, authenticationError } = Status
 
 let server: Server
 let node: StorageNode
@@ -17,18 +18,18 @@ let node: StorageNode
 async function startLoginServer(): Promise<{ port: number; logins: string[] }> {
   const logins: string[] = []
   server = createServer((socket) => {
-    const reader = new FrameReader()
+    const requests = proxiedBinary.requests()
     let known = false
-    const answer = (request: Frame): number => {
-      if (frameOpcode(request) === listMechanisms) return ok
-      if (frameOpcode(request) === authenticate) {
-        logins.push(request.subarray(24).toString())
+    const answer = (request: ProxiedRequest): number => {
+      if (request.opcode === Opcode.listMechanisms) return ok
+      if (request.opcode === Opcode.authenticate) {
+        logins.push(request.bytes.subarray(24).toString())
         known = logins.at(-1) === 'PLAIN\0user\0pass:word'
       }
       return known ? ok : authenticationError
     }
     socket.on('data', (chunk) => {
-      for (const request of reader.read(chunk)) socket.write(emptyReply(request, answer(request)))
+      for (const request of requests(chunk)) socket.write(request.reply(answer(request)))
     })
     socket.on('error', () => {})
   }).listen(0, '127.0.0.1')

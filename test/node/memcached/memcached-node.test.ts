@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { StorageNode, VersionToken } from '../../src/node/storage-node.js'
-import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
-import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
-import { waitFor } from '../../src/testing/wait-for.js'
+import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
+import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
+import { parseNodeAddress } from '../../../src/node/node-address.js'
+import type { StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
+import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
+import { waitFor } from '../../../src/testing/wait-for.js'
 
 let server: TestMemcached
 
