@@ -30,6 +30,11 @@ export class LineStream {
     return this.#at >= this.#chunk.length && this.#partsLength === 0
   }
 
+  /** The first bytes of a line whose end is not there yet, one character each. */
+  get beginning(): string {
+    return this.#chunk.toString('latin1', this.#at, Math.min(this.#at + 3, this.#chunk.length))
+  }
+
   /**
    * The next line without its end, one character a byte.
    *

@@ -169,7 +169,10 @@ export class MetaReplies {
 
   #beginReply(): MetaReply | undefined {
     const line = this.#stream.line()
-    if (line === undefined) return undefined
+    if (line === undefined) {
+      if (!beginsReply.test(this.#stream.beginning)) throw noReply(this.#stream.beginning)
+      return undefined
+    }
     if (line.length > 2 && line.charCodeAt(2) !== SPACE) return readErrorLine(line)
     const code = line.slice(0, 2)
     let from = 3
@@ -182,6 +185,8 @@ export class MetaReplies {
 }
 
 const SPACE = 32
+/** Of what can't become a reply the end isn't waited for. */
+const beginsReply = /^(?:[A-Z]{0,2}|[A-Z]{2}[ \r]|[A-Z]{2}[A-Z_])$/
 const codes: ReadonlySet<string> = new Set(['HD', 'EN', 'NF', 'NS', 'EX', 'MN'])
 const errorPattern = /^(ERROR|CLIENT_ERROR|SERVER_ERROR|VERSION|STORED|NOT_STORED|OK|RESET|END)(?: (.*))?$/
 

@@ -1,26 +1,30 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { REQUEST_MAGIC } from '../memcached-wire/binary.js'
 import type { Fault } from './faults.js'
-import type { ProxiedReply, ProxiedRequest } from './proxied.js'
+import type { Cutter, ProxiedReply, ProxiedRequest } from './proxied.js'
 import { proxiedBinary } from './proxied-binary.js'
+import { proxiedMeta } from './proxied-meta.js'
 
 export interface FaultRule {
   /** Requests that the fault hits before it is over. Default: all until `heal()`. */
   requests?: number
   /** Requests that pass before the fault begins. Default: 0. */
   after?: number
-  /** Only requests with this opcode of the binary protocol. Default: all. */
+  /** Only requests with this opcode of the binary protocol, or the meta commands that do the same. Default: all. */
   opcode?: number
+  /** Hits also what a client asks on a new connection to find out what the server can do. Default `false`. */
+  greetings?: boolean
 }
 
-/** A memcached server (binary protocol only) that does wrong on request. */
+/** A memcached server (binary protocol and meta commands) that does wrong on request. */
 export interface FaultyServer {
   readonly host: string
   readonly port: number
   /** Connections accepted so far. */
   readonly connections: number
   readonly openConnections: number
-  /** Requests that arrived so far. */
+  /** Requests that arrived so far, greetings left out. */
   readonly operations: number
   /** From now on requests meet the fault; replaces an earlier one. */
   fail(fault: Fault, rule?: FaultRule): void
@@ -106,8 +110,9 @@ class FaultyProxy implements FaultyServer {
   }
 
   #faultFor(request: ProxiedRequest): Fault | undefined {
-    this.operations += 1
-    const { opcode, after = 0, requests = Number.POSITIVE_INFINITY } = this.#rule
+    const { opcode, after = 0, requests = Number.POSITIVE_INFINITY, greetings = false } = this.#rule
+    if (!request.greeting) this.operations += 1
+    else if (!greetings) return undefined
     if (this.#fault === undefined || (opcode !== undefined && opcode !== request.opcode)) return undefined
     if (this.#passed < after) {
       this.#passed += 1
@@ -141,14 +146,17 @@ class ProxiedConnection {
   }
 
   #wire(): void {
-    const requests = proxiedBinary.requests()
-    const replies = proxiedBinary.replies()
+    let requests: Cutter<ProxiedRequest> | undefined
+    let replies: Cutter<ProxiedReply> | undefined
     this.#client.setNoDelay(true)
     this.#client.on('data', (chunk) => {
+      const protocol = chunk[0] === REQUEST_MAGIC ? proxiedBinary : proxiedMeta
+      requests ??= protocol.requests()
+      replies ??= protocol.replies()
       for (const request of requests(chunk)) this.#meet(request)
     })
     this.#upstream.on('data', (chunk) => {
-      for (const reply of replies(chunk)) this.#reactions.shift()?.(reply)
+      for (const reply of replies?.(chunk) ?? []) this.#reactions.shift()?.(reply)
     })
     this.#client.on('error', ignore)
     this.#upstream.on('error', ignore)

@@ -24,6 +24,7 @@ function proxiedRequest(request: BinaryFrame): ProxiedRequest {
   return {
     bytes: encodeFrame(REQUEST_MAGIC, request),
     opcode,
+    greeting: false,
     withKey: (key) => encodeFrame(REQUEST_MAGIC, { ...request, key: Buffer.from(key) }),
     reply: (status) => encodeFrame(REPLY_MAGIC, { opcode, opaque, status }),
     claimStored: () => encodeFrame(REPLY_MAGIC, { opcode, opaque, status: Status.ok, cas: INVENTED_CAS }),

@@ -3,6 +3,8 @@ export interface ProxiedRequest {
   readonly bytes: Buffer
   /** The opcode of the binary protocol that does the same. */
   readonly opcode: number
+  /** Whether it belongs to the greeting, by which a client finds out on a new connection what the server can do. */
+  readonly greeting: boolean
   withKey(key: string): Buffer
   /** A reply with that status of the binary protocol, or what comes closest to it. */
   reply(status: number): Buffer

@@ -8,7 +8,7 @@ import {
   REPLY_MAGIC,
   Status,
 } from '../../memcached-wire/binary.js'
-import type { NodeAddress } from '../node-address.js'
+import type { MemcachedAddress } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
 import {
@@ -35,7 +35,7 @@ export class BinaryLink implements MemcachedLink {
   #discarded = false
 
   /** Ready at once: memjs connects with the first operation, and keeps what is sent before. */
-  constructor(address: NodeAddress, maxReplyBytes: number, events: LinkEvents) {
+  constructor(address: MemcachedAddress, maxReplyBytes: number, events: LinkEvents) {
     this.#label = address.label
     this.#maxReplyBytes = maxReplyBytes
     this.#events = events

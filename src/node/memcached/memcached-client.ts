@@ -1,10 +1,10 @@
 import { ClosedError, type HoldfastError, NodeUnreachableError } from '../../errors.js'
-import type { NodeAddress } from '../node-address.js'
+import type { MemcachedAddress } from './memcached-address.js'
 import { MemcachedConnection, type ReadAnswer } from './memcached-connection.js'
 import type { MemcachedOperation } from './memcached-operation.js'
 
 export interface MemcachedClientOptions {
-  address: NodeAddress
+  address: MemcachedAddress
   /** Milliseconds that each operation may take, including the time to connect; a function when that may change. */
   operationTimeout: number | (() => number)
   /** Default: 10,000. */

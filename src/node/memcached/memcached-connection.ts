@@ -1,12 +1,13 @@
 import { type HoldfastError, NodeUnreachableError, ProtocolError } from '../../errors.js'
-import type { NodeAddress } from '../node-address.js'
 import { PendingOperations } from '../pending-operations.js'
 import { BinaryLink } from './binary-link.js'
+import type { MemcachedAddress } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import { type Answer, type MemcachedOperation, operationBytes } from './memcached-operation.js'
+import { MetaLink } from './meta-link.js'
 
 export interface ConnectionOptions {
-  address: NodeAddress
+  address: MemcachedAddress
   /** Milliseconds; may change. */
   operationTimeout: () => number
   maxPending: number
@@ -47,7 +48,9 @@ export class MemcachedConnection {
   proven = false
   readonly #options: ConnectionOptions
   readonly #pending: PendingOperations<SentOperation>
-  readonly #link: MemcachedLink
+  #link: MemcachedLink
+  /** Before that operations wait. */
+  #ready = false
   /** Comes back in the reply and ties the two together. Ours, because memjs' own numbering breaks after 2^31 operations. */
   #sequence: number
   #ended = false
@@ -56,7 +59,9 @@ export class MemcachedConnection {
     this.#options = options
     this.#sequence = options.firstSequence
     this.#pending = new PendingOperations(options.operationTimeout, () => this.#timeOut())
-    this.#link = new BinaryLink(options.address, options.maxReplyBytes, this.#events())
+    const { address, maxReplyBytes } = options
+    if (address.protocol === 'binary') this.#link = this.#openBinary()
+    else this.#link = new MetaLink(address, maxReplyBytes, this.#events())
   }
 
   send<T>(operation: MemcachedOperation, read: ReadAnswer<T>): Promise<T> {
@@ -66,8 +71,9 @@ export class MemcachedConnection {
     const opaque = this.#sequence
     this.#sequence = (opaque + 1) & largestSequence
     return new Promise((resolve, reject) => {
-      this.#pending.push({ operation, opaque, bytes, read, resolve, reject, deadline: 0, next: undefined })
-      this.#link.send(operation, opaque)
+      const kept = this.#ready ? operation : withOwnValue(operation)
+      this.#pending.push({ operation: kept, opaque, bytes, read, resolve, reject, deadline: 0, next: undefined })
+      if (this.#ready) this.#link.send(operation, opaque)
     })
   }
 
@@ -83,12 +89,38 @@ export class MemcachedConnection {
   #events(): LinkEvents {
     return {
       onOpen: this.#options.onOpen,
-      onReady: () => {},
+      onReady: () => this.#begin(),
       oldest: () => this.#pending.oldest,
       onAnswer: (answer) => this.#settle(answer),
       onRefusal: (error) => this.#take()?.reject(error),
       onLost: (what, cause) => this.#lose(what, cause),
+      onUnsupported: (what) => this.#fallBack(what),
       onRejected: (error) => this.end(error),
+    }
+  }
+
+  #openBinary(): MemcachedLink {
+    this.#ready = true
+    return new BinaryLink(this.#options.address, this.#options.maxReplyBytes, this.#events())
+  }
+
+  /** Every server of memcached's family speaks the one protocol or the other. */
+  #fallBack(what: string): void {
+    const { protocol, tls } = this.#options.address
+    if (protocol !== undefined || tls !== undefined) {
+      this.#lose(what)
+      return
+    }
+    this.#link.discard()
+    this.#link = this.#openBinary()
+    this.#begin()
+  }
+
+  /** Sends what has waited. */
+  #begin(): void {
+    this.#ready = true
+    for (let each = this.#pending.oldest; each !== undefined && !this.#ended; each = each.next) {
+      this.#link.send(each.operation, each.opaque)
     }
   }
 
@@ -135,4 +167,9 @@ export class MemcachedConnection {
     if (size === 0 || bytes + more <= maxPendingBytes) return undefined
     return this.#unreachable(`has ${bytes} bytes pending, no more are taken`)
   }
+}
+
+/** The caller may use the memory again as soon as its call has returned. */
+function withOwnValue(operation: MemcachedOperation): MemcachedOperation {
+  return operation.value === undefined ? operation : { ...operation, value: Buffer.from(operation.value) }
 }

@@ -29,6 +29,8 @@ export interface LinkEvents {
   onRefusal(error: HoldfastError): void
   /** The link is of no use any more; `what` says what the server did, as the end of a sentence. */
   onLost(what: string, cause?: unknown): void
+  /** The server doesn't speak the link's protocol, or not well enough. */
+  onUnsupported(what: string): void
   /** The server doesn't want to have anything to do with us. */
   onRejected(error: HoldfastError): void
 }

@@ -1,13 +1,17 @@
 import { type Clock, systemClock } from '../../clock.js'
 import { ClosedError, NodeRefusedError, ProtocolError } from '../../errors.js'
 import { checkItemSize, defaultMaxValueBytes } from '../item-size.js'
+import type { NodeAddress } from '../node-address.js'
 import { ownBytes } from '../own-bytes.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../storage-node.js'
 import { MemcachedClient, type MemcachedClientOptions } from './memcached-client.js'
 import { memcachedExpiry } from './memcached-expiry.js'
 import type { Answer } from './memcached-operation.js'
+import { isOwnCas } from './own-cas.js'
 
-export interface MemcachedNodeOptions extends MemcachedClientOptions {
+export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'address'> {
+  /** One of a memcached server or an embedded node. */
+  address: NodeAddress
   /** `[A-Za-z0-9_]+`, or `undefined` for the one anonymous node. */
   id: string | undefined
   /** Largest value in bytes. Default: 1 MiB less 1 KiB, which fits memcached's default item size. */
@@ -24,10 +28,12 @@ export interface MemcachedNodeOptions extends MemcachedClientOptions {
  * before its deadline.
  */
 export function createMemcachedNode(options: MemcachedNodeOptions): StorageNode {
-  return new MemcachedNode(options)
+  const { address } = options
+  if (address.scheme === 'redis') throw new TypeError(`${address.label} is no address of a memcached server`)
+  return new MemcachedNode({ ...options, address })
 }
 
-/** The state of a value on one connection. */
+/** The state of a value: on one connection, or anywhere when its number is one of ours. */
 class CasToken {
   readonly generation: number
   readonly cas: bigint
@@ -48,7 +54,7 @@ class MemcachedNode implements StorageNode {
   readonly #client: MemcachedClient
   readonly #clock: Clock
 
-  constructor(options: MemcachedNodeOptions) {
+  constructor(options: MemcachedNodeOptions & MemcachedClientOptions) {
     this.id = options.id
     this.address = options.address.label
     this.maxValueBytes = options.maxValueBytes ?? defaultMaxValueBytes
@@ -100,7 +106,8 @@ class MemcachedNode implements StorageNode {
   }
 
   #usableCas(token: VersionToken): bigint | undefined {
-    return token instanceof CasToken && this.#client.holds(token.generation) ? token.cas : undefined
+    if (!(token instanceof CasToken)) return undefined
+    return isOwnCas(token.cas) || this.#client.holds(token.generation) ? token.cas : undefined
   }
 
   #unasked<T>(answer: T): Promise<T> {

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import type { NodeAddress } from '../node-address.js'
+import type { MemcachedAddress } from './memcached-address.js'
 
 /** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
 export interface MemjsReply {
@@ -57,7 +57,7 @@ function loadMemjs(): Memjs {
  * A memjs client with one server, that retries nothing, fails over to nowhere and prints nothing.
  * The parts are put together by hand because memjs' own reading of an address doesn't know IPv6.
  */
-export function createMemjsClient(address: NodeAddress): { server: MemjsServer; client: MemjsClient } {
+export function createMemjsClient(address: MemcachedAddress): { server: MemjsServer; client: MemjsClient } {
   const { Server, Client } = loadMemjs()
   const options = { timeout: memjsTimeout, conntimeout: memjsTimeout, ...keepAlive }
   const server = new Server(address.host, address.port, undefined, undefined, options)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Opcode, Status } from '../../../src/memcached-wire/binary.js'
+import type { MemcachedAddress } from '../../../src/node/memcached/memcached-address.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
 import { createMemjsClient } from '../../../src/node/memcached/memjs-client.js'
 import { parseNodeAddress } from '../../../src/node/node-address.js'
@@ -71,7 +72,7 @@ describe('the memcached node on a server with a login', () => {
 describe('the memjs client', () => {
   it('takes IPv6 addresses as they are, and no credentials from the environment', async () => {
     process.env.MEMCACHE_USERNAME = 'somebody'
-    const { server } = createMemjsClient(parseNodeAddress('memcached://[::1]:4711'))
+    const { server } = createMemjsClient(parseNodeAddress('memcached://[::1]:4711') as MemcachedAddress)
     expect(server).toMatchObject({ host: '::1', port: 4711, username: undefined, password: undefined })
     delete process.env.MEMCACHE_USERNAME
   })
