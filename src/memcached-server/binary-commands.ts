@@ -3,8 +3,12 @@ import { errorReply, okReply, type Reply } from './binary-replies.js'
 import type { Counters } from './counters.js'
 import type { Item, ItemStore, Refusal, WriteMode } from './item-store.js'
 
-/** What the commands work on. */
+/** What the commands of both protocols work on. */
 export interface CommandContext {
+  /** Operations on stored items so far. */
+  operations: number
+  /** Milliseconds since the epoch. */
+  now(): number
   store: ItemStore
   counters: Counters
   version: string

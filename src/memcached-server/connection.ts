@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { type BinaryFrame, encodePieces, REPLY_MAGIC } from '../memcached-wire/binary.js'
-import { BinaryStream, type FrameLimits } from '../memcached-wire/binary-stream.js'
-import type { CommandHandler } from './command-handler.js'
-import type { Counters } from './counters.js'
+import type { CommandContext } from './binary-commands.js'
+import { BinaryConversation } from './binary-conversation.js'
+import type { Answered, Conversation, RequestLimits } from './conversation.js'
+import { TextConversation } from './text-conversation.js'
 
 /** Bytes of answers that may wait in a socket; above, no more requests are read until they are gone. */
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -14,16 +14,15 @@ const ENDING_TIMEOUT_MS = 5_000
 /** One client: requests in, answers out in the same order. An idle client may stay for ever. */
 export class Connection {
   readonly #socket: Socket
-  readonly #handler: CommandHandler
-  readonly #counters: Counters
-  readonly #parser: BinaryStream
+  readonly #context: CommandContext
+  readonly #limits: RequestLimits
+  #conversation: Conversation | undefined
   #ending = false
 
-  constructor(socket: Socket, handler: CommandHandler, counters: Counters, limits: FrameLimits) {
+  constructor(socket: Socket, context: CommandContext, limits: RequestLimits) {
     this.#socket = socket
-    this.#handler = handler
-    this.#counters = counters
-    this.#parser = new BinaryStream(limits)
+    this.#context = context
+    this.#limits = limits
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => this.#work())
@@ -34,9 +33,16 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     if (this.#ending) return
-    this.#counters.bytes_read += chunk.length
-    this.#parser.push(chunk)
+    this.#context.counters.bytes_read += chunk.length
+    this.#conversation ??= this.#begin(chunk)
+    this.#conversation.push(chunk)
     this.#work()
+  }
+
+  /** The first byte tells the protocol: a line of text begins with the letter of a command. */
+  #begin(chunk: Buffer): Conversation {
+    const Kind = /^[a-z]/i.test(chunk.toString('latin1', 0, 1)) ? TextConversation : BinaryConversation
+    return new Kind(this.#context, this.#limits)
   }
 
   /** Answers what has arrived, as far as the client takes the answers. */
@@ -47,7 +53,7 @@ export class Connection {
       this.#answerRequests()
     } catch {
       // Bytes that are no request: nothing that follows could be understood. Earlier answers still go out.
-      this.#counters.protocol_errors++
+      this.#context.counters.protocol_errors++
       this.#end()
     } finally {
       this.#socket.uncork()
@@ -55,33 +61,23 @@ export class Connection {
   }
 
   #answerRequests(): void {
-    let request = this.#nextRequest()
-    while (request !== undefined) {
-      this.#answer(request)
-      request = this.#nextRequest()
+    for (let answered = this.#next(); answered !== undefined; answered = this.#next()) {
+      for (const bytes of answered.pieces) this.#send(bytes)
+      if (answered.ends) this.#end()
     }
   }
 
-  #nextRequest(): BinaryFrame | undefined {
+  #next(): Answered | undefined {
     if (this.#ending) return undefined
     const congested = this.#socket.writableLength > MAX_UNSENT_BYTES
-    const request = congested ? undefined : this.#parser.next()
+    const answered = congested ? undefined : this.#conversation?.next()
     if (congested) this.#waitForDrain()
-    else if (request === undefined) this.#readOn()
-    return request
-  }
-
-  #answer(request: BinaryFrame): void {
-    const { replies, ends } = this.#handler.handle(request)
-    for (const reply of replies) {
-      const parts = { ...reply, opcode: request.opcode, opaque: request.opaque }
-      for (const bytes of encodePieces(REPLY_MAGIC, parts)) this.#send(bytes)
-    }
-    if (ends) this.#end()
+    else if (answered === undefined) this.#readOn()
+    return answered
   }
 
   #send(bytes: Buffer): void {
-    this.#counters.bytes_written += bytes.length
+    this.#context.counters.bytes_written += bytes.length
     this.#socket.write(bytes)
   }
 

@@ -19,6 +19,17 @@ export type Refusal = 'absent' | 'exists' | 'tooLarge' | 'noMemory' | 'notNumeri
 
 export type WriteMode = 'set' | 'add' | 'replace'
 
+export interface WriteOptions {
+  flags: number
+  expiration: number
+  /** What the item has to have; 0: unconditional. */
+  cas: bigint
+  /** What the item is to have afterwards. Default: the next number of the server. */
+  chosenCas?: bigint | undefined
+  /** Default: that of the value. */
+  valueLength?: number
+}
+
 export interface ItemStoreOptions {
   /** Bytes that all items may take, keys and bookkeeping included. */
   memoryLimit: number
@@ -93,12 +104,7 @@ export class ItemStore {
    * Writes a copy of `value`. A `cas` other than 0 replaces the mode: the item must exist with exactly that token.
    * When a set finds the value too large the old one is removed, because it is outdated either way.
    */
-  write(
-    mode: WriteMode,
-    key: string,
-    value: Buffer,
-    options: { flags: number; expiration: number; cas: bigint; valueLength?: number },
-  ): Item | Refusal {
+  write(mode: WriteMode, key: string, value: Buffer, options: WriteOptions): Item | Refusal {
     const now = this.#now()
     const refusal = this.#refuseSize(key, options.valueLength ?? value.length)
     if (refusal !== undefined) {
@@ -108,7 +114,8 @@ export class ItemStore {
     const old = this.#use(key, now)
     const conflict = options.cas === 0n ? conflictOf(mode, old) : mismatch(old, options.cas)
     if (conflict !== undefined) return conflict
-    return this.#put(old, key, copyOf(value), options.flags, deadlineOf(options.expiration, now))
+    const deadline = deadlineOf(options.expiration, now)
+    return this.#put(old, key, copyOf(value), options.flags, deadline, options.chosenCas)
   }
 
   /** Adds bytes at one end; flags and expiry stay. */
@@ -210,9 +217,15 @@ export class ItemStore {
     return 'noMemory'
   }
 
-  #put(old: Item | undefined, key: string, value: Buffer, flags: number, deadline: number): Item {
+  #put(
+    old: Item | undefined,
+    key: string,
+    value: Buffer,
+    flags: number,
+    deadline: number,
+    cas: bigint = ++this.#lastCas,
+  ): Item {
     if (old !== undefined) this.#drop(old)
-    const cas = ++this.#lastCas
     const item: Item = { key, value, flags, deadline, cas, fetched: false, older: undefined, newer: undefined }
     this.#items.set(key, item)
     this.#recency.append(item)

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { systemClock, type TimeOfDay } from '../clock.js'
 import { ConfigError, type ConfigProblem, NodeUnreachableError } from '../errors.js'
-import { CommandHandler } from './command-handler.js'
+import type { CommandContext } from './binary-commands.js'
 import { Connection } from './connection.js'
 import { type Counters, newCounters, resetCounters } from './counters.js'
 import { ItemStore } from './item-store.js'
@@ -38,15 +38,15 @@ type Limits = Required<Pick<MemcachedServerOptions, 'memoryLimit' | 'maxItemSize
 const MEBIBYTE = 1024 * 1024
 const defaults: Limits = { memoryLimit: 64 * MEBIBYTE, maxItemSize: MEBIBYTE, maxConnections: 1024 }
 /** Version of memcached whose behaviour is followed. */
-const VERSION = '1.6.18-holdfast'
+const VERSION = '1.6.45-holdfast'
 /** A refused body is read past, which costs no memory; far larger ones are taken for garbage. */
 const MAX_BODY_BYTES = 64 * MEBIBYTE
 const SWEEP_INTERVAL_MS = 1000
 const SWEPT_PER_INTERVAL = 10_000
 
 /**
- * Starts a storage node inside this process: a server for the memcached binary protocol (sources: see
- * `memcached-wire/`) with a memory limit. Meant for trying out, development and tests.
+ * Starts a storage node inside this process: a server for memcached's binary protocol and its meta commands (sources:
+ * see `memcached-wire/`) with a memory limit. Meant for trying out, development and tests.
  *
  * Rejects with `ConfigError` for limits that make no sense, with `NodeUnreachableError` when it can't listen.
  */
@@ -80,7 +80,7 @@ class EmbeddedNode implements MemcachedServer {
   readonly #startedAt: number
   readonly #counters: Counters = newCounters()
   readonly #store: ItemStore
-  readonly #handler: CommandHandler
+  readonly #context: CommandContext
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #sweeper: NodeJS.Timeout | undefined
@@ -93,13 +93,15 @@ class EmbeddedNode implements MemcachedServer {
     this.#clock = clock
     this.#startedAt = clock.now()
     this.#store = new ItemStore({ memoryLimit, maxItemSize, clock, counters })
-    this.#handler = new CommandHandler({
+    this.#context = {
+      operations: 0,
+      now: () => clock.now(),
       store: this.#store,
       counters,
       version: VERSION,
       stats: () => this.stats(),
       resetStats: () => resetCounters(counters),
-    })
+    }
     this.#server = createServer((socket) => this.#accept(socket))
     this.#server.maxConnections = limits.maxConnections
   }
@@ -136,7 +138,7 @@ class EmbeddedNode implements MemcachedServer {
   }
 
   operations(): number {
-    return this.#handler.operations
+    return this.#context.operations
   }
 
   close(): Promise<void> {
@@ -157,7 +159,7 @@ class EmbeddedNode implements MemcachedServer {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     const maxKeptBody = this.#limits.maxItemSize
-    new Connection(socket, this.#handler, this.#counters, {
+    new Connection(socket, this.#context, {
       maxKeptBody,
       maxBody: Math.max(MAX_BODY_BYTES, maxKeptBody),
     })

@@ -59,7 +59,7 @@ function proxiedRequest(line: string, block: Buffer | undefined, previous: strin
   return {
     bytes: bytesOf(line, block),
     opcode,
-    greeting: /^(version|set) ?/.test(line) || (line === 'mn' && previous === 'version'),
+    greeting: /^(version|set) /.test(line) || (line === 'mn' && previous.startsWith('version')),
     withKey: (key) => bytesOf(line.replace(/^(\S+) \S+/, `$1 ${key}`), block),
     reply: (status) => bytesOf(replyLine(opcode, status, opaque)),
     claimStored: () => bytesOf(`HD c${INVENTED_CAS}${opaque}`),

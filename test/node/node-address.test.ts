@@ -85,8 +85,8 @@ describe('a node address', () => {
     ['embedded://h', /with a port/],
     ['embedded://user:pass@h:1', /no login/],
     ['memory://somewhere', /nothing after it/],
-    ['http://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
-    ['n1:redis+other://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
+    ['http://h:6379', /redis:\/\/.*memcached:\/\/, memcacheds:\/\/, embedded:\/\/ and memory:\/\//],
+    ['n1:redis+other://h:6379', /redis:\/\/.*memcached:\/\/, memcacheds:\/\/, embedded:\/\/ and memory:\/\//],
   ])('is refused when it is %j', (text, expected) => {
     expect(() => parseNodeAddress(text)).toThrow(ConfigError)
     expect(() => parseNodeAddress(text)).toThrow(expected)

@@ -17,6 +17,12 @@ const releases = {
   conditionalGet: 40,
 }
 
+/**
+ * Filled up to the length of a binary header: a server that knows only the binary protocol may wait for the whole of one
+ * before it ends the connection.
+ */
+const ASK_VERSION = encodeMetaLine('version'.padEnd(24))
+
 /** Sends a request and waits for its one reply. */
 export type Ask = (line: string, block?: Buffer) => Promise<MetaReply>
 
@@ -36,10 +42,10 @@ export interface Login {
  * @throws NodeRefusedError when the server wants a login and there is none, or not the right one
  */
 export async function greetMeta(ask: Ask, label: string, login: Login | undefined): Promise<MetaFeatures | undefined> {
-  let version = await ask(encodeMetaLine('version'))
+  let version = await ask(ASK_VERSION)
   if (wantsLogin(version)) {
     await logIn(ask, label, login)
-    version = await ask(encodeMetaLine('version'))
+    version = await ask(ASK_VERSION)
   }
   const release = releaseOf(version)
   if (release < releases.usable) return undefined

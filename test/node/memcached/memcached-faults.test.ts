@@ -15,7 +15,10 @@ const timeout = 400
 /** Long, for the tests that show that something happens at once and not by time-out. */
 const patience = 10_000
 
+const protocols = ['binary', 'meta'] as const
+
 let memcached: TestMemcached
+let protocol: (typeof protocols)[number] = 'binary'
 let server: FaultyServer
 let node: StorageNode
 
@@ -25,11 +28,11 @@ beforeAll(async () => {
 
 afterAll(() => memcached.close())
 
-beforeEach(async () => {
+async function begin(): Promise<void> {
   await memcached.flushAll()
   server = await startFaultyServer(memcached)
   node = openNode()
-})
+}
 
 afterEach(async () => {
   await node.close()
@@ -37,7 +40,7 @@ afterEach(async () => {
 })
 
 function openNode(options: Partial<MemcachedNodeOptions> = {}): StorageNode {
-  const address = parseNodeAddress(`memcached://${server.host}:${server.port}`)
+  const address = parseNodeAddress(`memcached://${server.host}:${server.port}?protocol=${protocol}`)
   return createMemcachedNode({ id: 'n1', address, operationTimeout: timeout, reconnectPause: 0, ...options })
 }
 
@@ -66,7 +69,12 @@ async function unreachableAfter(operation: Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-describe('the memcached node when the connection ends', () => {
+describe.each(protocols)('the memcached node when the connection ends, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('rejects what is pending at once when the server closes the connection', async () => {
     await beginPatiently()
     server.fail({ kind: 'close' })
@@ -83,7 +91,10 @@ describe('the memcached node when the connection ends', () => {
   it('keeps a process with nothing else to do alive until the pending operation has settled', async () => {
     server.fail({ kind: 'close' })
     const program = new URL('../../support/one-operation.js', import.meta.url).pathname
-    const { stdout } = await promisify(execFile)(process.execPath, [program, server.host, `${server.port}`])
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      program,
+      `${server.host}:${server.port}?protocol=${protocol}`,
+    ])
     expect(stdout.trim()).toBe('HOLDFAST_NODE_UNREACHABLE')
   })
 
@@ -147,7 +158,12 @@ describe('the memcached node when the connection ends', () => {
   })
 })
 
-describe('the memcached node when answers fail to come', () => {
+describe.each(protocols)('the memcached node when answers fail to come, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('notices a hung server within the operation time-out although traffic goes on', async () => {
     await node.ping()
     server.fail({ kind: 'silent' })
@@ -197,7 +213,12 @@ describe('the memcached node when answers fail to come', () => {
   })
 })
 
-describe('the memcached node when answers are wrong', () => {
+describe.each(protocols)('the memcached node when answers are wrong, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('never serves half a reply glued to another one', async () => {
     const large = 'x'.repeat(50_000)
     await put('large', large)

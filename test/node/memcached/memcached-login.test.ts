@@ -48,23 +48,23 @@ afterEach(async () => {
   server.close()
 })
 
-describe('the memcached node on a server with a login', () => {
+describe('the memcached node on a server with a login of the binary protocol', () => {
   it('logs in before the first operation', async () => {
     const { port, logins } = await startLoginServer()
-    await Promise.all([openNode(`memcached://user:pass%3Aword@127.0.0.1:${port}`).ping(), node.ping()])
+    await Promise.all([openNode(`memcached://user:pass%3Aword@127.0.0.1:${port}?protocol=binary`).ping(), node.ping()])
     expect(logins).toEqual(['PLAIN\0user\0pass:word'])
   })
 
   it('says that the login was refused, without the password', async () => {
     const { port } = await startLoginServer()
-    const refusal = openNode(`memcached://user:wrong-password@127.0.0.1:${port}`).ping()
+    const refusal = openNode(`memcached://user:wrong-password@127.0.0.1:${port}?protocol=binary`).ping()
     await expect(refusal).rejects.toMatchObject({ code: 'HOLDFAST_NODE_REFUSED', message: /refused the login$/ })
     await expect(refusal).rejects.not.toThrow(/wrong-password/)
   })
 
   it('says so too when there are no credentials', async () => {
     const { port, logins } = await startLoginServer()
-    await expect(openNode(`memcached://127.0.0.1:${port}`).ping()).rejects.toThrow(/refused the login/)
+    await expect(openNode(`memcached://127.0.0.1:${port}?protocol=binary`).ping()).rejects.toThrow(/refused the login/)
     expect(logins).toEqual([])
   })
 })

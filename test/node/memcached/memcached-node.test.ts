@@ -17,21 +17,37 @@ afterAll(() => server.close())
 
 const later = (): number => Date.now() + 600_000
 
-function openNode(options: { operationTimeout?: number; firstSequence?: number } = {}): StorageNode {
-  const address = parseNodeAddress(`memcached://${server.host}:${server.port}`)
+const protocols = ['binary', 'meta'] as const
+type Protocol = (typeof protocols)[number]
+
+interface NodeOptions {
+  operationTimeout?: number
+  firstSequence?: number
+}
+
+function openNodeOn({ host, port }: TestMemcached, protocol: Protocol, options: NodeOptions = {}): StorageNode {
+  const address = parseNodeAddress(`memcached://${host}:${port}?protocol=${protocol}`)
   return createMemcachedNode({ id: 'n1', address, operationTimeout: 4000, ...options })
 }
 
-storageNodeConformance(
-  'memcached',
-  {
-    async open() {
-      await server.flushAll()
-      return { node: openNode(), close: async () => {} }
+/** Whether a fence outlasts its connection: where the server takes numbers of our own. */
+async function fencesLast(protocol: Protocol): Promise<boolean> {
+  const [, minor, release] = ((await server.stats()).version ?? '').split('.').map((part) => Number.parseInt(part, 10))
+  return protocol === 'meta' && (Number(minor) > 6 || Number(release) >= 27)
+}
+
+for (const protocol of protocols) {
+  storageNodeConformance(
+    `memcached, ${protocol} protocol`,
+    {
+      async open() {
+        await server.flushAll()
+        return { node: openNodeOn(server, protocol), close: async () => {} }
+      },
     },
-  },
-  { describe, it },
-)
+    { describe, it },
+  )
+}
 
 async function putToken(node: StorageNode, key: string, value: string): Promise<VersionToken> {
   const result = await node.put(key, Buffer.from(value), later(), 'any')
@@ -39,7 +55,9 @@ async function putToken(node: StorageNode, key: string, value: string): Promise<
   return result.token
 }
 
-describe('the memcached node on a real server', () => {
+describe.each(protocols)('the memcached node on a real server, %s protocol', (protocol) => {
+  const openNode = (options?: NodeOptions): StorageNode => openNodeOn(server, protocol, options)
+
   it('sends one operation for each call, and none for what it can answer itself', async () => {
     const node = openNode()
     const before = await server.storageOperations()
@@ -69,6 +87,18 @@ describe('the memcached node on a real server', () => {
     expect((await node.get('key'))?.bytes.toString()).toBe('after')
     expect(node.connections).toBe(2)
     await node.close()
+  })
+
+  it('lets a fence outlast the connection where the server takes our own numbers, and refuses it where not', async () => {
+    const node = openNode()
+    const token = await putToken(node, 'key', 'before')
+    const other = openNode()
+    expect(await other.put('key', Buffer.from('after'), later(), token)).toMatchObject({
+      stored: await fencesLast(protocol),
+    })
+    expect(await node.put('other', Buffer.from('x'), later(), token)).toEqual({ stored: false })
+    await node.close()
+    await other.close()
   })
 
   it('notices that the server went away while nothing was pending, and goes on when it is back', async () => {
@@ -133,8 +163,7 @@ describe('the memcached node on a real server', () => {
 
   it('takes a server without CAS for what it is: useless for fenced writes', async () => {
     const plain = await startMemcached({ args: ['-C'] })
-    const address = parseNodeAddress(`${plain.host}:${plain.port}`)
-    const node = createMemcachedNode({ id: undefined, address, operationTimeout: 4000 })
+    const node = openNodeOn(plain, protocol)
     await expect(node.put('key', Buffer.from('value'), later(), 'any')).rejects.toThrow(/without CAS/)
     await expect(node.get('key')).rejects.toThrow(NodeRefusedError)
     await node.close()
@@ -143,8 +172,7 @@ describe('the memcached node on a real server', () => {
 
   it('says that a value is too large when the server takes less than expected', async () => {
     const small = await startMemcached({ args: ['-I', '64k', '-o', 'slab_chunk_max=32'] })
-    const address = parseNodeAddress(`${small.host}:${small.port}`)
-    const node = createMemcachedNode({ id: undefined, address, operationTimeout: 4000 })
+    const node = openNodeOn(small, protocol)
     await node.ping()
     await expect(node.put('key', Buffer.alloc(100_000), later(), 'any')).rejects.toMatchObject({
       code: 'HOLDFAST_ITEM_TOO_LARGE',
