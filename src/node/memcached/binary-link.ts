@@ -113,7 +113,9 @@ export class BinaryLink implements MemcachedLink {
     const code = reply.header.status
     const outcome = outcomes[code]
     if (outcome !== undefined) {
-      this.#events.onAnswer({ outcome, cas: reply.header.cas.readBigUInt64BE(0), value: reply.val })
+      const { opcode, cas } = reply.header
+      const value = opcode === Opcode.get || opcode === Opcode.gat ? reply.val : undefined
+      this.#events.onAnswer({ outcome, cas: cas.readBigUInt64BE(0), value })
       return
     }
     this.#events.onRefusal(refusal(this.#label, code, reply.val))

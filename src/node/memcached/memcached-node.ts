@@ -82,6 +82,18 @@ class MemcachedNode implements StorageNode {
     return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, readPutResult)
   }
 
+  async verify(key: string, seen: VersionToken, renewTo?: number): Promise<'unchanged' | StoredValue | undefined> {
+    const cas = this.#usableCas(seen)
+    if (cas === undefined) return this.get(key, renewTo)
+    const tooLarge = checkItemSize(this, key, 0)
+    if (tooLarge !== undefined) throw tooLarge
+    const renewal = renewTo === undefined ? undefined : { expiry: this.#expiry(renewTo) }
+    const found = await this.#client.send({ kind: 'verify', key, cas, ...renewal }, (answer, generation) =>
+      readVerification(answer, cas, generation),
+    )
+    return found === 'changed' ? this.get(key) : found
+  }
+
   touch(key: string, deadline: number): Promise<boolean> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
@@ -125,6 +137,18 @@ function readValue(answer: Answer, generation: number): StoredValue | undefined 
   requireOk(answer)
   if (answer.value === undefined) throw new ProtocolError('sent no value where one was asked for')
   return { bytes: ownBytes(answer.value), token: readToken(answer, generation) }
+}
+
+/** `'changed'`: something else is there, whose value the server didn't send. */
+function readVerification(
+  answer: Answer,
+  seen: bigint,
+  generation: number,
+): 'unchanged' | 'changed' | StoredValue | undefined {
+  if (answer.outcome === 'absent') return undefined
+  requireOk(answer)
+  if (answer.cas === seen) return 'unchanged'
+  return answer.value === undefined ? 'changed' : readValue(answer, generation)
 }
 
 function readPutResult(answer: Answer, generation: number): PutResult {

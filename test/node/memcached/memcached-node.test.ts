@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
 import { parseNodeAddress } from '../../../src/node/node-address.js'
-import type { StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
@@ -40,6 +40,7 @@ for (const protocol of protocols) {
   storageNodeConformance(
     `memcached, ${protocol} protocol`,
     {
+      verifies: true,
       async open() {
         await server.flushAll()
         return { node: openNodeOn(server, protocol), close: async () => {} }
@@ -50,7 +51,10 @@ for (const protocol of protocols) {
 }
 
 async function putToken(node: StorageNode, key: string, value: string): Promise<VersionToken> {
-  const result = await node.put(key, Buffer.from(value), later(), 'any')
+  return tokenOf(await node.put(key, Buffer.from(value), later(), 'any'))
+}
+
+function tokenOf(result: PutResult): VersionToken {
   if (!result.stored) throw new Error('refused')
   return result.token
 }
@@ -99,6 +103,17 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
     expect(await node.put('other', Buffer.from('x'), later(), token)).toEqual({ stored: false })
     await node.close()
     await other.close()
+  })
+
+  it('transfers no value when it verifies and renews what is unchanged', async () => {
+    const node = openNode()
+    const token = tokenOf(await node.put('key', Buffer.alloc(100_000), later(), 'any'))
+    const sent = async (): Promise<number> => Number((await server.stats()).bytes_written)
+    const [before, operations] = [await sent(), await server.storageOperations()]
+    for (let count = 0; count < 10; count += 1) expect(await node.verify?.('key', token, later())).toBe('unchanged')
+    expect((await server.storageOperations()) - operations).toBe(10)
+    expect((await sent()) - before).toBeLessThan(50_000)
+    await node.close()
   })
 
   it('notices that the server went away while nothing was pending, and goes on when it is back', async () => {
