@@ -1,5 +1,5 @@
-import { NodeRefusedError } from '../../errors.js'
-import { encodeMetaLine, META_NOOP, type MetaReply } from '../../memcached-wire/meta.js'
+import { NodeRefusedError, ProtocolError } from '../../errors.js'
+import { encodeMetaLine, META_NOOP, type MetaReply, printable } from '../../memcached-wire/meta.js'
 
 /** What a server's meta commands can do beyond the first ones. */
 export interface MetaFeatures {
@@ -39,6 +39,7 @@ export interface Login {
  * store it, for everybody to read.
  *
  * @returns `undefined` when the server has no meta commands, or not well enough
+ * @throws ProtocolError when the server answers something else than it was asked
  * @throws NodeRefusedError when the server wants a login and there is none, or not the right one
  */
 export async function greetMeta(ask: Ask, label: string, login: Login | undefined): Promise<MetaFeatures | undefined> {
@@ -47,9 +48,9 @@ export async function greetMeta(ask: Ask, label: string, login: Login | undefine
     await logIn(ask, label, login)
     version = await ask(ASK_VERSION)
   }
-  const release = releaseOf(version)
+  const release = knows(version, 'VERSION') ? releaseOf(version.text) : -1
   if (release < releases.usable) return undefined
-  if ((await ask(META_NOOP)).code !== 'MN') return undefined
+  if (!knows(await ask(META_NOOP), 'MN')) return undefined
   return { ownCas: release >= releases.ownCas, conditionalGet: release >= releases.conditionalGet }
 }
 
@@ -60,6 +61,13 @@ async function logIn(ask: Ask, label: string, login: Login | undefined): Promise
   if (answer.code !== 'STORED') throw new NodeRefusedError(`storage node ${label} refused the login`)
 }
 
+/** Whether the server knows the command to which it gave that answer. */
+function knows({ code, text }: MetaReply, wanted: string): boolean {
+  if (code === wanted) return true
+  if (code === 'ERROR' || code === 'CLIENT_ERROR') return false
+  throw new ProtocolError(`answered "${printable(`${code} ${text}`)}" in the place of ${wanted}`)
+}
+
 function wantsLogin({ code, text }: MetaReply): boolean {
   return code === 'CLIENT_ERROR' && text.includes('unauthenticated')
 }
@@ -68,8 +76,8 @@ function wantsLogin({ code, text }: MetaReply): boolean {
  * The number behind 1.6; before that: -1. Of other servers than memcached only the oldest usable one is assumed: what
  * their numbers mean is not known.
  */
-function releaseOf({ code, text }: MetaReply): number {
-  const [, major, minor, patch] = (code === 'VERSION' && /^(\d+)\.(\d+)\.(\d+)(?:[-_]\S*)?$/.exec(text)) || []
+function releaseOf(version: string): number {
+  const [, major, minor, patch] = /^(\d+)\.(\d+)\.(\d+)(?:[-_]\S*)?$/.exec(version) ?? []
   if (patch === undefined) return releases.usable
   if (Number(major) === 1 && Number(minor) === 6) return Number(patch)
   return Number(major) > 1 || Number(minor) > 6 ? Number.POSITIVE_INFINITY : -1

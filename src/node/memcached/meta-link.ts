@@ -178,7 +178,8 @@ export class MetaLink implements MemcachedLink {
 
   #reject(error: unknown): void {
     if (this.#discarded) return
-    if (error instanceof HoldfastError) this.#events.onRejected(error)
+    if (error instanceof ProtocolError) this.#lose(error.message)
+    else if (error instanceof HoldfastError) this.#events.onRejected(error)
     else this.#lose("can't be connected to", error)
   }
 
