@@ -6,6 +6,7 @@ import type { PutResult, StorageNode, VersionToken } from '../../../src/node/sto
 import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
+import { takesOwnNumbers } from '../../support/own-numbers.js'
 
 let server: TestMemcached
 
@@ -28,12 +29,6 @@ interface NodeOptions {
 function openNodeOn({ host, port }: TestMemcached, protocol: Protocol, options: NodeOptions = {}): StorageNode {
   const address = parseNodeAddress(`memcached://${host}:${port}?protocol=${protocol}`)
   return createMemcachedNode({ id: 'n1', address, operationTimeout: 4000, ...options })
-}
-
-/** Whether a fence outlasts its connection: where the server takes numbers of our own. */
-async function fencesLast(protocol: Protocol): Promise<boolean> {
-  const [, minor, release] = ((await server.stats()).version ?? '').split('.').map((part) => Number.parseInt(part, 10))
-  return protocol === 'meta' && (Number(minor) > 6 || Number(release) >= 27)
 }
 
 for (const protocol of protocols) {
@@ -98,7 +93,7 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
     const token = await putToken(node, 'key', 'before')
     const other = openNode()
     expect(await other.put('key', Buffer.from('after'), later(), token)).toMatchObject({
-      stored: await fencesLast(protocol),
+      stored: await takesOwnNumbers(server, protocol),
     })
     expect(await node.put('other', Buffer.from('x'), later(), token)).toEqual({ stored: false })
     await node.close()
