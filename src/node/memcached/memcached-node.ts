@@ -20,9 +20,12 @@ export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'addr
 }
 
 /**
- * A memcached server, or Holdfast's embedded one, as a storage node: memjs on memcached's binary protocol, one
- * connection, no retry. Fencing is memcached's CAS. A CAS number counts only within the connection that it was read
- * on, because a restarted server begins to count again: a token of an earlier connection is refused without asking.
+ * A memcached server, or Holdfast's embedded one, as a storage node: one connection, no retry, by memcached's meta
+ * commands where the server has them, else by its binary protocol.
+ *
+ * Fencing is memcached's CAS. Where the server takes a number of our own for what is written, a fence holds on every
+ * connection. A number of the server's counts only within the connection that it was read on, because a restarted server
+ * begins to count again: a token of an earlier connection is refused without asking.
  *
  * Expiry is rounded up to whole seconds. memcached's own clock ticks once a second, so a value can go up to one second
  * before its deadline.
