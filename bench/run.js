@@ -20,6 +20,7 @@ const parts = {
   codecs: './src/codecs/main.js',
   statistics: './src/statistics-cost.js',
   'near-cache': './src/near-cache.js',
+  protocols: './src/memcached-protocols.js',
 }
 const part = parts[process.argv[2]]
 

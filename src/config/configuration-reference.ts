@@ -99,7 +99,8 @@ Numbers and true or false may come from the environment: \`rolling: \${ROLLING:-
 | address | storage |
 |---|---|
 | \`memcached://host:port\` | memcached; the port may be left out (11211) |
-| \`memcached://user:password@host:port\` | memcached with SASL; escape special characters in the password as in URLs |
+| \`memcached://user:password@host:port\` | memcached with a login (\`-Y\`, or SASL); escape special characters in the password as in URLs |
+| \`memcacheds://[user:password@]host:port\` | memcached over TLS, see below |
 | \`redis://[user:password@]host[:port][/database]\` | Redis or Valkey, 6.2 or later; port 6379, database 0; also with a password only: \`redis://:password@host\` |
 | \`redis+sentinel://host[:port],host[:port]/name[/database]\` | the master of the group \`name\`, as these Sentinels (port 26379) tell; it is followed when it changes. Parameters: \`sentinelUsername\`, \`sentinelPassword\` |
 | \`redis+cluster://host[:port],host[:port]\` | a Redis cluster, found through these servers: one storage node |
@@ -136,7 +137,10 @@ nodes: n1:redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/sessions n2:memcached://10
 In one text, a comma inside a Sentinel or cluster address is followed by a further host of it, unless an id (\`n2:\`) or a scheme
 follows. Hosts may be separated by \`;\` instead, and spaces always end an address.
 
-Special characters in users, passwords and parameters are percent-encoded. With TLS, parameters name files and names:
+\`memcached://…?protocol=meta\` or \`?protocol=binary\` chooses memcached's protocol by hand, also for \`embedded://\`; else Holdfast finds out what the
+server knows: [storage.md](storage.md#memcacheds-two-protocols).
+
+Special characters in users, passwords and parameters are percent-encoded. With TLS (\`rediss\`, \`memcacheds\`), parameters name files and names:
 \`rediss://redis.example?ca=/etc/ssl/redis-ca.pem&servername=redis.example&cert=…&key=…\`; \`ca\` holds the authorities to trust (default:
 those that Node trusts), \`servername\` the name that the certificate is for (default: the host), \`cert\` and \`key\` the client's own
 certificate. A certificate is always checked: for a self-signed one, give it as \`ca\`.

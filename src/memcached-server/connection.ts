@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
-import { encodeReply, type Request } from './binary-protocol.js'
-import type { CommandHandler } from './command-handler.js'
-import type { Counters } from './counters.js'
-import { type FrameLimits, FrameParser } from './frame-parser.js'
+import type { CommandContext } from './binary-commands.js'
+import { BinaryConversation } from './binary-conversation.js'
+import type { Answered, Conversation, RequestLimits } from './conversation.js'
 import type { HalfReceived, Sender } from './half-received.js'
+import { TextConversation } from './text-conversation.js'
 
 /** Bytes of answers that may wait in a socket; above, no more requests are read until they are gone. */
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -17,9 +17,8 @@ const REQUEST_TIMEOUT_MS = 10_000
 
 /** What the connections of one server share. */
 export interface ConnectionParts {
-  readonly handler: CommandHandler
-  readonly counters: Counters
-  readonly limits: FrameLimits
+  readonly context: CommandContext
+  readonly limits: RequestLimits
   readonly halfReceived: HalfReceived
   /** Milliseconds. Default 10 s. */
   readonly requestTimeout?: number | undefined
@@ -30,19 +29,16 @@ export interface ConnectionParts {
 /** One client: requests in, answers out in the same order. An idle client may stay as long as there is room. */
 export class Connection implements Sender {
   readonly #socket: Socket
-  readonly #handler: CommandHandler
-  readonly #counters: Counters
-  readonly #parser: FrameParser
+  readonly #context: CommandContext
   readonly #parts: ConnectionParts
+  #conversation: Conversation | undefined
   #unfinished: NodeJS.Timeout | undefined
   #ending = false
 
   constructor(socket: Socket, parts: ConnectionParts) {
     this.#socket = socket
     this.#parts = parts
-    this.#handler = parts.handler
-    this.#counters = parts.counters
-    this.#parser = new FrameParser(parts.limits)
+    this.#context = parts.context
     socket.on('close', () => this.#forget())
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -54,7 +50,7 @@ export class Connection implements Sender {
 
   /** Nothing more is read of what it sends. */
   abandon(): void {
-    this.#counters.abandoned_requests++
+    this.#context.counters.abandoned_requests++
     this.#ending = true
     this.#forget()
     this.#socket.destroy()
@@ -62,9 +58,16 @@ export class Connection implements Sender {
 
   #receive(chunk: Buffer): void {
     if (this.#ending) return
-    this.#counters.bytes_read += chunk.length
-    this.#parser.push(chunk)
+    this.#context.counters.bytes_read += chunk.length
+    this.#conversation ??= this.#begin(chunk)
+    this.#conversation.push(chunk)
     this.#work()
+  }
+
+  /** The first byte tells the protocol: a line of text begins with the letter of a command. */
+  #begin(chunk: Buffer): Conversation {
+    const Kind = /^[a-z]/i.test(chunk.toString('latin1', 0, 1)) ? TextConversation : BinaryConversation
+    return new Kind(this.#context, this.#parts.limits)
   }
 
   /** Answers what has arrived, as far as the client takes the answers. */
@@ -75,7 +78,7 @@ export class Connection implements Sender {
       this.#answerRequests()
     } catch {
       // Bytes that are no request: nothing that follows could be understood. Earlier answers still go out.
-      this.#counters.protocol_errors++
+      this.#context.counters.protocol_errors++
       this.#end()
     } finally {
       this.#socket.uncork()
@@ -86,10 +89,10 @@ export class Connection implements Sender {
   /* Congestion is the client's doing as well, and has a limit of time of its own. */
   #noteRest(): void {
     const { halfReceived, requestTimeout = REQUEST_TIMEOUT_MS } = this.#parts
-    const isWaiting = this.#parser.isWithinRequest && !this.#socket.isPaused()
+    const isWaiting = this.#conversation?.isWithinRequest === true && !this.#socket.isPaused()
     if (isWaiting) this.#unfinished ??= setTimeout(() => this.abandon(), requestTimeout).unref()
     else this.#stopWaiting()
-    halfReceived.note(this, this.#parser.heldBytes)
+    halfReceived.note(this, this.#conversation?.heldBytes ?? 0)
   }
 
   #stopWaiting(): void {
@@ -103,36 +106,28 @@ export class Connection implements Sender {
   }
 
   #answerRequests(): void {
-    let request = this.#nextRequest()
-    if (request === undefined) return
+    let answered = this.#next()
+    if (answered === undefined) return
     /* The next one may have begun: it has its own time. */
     this.#stopWaiting()
     this.#parts.onUse(this.#socket)
-    while (request !== undefined) {
-      this.#answer(request)
-      request = this.#nextRequest()
+    for (; answered !== undefined; answered = this.#next()) {
+      for (const bytes of answered.pieces) this.#send(bytes)
+      if (answered.ends) this.#end()
     }
   }
 
-  #nextRequest(): Request | undefined {
+  #next(): Answered | undefined {
     if (this.#ending) return undefined
     const congested = this.#socket.writableLength > MAX_UNSENT_BYTES
-    const request = congested ? undefined : this.#parser.next()
+    const answered = congested ? undefined : this.#conversation?.next()
     if (congested) this.#waitForDrain()
-    else if (request === undefined) this.#readOn()
-    return request
-  }
-
-  #answer(request: Request): void {
-    const { replies, ends } = this.#handler.handle(request)
-    for (const reply of replies) {
-      for (const bytes of encodeReply(request, reply)) this.#send(bytes)
-    }
-    if (ends) this.#end()
+    else if (answered === undefined) this.#readOn()
+    return answered
   }
 
   #send(bytes: Buffer): void {
-    this.#counters.bytes_written += bytes.length
+    this.#context.counters.bytes_written += bytes.length
     this.#socket.write(bytes)
   }
 

@@ -10,7 +10,7 @@ export interface Item extends Linked<Item> {
   /** Milliseconds since the epoch; `Infinity`: never expires. */
   deadline: number
   /** Changes with every write, never with a touch. */
-  cas: number
+  cas: bigint
   fetched: boolean
 }
 
@@ -18,6 +18,17 @@ export interface Item extends Linked<Item> {
 export type Refusal = 'absent' | 'exists' | 'tooLarge' | 'noMemory' | 'notNumeric'
 
 export type WriteMode = 'set' | 'add' | 'replace'
+
+export interface WriteOptions {
+  flags: number
+  expiration: number
+  /** What the item has to have; 0: unconditional. */
+  cas: bigint
+  /** What the item is to have afterwards. Default: the next number of the server. */
+  chosenCas?: bigint | undefined
+  /** Default: that of the value. */
+  valueLength?: number
+}
 
 export interface ItemStoreOptions {
   /** Bytes that all items may take, keys and bookkeeping included. */
@@ -57,7 +68,7 @@ export class ItemStore {
   readonly #items = new Map<string, Item>()
   readonly #recency = new RecencyList<Item>()
   #bytes = 0
-  #lastCas = 0
+  #lastCas = 0n
   #flushAt = Number.POSITIVE_INFINITY
 
   constructor(options: ItemStoreOptions) {
@@ -95,12 +106,7 @@ export class ItemStore {
    * Writes a copy of `value`. A `cas` other than 0 replaces the mode: the item must exist with exactly that token.
    * When a set finds the value too large the old one is removed, because it is outdated either way.
    */
-  write(
-    mode: WriteMode,
-    key: string,
-    value: Buffer,
-    options: { flags: number; expiration: number; cas: number; valueLength?: number },
-  ): Item | Refusal {
+  write(mode: WriteMode, key: string, value: Buffer, options: WriteOptions): Item | Refusal {
     const now = this.#now()
     const refusal = this.#refuseSize(key, options.valueLength ?? value.length)
     if (refusal !== undefined) {
@@ -108,16 +114,17 @@ export class ItemStore {
       return refusal
     }
     const old = this.#use(key, now)
-    const conflict = options.cas === 0 ? conflictOf(mode, old) : mismatch(old, options.cas)
+    const conflict = options.cas === 0n ? conflictOf(mode, old) : mismatch(old, options.cas)
     if (conflict !== undefined) return conflict
-    return this.#put(old, key, copyOf(value), options.flags, deadlineOf(options.expiration, now))
+    const deadline = deadlineOf(options.expiration, now)
+    return this.#put(old, key, copyOf(value), options.flags, deadline, options.chosenCas)
   }
 
   /** Adds bytes at one end; flags and expiry stay. */
-  extend(key: string, bytes: Buffer, end: 'front' | 'back', cas: number): Item | Refusal {
+  extend(key: string, bytes: Buffer, end: 'front' | 'back', cas: bigint): Item | Refusal {
     const old = this.#use(key, this.#now())
     if (old === undefined) return 'absent'
-    if (cas !== 0 && cas !== old.cas) return 'exists'
+    if (cas !== 0n && cas !== old.cas) return 'exists'
     const refusal = this.#refuseSize(key, old.value.length + bytes.length)
     if (refusal !== undefined) return refusal
     return this.#put(
@@ -134,10 +141,10 @@ export class ItemStore {
     return this.#refuseSize(key, valueLength)
   }
 
-  remove(key: string, cas: number): 'removed' | 'absent' | 'exists' {
+  remove(key: string, cas: bigint): 'removed' | 'absent' | 'exists' {
     const item = this.#live(key, this.#now())
     if (item === undefined) return 'absent'
-    if (cas !== 0 && cas !== item.cas) return 'exists'
+    if (cas !== 0n && cas !== item.cas) return 'exists'
     this.#drop(item)
     return 'removed'
   }
@@ -146,10 +153,10 @@ export class ItemStore {
    * Adds `delta` to a decimal number: upwards it wraps at 2^64, downwards it stops at 0. A result that is shorter
    * than the stored text is padded with spaces, as memcached does. Returns the item and its new number.
    */
-  count(key: string, delta: bigint, cas: number): { item: Item; number: bigint } | Refusal {
+  count(key: string, delta: bigint, cas: bigint): { item: Item; number: bigint } | Refusal {
     const old = this.#use(key, this.#now())
     if (old === undefined) return 'absent'
-    if (cas !== 0 && cas !== old.cas) return 'exists'
+    if (cas !== 0n && cas !== old.cas) return 'exists'
     const number = numberIn(old.value)
     if (number === undefined) return 'notNumeric'
     const sum = number + delta
@@ -212,9 +219,15 @@ export class ItemStore {
     return 'noMemory'
   }
 
-  #put(old: Item | undefined, key: string, value: Buffer, flags: number, deadline: number): Item {
+  #put(
+    old: Item | undefined,
+    key: string,
+    value: Buffer,
+    flags: number,
+    deadline: number,
+    cas: bigint = ++this.#lastCas,
+  ): Item {
     if (old !== undefined) this.#drop(old)
-    const cas = ++this.#lastCas
     const item: Item = { key, value, flags, deadline, cas, fetched: false, older: undefined, newer: undefined }
     this.#items.set(key, item)
     this.#recency.append(item)
@@ -266,7 +279,7 @@ function conflictOf(mode: WriteMode, old: Item | undefined): Refusal | undefined
   return undefined
 }
 
-function mismatch(old: Item | undefined, cas: number): Refusal | undefined {
+function mismatch(old: Item | undefined, cas: bigint): Refusal | undefined {
   if (old === undefined) return 'absent'
   return old.cas === cas ? undefined : 'exists'
 }

@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { systemClock, type TimeOfDay } from '../clock.js'
 import { Connections } from '../connections.js'
 import { ConfigError, type ConfigProblem, NodeUnreachableError } from '../errors.js'
-import { CommandHandler } from './command-handler.js'
+import type { CommandContext } from './binary-commands.js'
 import { Connection } from './connection.js'
 import { type Counters, newCounters, resetCounters } from './counters.js'
 import { HalfReceived } from './half-received.js'
@@ -55,15 +55,15 @@ const defaults: Limits = {
 /** Of the memory limit, for what is half received. */
 const HALF_RECEIVED_SHARE = 0.25
 /** Version of memcached whose behaviour is followed. */
-const VERSION = '1.6.18-holdfast'
+const VERSION = '1.6.45-holdfast'
 /** A refused body is read past, which costs no memory; far larger ones are taken for garbage. */
 const MAX_BODY_BYTES = 64 * MEBIBYTE
 const SWEEP_INTERVAL_MS = 1000
 const SWEPT_PER_INTERVAL = 10_000
 
 /**
- * Starts a storage node inside this process: a server for the memcached binary protocol (sources: see
- * `binary-protocol.ts`) with a memory limit. Meant for trying out, development and tests.
+ * Starts a storage node inside this process: a server for memcached's binary protocol and its meta commands (sources:
+ * see `memcached-wire/`) with a memory limit. Meant for trying out, development and tests.
  *
  * Rejects with `ConfigError` for limits that make no sense, with `NodeUnreachableError` when it can't listen.
  */
@@ -99,7 +99,7 @@ class EmbeddedNode implements MemcachedServer {
   readonly #startedAt: number
   readonly #counters: Counters = newCounters()
   readonly #store: ItemStore
-  readonly #handler: CommandHandler
+  readonly #context: CommandContext
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #connections: Connections
@@ -124,13 +124,15 @@ class EmbeddedNode implements MemcachedServer {
       counters,
       otherBytes: () => this.#halfReceived.bytes,
     })
-    this.#handler = new CommandHandler({
+    this.#context = {
+      operations: 0,
+      now: () => clock.now(),
       store: this.#store,
       counters,
       version: VERSION,
       stats: () => this.stats(),
       resetStats: () => resetCounters(counters),
-    })
+    }
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
@@ -166,7 +168,7 @@ class EmbeddedNode implements MemcachedServer {
   }
 
   operations(): number {
-    return this.#handler.operations
+    return this.#context.operations
   }
 
   close(): Promise<void> {
@@ -191,8 +193,7 @@ class EmbeddedNode implements MemcachedServer {
     leaving?.destroy()
     const maxKeptBody = this.#limits.maxItemSize
     new Connection(socket, {
-      handler: this.#handler,
-      counters: this.#counters,
+      context: this.#context,
       limits: { maxKeptBody, maxBody: Math.max(MAX_BODY_BYTES, maxKeptBody) },
       halfReceived: this.#halfReceived,
       requestTimeout: this.#limits.requestTimeout,

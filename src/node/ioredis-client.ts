@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import type { Redis, RedisOptions } from 'ioredis'
 import { NodeUnreachableError } from '../errors.js'
 import type { HostAndPort } from './host.js'
-import type { RedisTls } from './redis-address.js'
 import type { RedisArgument } from './redis-operation.js'
+import { readTlsFiles, type TlsFiles } from './tls-files.js'
 
 /** A server to connect to, or the Sentinels that know which one. */
 export interface RedisEndpoint {
@@ -16,7 +15,7 @@ export interface RedisEndpoint {
     /** Milliseconds that one Sentinel may take for its answer. */
     timeout: number
   }
-  tls: RedisTls | undefined
+  tls: TlsFiles | undefined
 }
 
 export interface RedisSocketEvents {
@@ -56,7 +55,7 @@ export async function openRedisSocket(
   load: Loader = () => import('ioredis'),
 ): Promise<RedisSocket> {
   const { Redis: Client } = await loadIoredis(load)
-  const tls = endpoint.tls === undefined ? undefined : await readTlsFiles(endpoint.tls, endpoint.server.host)
+  const tls = endpoint.tls && { host: endpoint.server.host, ...(await readTlsFiles(endpoint.tls, 'Redis')) }
   return new IoredisSocket(new Client(clientOptions(endpoint, tls)), tls !== undefined, events)
 }
 
@@ -70,23 +69,6 @@ async function loadIoredis(load: Loader): Promise<Ioredis> {
 
 type ClientOptions = RedisOptions & { replyMapping: 'legacy' }
 type TlsOptions = NonNullable<RedisOptions['tls']>
-
-async function readTlsFiles({ ca, cert, key, servername }: RedisTls, host: string): Promise<TlsOptions> {
-  const options: TlsOptions = { host }
-  if (servername !== undefined) options.servername = servername
-  if (ca !== undefined) options.ca = await readTlsFile(ca)
-  if (cert !== undefined) options.cert = await readTlsFile(cert)
-  if (key !== undefined) options.key = await readTlsFile(key)
-  return options
-}
-
-async function readTlsFile(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    throw new NodeUnreachableError(`the file ${path} for the TLS connection to Redis can't be read`, { cause })
-  }
-}
 
 /** Far away: our own deadline ends a connection that takes too long. */
 const never = 1_000_000_000

@@ -1,5 +1,7 @@
 import { ItemTooLargeError } from '../errors.js'
-import { maxKeyBytes } from './memcached-protocol.js'
+
+/** Longest key in bytes that memcached takes. */
+export const maxKeyBytes = 250
 
 /** memcached's default item size of 1 MiB holds key and bookkeeping too. */
 export const defaultMaxValueBytes = 1024 * 1024 - 1024

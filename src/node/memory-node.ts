@@ -1,7 +1,6 @@
 import { type Clock, systemClock } from '../clock.js'
 import { ClosedError } from '../errors.js'
-import { checkItemSize, defaultMaxValueBytes } from './item-size.js'
-import { maxKeyBytes } from './memcached-protocol.js'
+import { checkItemSize, defaultMaxValueBytes, maxKeyBytes } from './item-size.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
 
 export interface MemoryNodeOptions {

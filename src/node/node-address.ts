@@ -1,28 +1,13 @@
 import { ConfigError, type ConfigProblem } from '../errors.js'
-import { percentDecode, printHostPort, readHostPort } from './host.js'
+import { type MemcachedAddress, memcachedSchemes, readMemcachedAddress } from './memcached/memcached-address.js'
 import { type RedisAddress, readRedisAddress, redisSchemePattern } from './redis-address.js'
 
 /** Where a storage node is. Credentials are in here: print `label`, never the whole. */
 export type NodeAddress = MemcachedAddress | RedisAddress
 
-/** A memcached server, or a node that speaks its protocol, or memory. */
-export interface MemcachedAddress {
-  /** `[A-Za-z0-9_-]+`; `undefined`: the one anonymous node. */
-  id: string | undefined
-  scheme: 'memcached' | 'embedded' | 'memory'
-  /** IPv6 addresses without brackets. */
-  host: string
-  /** 0 for `memory://`. */
-  port: number
-  username: string | undefined
-  password: string | undefined
-  /** The address for people: `memcached://host:port`, without credentials. */
-  label: string
-}
-
 /**
- * Reads one address: `memcached://[user:password@]host[:port]`, `embedded://host:port`, `memory://`, `host:port`, or one
- * of the forms for Redis (see `readRedisAddress`), each with an id in front (`n1:memcached://host`) or given apart.
+ * Reads one address: `memcached://[user:password@]host[:port]`, its TLS form `memcacheds://`, `embedded://host:port`,
+ * `memory://`, `host:port`, or one of the forms for Redis (see `readRedisAddress`), each with an id in front (`n1:memcached://host`) or given apart.
  * Credentials are percent-encoded, IPv6 addresses stand in brackets, memcached's port is 11211 unless given.
  *
  * @throws ConfigError when the text is none of these
@@ -73,7 +58,6 @@ const beginsEntryPattern =
 const idRule = 'an id of letters, digits, underscores and dashes'
 const addressRule = 'redis://host:port, memcached://host:port, embedded://host:port, memory:// or host:port'
 const itemRule = 'a text or { id, url }'
-const memcachedPort = 11211
 
 function failed(problems: ConfigProblem[]): { nodes: NodeAddress[]; problems: ConfigProblem[] } {
   return { nodes: [], problems }
@@ -147,7 +131,7 @@ function readAddress(text: string, id: string | undefined): NodeAddress | string
   const chosen = id ?? prefix
   if (chosen !== undefined && !idPattern.test(chosen)) return idRule
   if (url !== null) return readUrl(chosen, (url[2] as string).toLowerCase(), url[3], url[4] as string)
-  return bare === null ? addressRule : memcachedAddress(chosen, 'memcached', `${bare[2]}:${bare[3]}`)
+  return bare === null ? addressRule : readMemcachedAddress(chosen, 'memcached', undefined, `${bare[2]}:${bare[3]}`)
 }
 
 function readUrl(
@@ -158,34 +142,13 @@ function readUrl(
 ): NodeAddress | string {
   if (scheme === 'memory')
     return rest === '' && login === undefined ? memoryAddress(id) : 'memory:// and nothing after it'
-  if (scheme === 'embedded' && login !== undefined) return 'embedded://host:port: an embedded node knows no login'
-  if (scheme === 'memcached' || scheme === 'embedded') return withLogin(memcachedAddress(id, scheme, rest), login)
+  if (memcachedSchemes.includes(scheme)) return readMemcachedAddress(id, scheme, login, rest)
   if (redisSchemePattern.test(scheme)) return readRedisAddress(id, scheme, login, rest)
-  return 'one of the schemes redis://, rediss://, redis+sentinel://, redis+cluster://, memcached://, embedded:// and memory://'
+  return 'one of the schemes redis://, rediss://, redis+sentinel://, redis+cluster://, memcached://, memcacheds://, embedded:// and memory://'
 }
 
 function memoryAddress(id: string | undefined): MemcachedAddress {
   return { id, scheme: 'memory', host: '', port: 0, username: undefined, password: undefined, label: 'memory://' }
-}
-
-function memcachedAddress(
-  id: string | undefined,
-  scheme: 'memcached' | 'embedded',
-  text: string,
-): MemcachedAddress | string {
-  const address = readHostPort(text, `${scheme}://host:port`, scheme === 'memcached' ? memcachedPort : undefined)
-  if (typeof address === 'string') return address
-  const label = `${scheme}://${printHostPort(address)}`
-  return { id, scheme, ...address, username: undefined, password: undefined, label }
-}
-
-function withLogin(address: MemcachedAddress | string, login: string | undefined): MemcachedAddress | string {
-  if (typeof address === 'string' || login === undefined) return address
-  const colon = login.indexOf(':')
-  const username = percentDecode(login.slice(0, colon))
-  const password = percentDecode(login.slice(colon + 1))
-  if (colon < 1 || !username || !password) return 'a login of the form user:password, percent-encoded'
-  return { ...address, username, password }
 }
 
 function findIdProblems(nodes: NodeAddress[], entries: Entry[]): ConfigProblem[] {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { createMemcachedNode } from './memcached-node.js'
+import { createMemcachedNode } from './memcached/memcached-node.js'
 import { createMemoryNode } from './memory-node.js'
 import { createNearCache, type NearCacheOptions } from './near-cache.js'
 import type { NodeAddress } from './node-address.js'

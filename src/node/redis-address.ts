@@ -1,18 +1,9 @@
+import { Expected, expected, readQuery, readTlsParameters, tlsParameters } from './address-query.js'
 import { type HostAndPort, percentDecode, printHostPort, readHostPort } from './host.js'
+import type { TlsFiles } from './tls-files.js'
 
 /** How the servers behind one address belong together. */
 export type RedisTopology = 'single' | 'sentinel' | 'cluster'
-
-/** Files and names for TLS; the server's certificate is always checked. */
-export interface RedisTls {
-  /** Path of a PEM file with the authorities that are trusted; `undefined`: those that Node trusts. */
-  ca: string | undefined
-  /** Paths of the client's own certificate and key, both or neither. */
-  cert: string | undefined
-  key: string | undefined
-  /** The name that the certificate must be for, where that is not the host. */
-  servername: string | undefined
-}
 
 /** Where a storage node on Redis is. Credentials are in here: print `label`, never the whole. */
 export interface RedisAddress {
@@ -33,7 +24,7 @@ export interface RedisAddress {
   password: string | undefined
   sentinelUsername: string | undefined
   sentinelPassword: string | undefined
-  tls: RedisTls | undefined
+  tls: TlsFiles | undefined
   /** The address for people, without credentials and query. */
   label: string
 }
@@ -48,11 +39,7 @@ const forms: Record<RedisTopology, string> = {
 const defaultPorts: Record<RedisTopology, number> = { single: 6379, sentinel: 26379, cluster: 6379 }
 const maxHosts = 100
 const restPattern = /^([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/
-const tlsParameters = ['ca', 'cert', 'key', 'servername']
 const sentinelParameters = ['sentinelUsername', 'sentinelPassword']
-
-/** Something in the address is not as it should be; the message says what was expected. */
-class Expected extends Error {}
 
 /**
  * Reads what follows the scheme of `redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://` and their TLS forms.
@@ -83,6 +70,9 @@ function read(id: string | undefined, scheme: string, login: string | undefined,
   const hosts = readHosts(hostsText as string, topology, form)
   const place = readPath(path, topology, form)
   const parameters = readQuery(query, allowedParameters(protocol, topology))
+  if (parameters.has('sentinelUsername') && !parameters.has('sentinelPassword')) {
+    expected('sentinelPassword beside sentinelUsername')
+  }
   const end = topology === 'sentinel' ? `/${place.masterName}` : ''
   const database = place.database === 0 ? '' : `/${place.database}`
   return {
@@ -95,13 +85,9 @@ function read(id: string | undefined, scheme: string, login: string | undefined,
     ...readLogin(login),
     sentinelUsername: parameters.get('sentinelUsername'),
     sentinelPassword: parameters.get('sentinelPassword'),
-    tls: protocol === 'rediss' ? readTls(parameters) : undefined,
+    tls: protocol === 'rediss' ? readTlsParameters(parameters) : undefined,
     label: `${scheme}://${hosts.map(printHostPort).join(',')}${end}${database}`,
   }
-}
-
-function expected(what: string): never {
-  throw new Expected(what)
 }
 
 function readHosts(text: string, topology: RedisTopology, form: string): HostAndPort[] {
@@ -147,30 +133,4 @@ function readLogin(login: string | undefined): Pick<RedisAddress, 'username' | '
 
 function allowedParameters(protocol: string, topology: RedisTopology): string[] {
   return [...(protocol === 'rediss' ? tlsParameters : []), ...(topology === 'sentinel' ? sentinelParameters : [])]
-}
-
-function readQuery(query: string, allowed: readonly string[]): Map<string, string> {
-  const parameters = new Map<string, string>()
-  for (const part of query.split('&')) {
-    if (part === '') continue
-    const equals = part.indexOf('=')
-    const name = part.slice(0, Math.max(equals, 0))
-    const value = percentDecode(part.slice(equals + 1))
-    if (!allowed.includes(name)) {
-      expected(allowed.length === 0 ? 'no parameters' : `only the parameters ${allowed.join(', ')}`)
-    }
-    if (!value) expected(`a percent-encoded value for ${name}`)
-    if (parameters.has(name)) expected(`${name} once`)
-    parameters.set(name, value as string)
-  }
-  if (parameters.has('sentinelUsername') && !parameters.has('sentinelPassword')) {
-    expected('sentinelPassword beside sentinelUsername')
-  }
-  return parameters
-}
-
-function readTls(parameters: Map<string, string>): RedisTls {
-  const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => parameters.get(name))
-  if ((cert === undefined) !== (key === undefined)) expected('cert and key, both or neither')
-  return { ca, cert, key, servername: parameters.get('servername') }
 }

@@ -1,25 +1,30 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { emptyReply, type Frame, FrameReader, frameOpcode, withOtherKey, withOtherOpaque } from './binary-frames.js'
+import { REQUEST_MAGIC } from '../memcached-wire/binary.js'
 import type { Fault } from './faults.js'
+import type { Cutter, ProxiedReply, ProxiedRequest } from './proxied.js'
+import { proxiedBinary } from './proxied-binary.js'
+import { proxiedMeta } from './proxied-meta.js'
 
 export interface FaultRule {
   /** Requests that the fault hits before it is over. Default: all until `heal()`. */
   requests?: number
   /** Requests that pass before the fault begins. Default: 0. */
   after?: number
-  /** Only requests with this opcode of the binary protocol. Default: all. */
+  /** Only requests with this opcode of the binary protocol, or the meta commands that do the same. Default: all. */
   opcode?: number
+  /** Hits also what a client asks on a new connection to find out what the server can do. Default `false`. */
+  greetings?: boolean
 }
 
-/** A memcached server (binary protocol only) that does wrong on request. */
+/** A memcached server (binary protocol and meta commands) that does wrong on request. */
 export interface FaultyServer {
   readonly host: string
   readonly port: number
   /** Connections accepted so far. */
   readonly connections: number
   readonly openConnections: number
-  /** Requests that arrived so far. */
+  /** Requests that arrived so far, greetings left out. */
   readonly operations: number
   /** From now on requests meet the fault; replaces an earlier one. */
   fail(fault: Fault, rule?: FaultRule): void
@@ -104,10 +109,11 @@ class FaultyProxy implements FaultyServer {
     client.once('close', () => this.#open.delete(connection))
   }
 
-  #faultFor(request: Frame): Fault | undefined {
-    this.operations += 1
-    const { opcode, after = 0, requests = Number.POSITIVE_INFINITY } = this.#rule
-    if (this.#fault === undefined || (opcode !== undefined && opcode !== frameOpcode(request))) return undefined
+  #faultFor(request: ProxiedRequest): Fault | undefined {
+    const { opcode, after = 0, requests = Number.POSITIVE_INFINITY, greetings = false } = this.#rule
+    if (!request.greeting) this.operations += 1
+    else if (!greetings) return undefined
+    if (this.#fault === undefined || (opcode !== undefined && opcode !== request.opcode)) return undefined
     if (this.#passed < after) {
       this.#passed += 1
       return undefined
@@ -117,19 +123,17 @@ class FaultyProxy implements FaultyServer {
   }
 }
 
-const inventedCas = 0xdead_beefn
-
-type Reaction = (reply: Frame) => void
+type Reaction = (reply: ProxiedReply) => void
 
 /** One client and its own connection to the real server; replies are met in the order of the requests. */
 class ProxiedConnection {
   readonly #client: Socket
   readonly #upstream: Socket
-  readonly #faultFor: (request: Frame) => Fault | undefined
+  readonly #faultFor: (request: ProxiedRequest) => Fault | undefined
   readonly #reactions: Reaction[] = []
   readonly #timers = new Set<NodeJS.Timeout>()
 
-  constructor(client: Socket, upstream: Socket, faultFor: (request: Frame) => Fault | undefined) {
+  constructor(client: Socket, upstream: Socket, faultFor: (request: ProxiedRequest) => Fault | undefined) {
     this.#client = client
     this.#upstream = upstream
     this.#faultFor = faultFor
@@ -142,14 +146,17 @@ class ProxiedConnection {
   }
 
   #wire(): void {
-    const requests = new FrameReader()
-    const replies = new FrameReader()
+    let requests: Cutter<ProxiedRequest> | undefined
+    let replies: Cutter<ProxiedReply> | undefined
     this.#client.setNoDelay(true)
     this.#client.on('data', (chunk) => {
-      for (const request of requests.read(chunk)) this.#meet(request)
+      const protocol = chunk[0] === REQUEST_MAGIC ? proxiedBinary : proxiedMeta
+      requests ??= protocol.requests()
+      replies ??= protocol.replies()
+      for (const request of requests(chunk)) this.#meet(request)
     })
     this.#upstream.on('data', (chunk) => {
-      for (const reply of replies.read(chunk)) this.#reactions.shift()?.(reply)
+      for (const reply of replies?.(chunk) ?? []) this.#reactions.shift()?.(reply)
     })
     this.#client.on('error', ignore)
     this.#upstream.on('error', ignore)
@@ -162,34 +169,35 @@ class ProxiedConnection {
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
-  #meet(request: Frame): void {
+  #meet(request: ProxiedRequest): void {
     const fault = this.#faultFor(request)
-    if (fault === undefined) this.#forward(request, (reply) => this.#send(reply))
+    if (fault === undefined) this.#forward(request.bytes, (reply) => this.#send(reply.bytes))
     else if (fault.kind === 'silent') return
     else if (fault.kind === 'close' || fault.kind === 'reset') this.end(fault.kind)
     else if (fault.kind === 'garbage') this.#send(Buffer.alloc(64, 'no reply '))
-    else if (fault.kind === 'status') this.#send(emptyReply(request, fault.status))
-    else if (fault.kind === 'claim-stored') this.#send(emptyReply(request, 0, inventedCas))
-    else if (fault.kind === 'other-key') this.#forward(withOtherKey(request, fault.key), (reply) => this.#send(reply))
-    else this.#forward(request, (reply) => this.#answer(reply, fault))
+    else if (fault.kind === 'status') this.#send(request.reply(fault.status))
+    else if (fault.kind === 'claim-stored') this.#send(request.claimStored())
+    else if (fault.kind === 'other-key') this.#forward(request.withKey(fault.key), (reply) => this.#send(reply.bytes))
+    else this.#forward(request.bytes, (reply) => this.#answer(reply, fault))
   }
 
-  #forward(request: Frame, reaction: Reaction): void {
+  #forward(request: Buffer, reaction: Reaction): void {
     this.#reactions.push(reaction)
     this.#upstream.write(request)
   }
 
-  #answer(reply: Frame, fault: Fault): void {
-    if (fault.kind === 'other-request') this.#send(withOtherOpaque(reply))
-    else if (fault.kind === 'delay') this.#sendLater(reply, fault.ms)
-    else if (fault.kind === 'cut-reply') this.#sendPart(reply, fault.bytes ?? reply.length >> 1, fault.afterwards)
+  #answer(reply: ProxiedReply, fault: Fault): void {
+    if (fault.kind === 'other-request') this.#send(reply.withOtherOpaque())
+    else if (fault.kind === 'delay') this.#sendLater(reply.bytes, fault.ms)
+    else if (fault.kind === 'cut-reply')
+      this.#sendPart(reply.bytes, fault.bytes ?? reply.bytes.length >> 1, fault.afterwards)
   }
 
   #send(bytes: Buffer): void {
     if (!this.#client.destroyed && this.#client.writable) this.#client.write(bytes)
   }
 
-  #sendLater(reply: Frame, ms: number): void {
+  #sendLater(reply: Buffer, ms: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       this.#send(reply)
@@ -197,7 +205,7 @@ class ProxiedConnection {
     this.#timers.add(timer)
   }
 
-  #sendPart(reply: Frame, bytes: number, afterwards: 'stop' | 'close' | 'reset'): void {
+  #sendPart(reply: Buffer, bytes: number, afterwards: 'stop' | 'close' | 'reset'): void {
     this.#client.write(reply.subarray(0, bytes), () => {
       if (afterwards !== 'stop') this.end(afterwards)
     })

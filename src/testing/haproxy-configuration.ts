@@ -11,7 +11,7 @@ export function haproxyConfiguration(
   listen: { host: string; port: number; socket: string },
   options: HaproxyOptions,
 ): string {
-  const { backends, check = 'connect', checkInterval = 100, password } = options
+  const { backends, check = 'connect', checkInterval = 100, password, tls } = options
   return `global
   maxconn 1000
   stats socket ${listen.socket} level user
@@ -24,12 +24,17 @@ defaults
   timeout check 1s
 
 frontend redis
-  bind ${listen.host}:${listen.port}
+  bind ${listen.host}:${listen.port}${tls === undefined ? '' : encryption(tls)}
   default_backend redis
 
 backend redis
 ${check === 'redis-master' ? askForMaster(password) : ''}  default-server check inter ${checkInterval}ms fall 1 rise 1 on-marked-down shutdown-sessions
 ${backends.map(({ host, port }, index) => `  server r${index + 1} ${host}:${port}\n`).join('')}`
+}
+
+function encryption({ certificate, clientAuthority }: NonNullable<HaproxyOptions['tls']>): string {
+  const clients = clientAuthority === undefined ? '' : ` ca-file ${clientAuthority} verify required`
+  return ` ssl crt ${certificate}${clients}`
 }
 
 function askForMaster(password: string | undefined): string {

@@ -15,6 +15,13 @@ export interface HaproxyOptions {
   password?: string
   /** Milliseconds between two checks. Default: 100. */
   checkInterval?: number
+  /** Clients come over TLS, and servers are spoken to without it. Default: no TLS. */
+  tls?: {
+    /** Path of a PEM file with the certificate and its key. */
+    certificate: string
+    /** Path of a PEM file: clients have to bring a certificate of these authorities. Default: they need none. */
+    clientAuthority?: string
+  }
 }
 
 export interface TestHaproxy extends TestServer {

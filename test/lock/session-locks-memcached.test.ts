@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { LockTimeoutError, NodeUnreachableError } from '../../src/errors.js'
 import type { SessionLocks } from '../../src/lock/session-locks.js'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
-import { opcode } from '../../src/node/memcached-protocol.js'
+import { Opcode } from '../../src/memcached-wire/binary.js'
+import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
 import { parseNodeAddress } from '../../src/node/node-address.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import { type FaultyServer, startFaultyServer } from '../../src/testing/faulty-server.js'
@@ -201,7 +201,7 @@ describe('a connection that breaks', () => {
   it('after a lock was written and before the answer leaves no lock behind', async () => {
     const [locks, node] = [open(), openNode()]
     await node.ping()
-    server.fail({ kind: 'cut-reply', bytes: 0, afterwards: 'reset' }, { requests: 1, opcode: opcode.add })
+    server.fail({ kind: 'cut-reply', bytes: 0, afterwards: 'reset' }, { requests: 1, opcode: Opcode.add })
     await expect(locks.acquire(key, node)).rejects.toBeInstanceOf(NodeUnreachableError)
     await waitFor(async () => (await stored(openNode())) === undefined)
   })

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Opcode, Status } from '../../src/memcached-server/binary-protocol.js'
 import { type MemcachedServer, startMemcachedServer } from '../../src/memcached-server/server.js'
+import { Opcode, Status } from '../../src/memcached-wire/binary.js'
 import { mutateBytes, type RandomNumber, randomNumbers } from '../../src/testing/mutate-bytes.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { fuzzSeed, fuzzTimes } from '../support/fuzz.js'

@@ -10,7 +10,7 @@ function setUp({ memoryLimit = 1_000_000, maxItemSize = 100_000 } = {}) {
   const clock = new ManualClock()
   const counters: Counters = newCounters()
   const store = new ItemStore({ memoryLimit, maxItemSize, clock, counters })
-  const set = (key: string, value = 'v', expiration = 0, cas = 0): Item | Refusal =>
+  const set = (key: string, value = 'v', expiration = 0, cas = 0n): Item | Refusal =>
     store.write('set', key, Buffer.from(value), { flags: 0, expiration, cas })
   const keys = (names: string): string => [...names].filter((name) => store.get(name) !== undefined).join('')
   return { clock, counters, store, set, keys }
@@ -48,17 +48,17 @@ describe('item store', () => {
       fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
         for (const { key, kind, size, expiration } of operations) {
           const value = Buffer.alloc(size)
-          if (kind === 'set') store.write('set', key, value, { flags: 0, expiration, cas: 0 })
+          if (kind === 'set') store.write('set', key, value, { flags: 0, expiration, cas: 0n })
           else if (kind === 'get') store.get(key)
           else if (kind === 'touch') store.touch(key, expiration)
-          else if (kind === 'remove') store.remove(key, 0)
-          else if (kind === 'extend') store.extend(key, value, 'back', 0)
+          else if (kind === 'remove') store.remove(key, 0n)
+          else if (kind === 'extend') store.extend(key, value, 'back', 0n)
           else if (kind === 'wait') clock.advance(size)
           else store.sweep(3)
           expect(store.bytes).toBeLessThanOrEqual(5000)
           expect(store.bytes >= store.size * ITEM_OVERHEAD_BYTES).toBe(true)
         }
-        for (const key of 'abcdefghijklmnop') store.remove(key, 0)
+        for (const key of 'abcdefghijklmnop') store.remove(key, 0n)
         expect([store.size, store.bytes]).toEqual([0, 0])
       }),
     )
@@ -91,13 +91,13 @@ describe('item store', () => {
       clock.advance(1000)
       return key
     }
-    const options = { flags: 0, expiration: 0, cas: 0 }
+    const options = { flags: 0, expiration: 0, cas: 0n }
     expect(store.touch(expired('a'), 10)).toBeUndefined()
-    expect(store.remove(expired('b'), 0)).toBe('absent')
-    expect(store.extend(expired('c'), Buffer.from('x'), 'back', 0)).toBe('absent')
-    expect(store.count(expired('d'), 1n, 0)).toBe('absent')
+    expect(store.remove(expired('b'), 0n)).toBe('absent')
+    expect(store.extend(expired('c'), Buffer.from('x'), 'back', 0n)).toBe('absent')
+    expect(store.count(expired('d'), 1n, 0n)).toBe('absent')
     expect(store.write('replace', expired('e'), Buffer.from('x'), options)).toBe('absent')
-    expect(store.write('set', expired('f'), Buffer.from('x'), { ...options, cas: 1 })).toBe('absent')
+    expect(store.write('set', expired('f'), Buffer.from('x'), { ...options, cas: 1n })).toBe('absent')
     expect(store.write('add', expired('g'), Buffer.from('x'), options)).toMatchObject({ key: 'g' })
   })
 
@@ -147,7 +147,7 @@ describe('item store', () => {
   it('refuses what is too large or can never fit, and removes the outdated value on a set only', () => {
     const { store, set, keys } = setUp({ memoryLimit: 1000, maxItemSize: 800 })
     const large = Buffer.alloc(750)
-    const options = { flags: 0, expiration: 0, cas: 0 }
+    const options = { flags: 0, expiration: 0, cas: 0n }
     for (const mode of ['add', 'replace'] as const) {
       set('a')
       expect(store.write(mode, 'a', large, options)).toBe('tooLarge')
@@ -163,7 +163,7 @@ describe('item store', () => {
   it('keeps a copy: the memory that the value came in may be used again', () => {
     const { store } = setUp()
     const incoming = Buffer.from('value')
-    store.write('set', 'a', incoming, { flags: 0, expiration: 0, cas: 0 })
+    store.write('set', 'a', incoming, { flags: 0, expiration: 0, cas: 0n })
     incoming.fill(0)
     const stored = store.get('a')?.value
     expect(stored?.toString()).toBe('value')

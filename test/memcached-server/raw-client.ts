@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { HEADER_BYTES, Opcode } from '../../src/memcached-server/binary-protocol.js'
+import { HEADER_BYTES, Opcode } from '../../src/memcached-wire/binary.js'
 
 export interface RequestParts {
   key?: string | Buffer

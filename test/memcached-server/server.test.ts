@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, NodeUnreachableError } from '../../src/errors.js'
-import { Opcode, Status } from '../../src/memcached-server/binary-protocol.js'
 import { type MemcachedServer, startMemcachedServer } from '../../src/memcached-server/server.js'
+import { Opcode, Status } from '../../src/memcached-wire/binary.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 import { ManualClock } from './manual-clock.js'
 import { countFrame, frame, getFrame, RawClient, setFrame, uint32s, writeFrame } from './raw-client.js'
@@ -239,7 +239,11 @@ describe('memcached server', () => {
 
     it.each([
       ['a response', frame(Opcode.get, { key: 'a', magic: 0x81 })],
-      ['a line of text', Buffer.from('get key\r\nget another key\r\n')],
+      ['a line without an end', Buffer.alloc(3000, 'a')],
+      ['a write without a size', Buffer.from('ms key\r\n')],
+      ['a value that is longer than announced', Buffer.from('ms key 2\r\nabcdef\r\n')],
+      ['a value of 4 GiB', Buffer.from('ms key 4294967295\r\n')],
+      ['text that begins with a blank', Buffer.from(' version'.padEnd(30))],
       ['lengths that do not fit', frame(Opcode.get, { key: 'abc', bodyLength: 1 })],
       ['a body of 4 GiB', frame(Opcode.set, { key: 'a', bodyLength: 0xffffffff })],
     ])('ends only the connection that sends %s', async (_, garbage) => {

@@ -1,24 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { startMemcachedServer } from '../../src/memcached-server/server.js'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
+import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
 import { parseNodeAddress } from '../../src/node/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
 import { createManualClock } from '../../src/testing/manual-clock.js'
 
-storageNodeConformance(
-  'embedded',
-  {
-    async open() {
-      const clock = createManualClock()
-      const server = await startMemcachedServer({ clock })
-      const address = parseNodeAddress(`embedded://${server.host}:${server.port}`)
-      const node = createMemcachedNode({ id: 'n1', address, operationTimeout: 2000, clock })
-      return { node, advance: clock.advance, close: () => server.close() }
+for (const protocol of ['binary', 'meta']) {
+  storageNodeConformance(
+    `embedded, ${protocol} protocol`,
+    {
+      verifies: true,
+      async open() {
+        const clock = createManualClock()
+        const server = await startMemcachedServer({ clock })
+        const address = parseNodeAddress(`embedded://${server.host}:${server.port}?protocol=${protocol}`)
+        const node = createMemcachedNode({ id: 'n1', address, operationTimeout: 2000, clock })
+        return { node, advance: clock.advance, close: () => server.close() }
+      },
     },
-  },
-  { describe, it },
-)
+    { describe, it },
+  )
+}
 
 describe('a node on an embedded server', () => {
   it('sends one operation for each call', async () => {

@@ -67,6 +67,30 @@ describe('a node address', () => {
     expect(() => parseNodeAddress('memory://', 'n.2')).toThrow(/letters, digits, underscores and dashes/)
   })
 
+  it('takes TLS for memcached with memcacheds, and files and names from its parameters', () => {
+    expect(
+      parseNodeAddress('n1:memcacheds://user:p%2Fw@cache?ca=%2Fca.pem&cert=c&key=k&servername=cache.example'),
+    ).toEqual({
+      id: 'n1',
+      scheme: 'memcached',
+      host: 'cache',
+      port: 11211,
+      username: 'user',
+      password: 'p/w',
+      tls: { ca: '/ca.pem', cert: 'c', key: 'k', servername: 'cache.example' },
+      label: 'memcacheds://cache:11211',
+    })
+    expect(parseNodeAddress('memcacheds://h:1')).toMatchObject({ tls: { ca: undefined, servername: undefined } })
+  })
+
+  it('takes the protocol of memcached, and none unless it is told', () => {
+    expect(parseNodeAddress('memcached://h?protocol=binary')).toMatchObject({ protocol: 'binary' })
+    expect(parseNodeAddress('memcached://h:1/?protocol=meta')).toMatchObject({ protocol: 'meta', port: 1 })
+    expect(parseNodeAddress('embedded://h:1?protocol=meta')).toMatchObject({ scheme: 'embedded', protocol: 'meta' })
+    expect(parseNodeAddress('memcacheds://h?protocol=meta')).toMatchObject({ protocol: 'meta' })
+    expect(parseNodeAddress('h:11211')).not.toHaveProperty('protocol')
+  })
+
   it.each([
     ['', /memcached:\/\/host:port/],
     ['localhost', /host:port/],
@@ -82,11 +106,19 @@ describe('a node address', () => {
     ['memcached://user@h', /user:password/],
     ['memcached://user:@h', /user:password/],
     ['memcached://user:%zz@h', /percent-encoded/],
+    ['memcached://h?protocol', /only the parameters protocol/],
+    ['memcached://h?protocol=', /value for protocol/],
+    ['memcached://h?protocol=text', /binary or meta/],
+    ['memcached://h?protocol=meta&protocol=meta', /protocol once/],
+    ['memcached://h?ca=x', /only the parameters protocol$/m],
+    ['memcacheds://h?cert=x', /cert and key/],
+    ['memcacheds://h?protocol=binary', /no TLS/],
+    ['memcacheds://h?rejectUnauthorized=false', /only the parameters protocol, ca, cert, key, servername/],
     ['embedded://h', /with a port/],
     ['embedded://user:pass@h:1', /no login/],
     ['memory://somewhere', /nothing after it/],
-    ['http://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
-    ['n1:redis+other://h:6379', /redis:\/\/.*memcached:\/\/, embedded:\/\/ and memory:\/\//],
+    ['http://h:6379', /redis:\/\/.*memcached:\/\/, memcacheds:\/\/, embedded:\/\/ and memory:\/\//],
+    ['n1:redis+other://h:6379', /redis:\/\/.*memcached:\/\/, memcacheds:\/\/, embedded:\/\/ and memory:\/\//],
   ])('is refused when it is %j', (text, expected) => {
     expect(() => parseNodeAddress(text)).toThrow(ConfigError)
     expect(() => parseNodeAddress(text)).toThrow(expected)

@@ -2,11 +2,11 @@
 import { createJiti } from 'jiti'
 
 const jiti = createJiti(import.meta.url)
-const { createMemcachedNode } = await jiti.import('../../src/node/memcached-node.ts')
+const { createMemcachedNode } = await jiti.import('../../src/node/memcached/memcached-node.ts')
 const { parseNodeAddress } = await jiti.import('../../src/node/node-address.ts')
 
-const [host, port] = process.argv.slice(2)
-const address = parseNodeAddress(`memcached://${host}:${port}`)
+const [place] = process.argv.slice(2)
+const address = parseNodeAddress(`memcached://${place}`)
 const node = createMemcachedNode({ id: undefined, address, operationTimeout: 5000 })
 node.get('key').then(
   () => console.log('answered'),

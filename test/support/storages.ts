@@ -1,5 +1,5 @@
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
+import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
 import { parseNodeAddress } from '../../src/node/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import { deleteScript, persistScript, putScript } from '../../src/node/redis-scripts.js'

@@ -18,6 +18,8 @@ export interface NodeUnderTest {
    * value which was removed and written again with the same bytes is the same.
    */
   tokens?: 'write' | 'content'
+  /** Whether the node has `verify`. Default `false`. */
+  verifies?: boolean
 }
 
 /** The two calls of a test runner that the suite makes; those of vitest, mocha and node:test fit. */
@@ -38,6 +40,7 @@ export function storageNodeConformance(name: string, subject: NodeUnderTest, { d
     describe('reading and writing', () => defineBasics(test))
     describe('fencing', () => defineFencing(test, subject.tokens ?? 'write'))
     describe('removal', () => defineRemoval(test))
+    if (subject.verifies) describe('verification', () => defineVerification(test))
     describe('expiry', () => defineExpiry(test))
     describe('limits and end', () => defineLimits(test))
   })
@@ -247,6 +250,74 @@ function defineRemoval(test: Define): void {
     await node.delete('key')
     assert.equal(await node.delete('key', token), 'absent')
   })
+}
+
+function defineVerification(test: Define): void {
+  test('what is still there is told apart from what is not', async (node) => {
+    const first = await store(node, 'key', 'first')
+    assert.equal(await node.verify?.('key', first), 'unchanged')
+    const second = await store(node, 'key', 'second')
+    assert.equal(await verifiedText(node, 'key', first), 'second')
+    assert.equal(await node.verify?.('key', second), 'unchanged')
+    await node.delete('key')
+    assert.equal(await node.verify?.('key', second), undefined)
+  })
+
+  test('what a verification brings serves for the next write', async (node) => {
+    const token = await store(node, 'key', 'first')
+    await store(node, 'key', 'second')
+    const found = await node.verify?.('key', token, soon())
+    assert.ok(found !== undefined && found !== 'unchanged')
+    assert.equal((await node.put('key', Buffer.from('third'), soon(), found.token)).stored, true)
+  })
+
+  test('a verification leaves the token good', async (node) => {
+    const token = await store(node, 'key', 'first')
+    assert.equal(await node.verify?.('key', token, soon()), 'unchanged')
+    assert.equal((await node.put('key', Buffer.from('second'), soon(), token)).stored, true)
+  })
+
+  test('a verification with a token that is not the node’s own is a read', async (node) => {
+    await store(node, 'key', 'value')
+    assert.equal(await verifiedText(node, 'key', {}), 'value')
+  })
+
+  test('a verification that renews moves the deadline, of what is unchanged and of what is not', async (node, opened) => {
+    const deadline = Date.now() + 1000
+    const [same, other] = [await put(node, 'same', deadline), await put(node, 'other', deadline)]
+    await put(node, 'other', deadline)
+    await put(node, 'short', deadline)
+    assert.equal(await node.verify?.('same', same, Date.now() + minute), 'unchanged')
+    await node.verify?.('other', other, Date.now() + minute)
+    await untilAbsent(opened, 'short', 2000)
+    assert.equal(await text(node, 'same'), 'value')
+    assert.equal(await text(node, 'other'), 'value')
+  })
+
+  test('a verification without renewal leaves the deadline as it is', async (node, opened) => {
+    const token = await put(node, 'key', Date.now() + 1000)
+    assert.equal(await node.verify?.('key', token), 'unchanged')
+    await untilAbsent(opened, 'key', 1000)
+    assert.equal(await node.verify?.('key', token, soon()), undefined)
+  })
+
+  test('a key that is too long, and a node that is closed, refuse a verification', async (node) => {
+    const token = await store(node, 'key', 'value')
+    await assert.rejects(async () => node.verify?.('k'.repeat(251), token), ItemTooLargeError)
+    await node.close()
+    await assert.rejects(async () => node.verify?.('key', token), ClosedError)
+    await assert.rejects(async () => node.verify?.('key', {}), ClosedError)
+  })
+}
+
+async function put(node: StorageNode, key: string, deadline: number): Promise<VersionToken> {
+  return tokenOf(await node.put(key, Buffer.from('value'), deadline, 'any'))
+}
+
+async function verifiedText(node: StorageNode, key: string, seen: VersionToken): Promise<string> {
+  const found = await node.verify?.(key, seen)
+  assert.ok(found !== undefined && found !== 'unchanged', `${key} is absent or unchanged`)
+  return found.bytes.toString()
 }
 
 function defineExpiry(test: Define): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { memcachedExpiry } from '../../src/node/memcached-expiry.js'
+import { memcachedExpiry } from '../../../src/node/memcached/memcached-expiry.js'
 
 const now = 1_700_000_000_000
 const days = 24 * 60 * 60

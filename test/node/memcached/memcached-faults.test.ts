@@ -1,21 +1,25 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
-import { createMemcachedNode, type MemcachedNodeOptions } from '../../src/node/memcached-node.js'
-import { opcode } from '../../src/node/memcached-protocol.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { StorageNode, VersionToken } from '../../src/node/storage-node.js'
-import { type FaultyServer, startFaultyServer } from '../../src/testing/faulty-server.js'
-import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
-import { waitFor } from '../../src/testing/wait-for.js'
+import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
+import { Opcode } from '../../../src/memcached-wire/binary.js'
+import { createMemcachedNode, type MemcachedNodeOptions } from '../../../src/node/memcached/memcached-node.js'
+import { parseNodeAddress } from '../../../src/node/node-address.js'
+import type { StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import { type FaultyServer, startFaultyServer } from '../../../src/testing/faulty-server.js'
+import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
+import { waitFor } from '../../../src/testing/wait-for.js'
+import { takesOwnNumbers } from '../../support/own-numbers.js'
 
 /** Short, for the tests that wait for it. */
 const timeout = 400
 /** Long, for the tests that show that something happens at once and not by time-out. */
 const patience = 10_000
 
+const protocols = ['binary', 'meta'] as const
+
 let memcached: TestMemcached
+let protocol: (typeof protocols)[number] = 'binary'
 let server: FaultyServer
 let node: StorageNode
 
@@ -25,11 +29,11 @@ beforeAll(async () => {
 
 afterAll(() => memcached.close())
 
-beforeEach(async () => {
+async function begin(): Promise<void> {
   await memcached.flushAll()
   server = await startFaultyServer(memcached)
   node = openNode()
-})
+}
 
 afterEach(async () => {
   await node.close()
@@ -37,7 +41,7 @@ afterEach(async () => {
 })
 
 function openNode(options: Partial<MemcachedNodeOptions> = {}): StorageNode {
-  const address = parseNodeAddress(`memcached://${server.host}:${server.port}`)
+  const address = parseNodeAddress(`memcached://${server.host}:${server.port}?protocol=${protocol}`)
   return createMemcachedNode({ id: 'n1', address, operationTimeout: timeout, reconnectPause: 0, ...options })
 }
 
@@ -66,7 +70,12 @@ async function unreachableAfter(operation: Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-describe('the memcached node when the connection ends', () => {
+describe.each(protocols)('the memcached node when the connection ends, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('rejects what is pending at once when the server closes the connection', async () => {
     await beginPatiently()
     server.fail({ kind: 'close' })
@@ -82,14 +91,17 @@ describe('the memcached node when the connection ends', () => {
 
   it('keeps a process with nothing else to do alive until the pending operation has settled', async () => {
     server.fail({ kind: 'close' })
-    const program = new URL('../support/one-operation.js', import.meta.url).pathname
-    const { stdout } = await promisify(execFile)(process.execPath, [program, server.host, `${server.port}`])
+    const program = new URL('../../support/one-operation.js', import.meta.url).pathname
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      program,
+      `${server.host}:${server.port}?protocol=${protocol}`,
+    ])
     expect(stdout.trim()).toBe('HOLDFAST_NODE_UNREACHABLE')
   })
 
   it('never sends a write again: a newer value is not overwritten by an older one', async () => {
     await put('key', 'oldest')
-    server.fail({ kind: 'close' }, { requests: 1, opcode: opcode.set })
+    server.fail({ kind: 'close' }, { requests: 1, opcode: Opcode.set })
     await expect(put('key', 'old')).rejects.toThrow(NodeUnreachableError)
     await put('key', 'new')
     const end = performance.now() + 4 * timeout
@@ -134,20 +146,26 @@ describe('the memcached node when the connection ends', () => {
     expect(server.connections).toBe(0)
   })
 
-  it('refuses a token of an earlier connection without asking the server', async () => {
+  it('refuses a token of an earlier connection without asking the server, unless it is a number of our own', async () => {
+    const own = await takesOwnNumbers(memcached, protocol)
     const token = await put('key', 'value')
     server.dropConnections()
     await waitFor(() => server.openConnections === 0)
     const before = server.operations
-    expect(await node.put('key', Buffer.from('new'), later(), token)).toEqual({ stored: false })
+    expect(await node.put('key', Buffer.from('new'), later(), token)).toMatchObject({ stored: own })
     expect(await node.delete('key', token)).toBe('refused')
     await node.ping()
     expect(await node.put('key', Buffer.from('new'), later(), token)).toEqual({ stored: false })
-    expect(server.operations - before).toBe(1)
+    expect(server.operations - before).toBe(own ? 4 : 1)
   })
 })
 
-describe('the memcached node when answers fail to come', () => {
+describe.each(protocols)('the memcached node when answers fail to come, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('notices a hung server within the operation time-out although traffic goes on', async () => {
     await node.ping()
     server.fail({ kind: 'silent' })
@@ -197,7 +215,12 @@ describe('the memcached node when answers fail to come', () => {
   })
 })
 
-describe('the memcached node when answers are wrong', () => {
+describe.each(protocols)('the memcached node when answers are wrong, %s protocol', (kind) => {
+  beforeEach(() => {
+    protocol = kind
+    return begin()
+  })
+
   it('never serves half a reply glued to another one', async () => {
     const large = 'x'.repeat(50_000)
     await put('large', large)

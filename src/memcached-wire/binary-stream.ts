@@ -1,5 +1,5 @@
 import { ProtocolError } from '../errors.js'
-import { HEADER_BYTES, NO_BYTES, REQUEST_MAGIC, type Request, readUInt64 } from './binary-protocol.js'
+import { type BinaryFrame, BODY_LENGTH_OFFSET, HEADER_BYTES, NO_BYTES, REQUEST_MAGIC } from './binary.js'
 
 export interface FrameLimits {
   /** Bodies up to this many bytes are kept whole; of larger ones only extras and key are kept, the value is read past. */
@@ -11,23 +11,26 @@ export interface FrameLimits {
 const FIRST_CAPACITY = 1024
 
 /**
- * Cuts a byte stream into requests, whatever the chunks are.
+ * Cuts a byte stream into requests or replies, whatever the chunks are.
  *
- * A request that lies whole in one chunk is handed out as views of that chunk. One that is spread over chunks is
+ * One that lies whole in one chunk is handed out as views of that chunk. One that is spread over chunks is
  * gathered in a buffer that doubles as bytes arrive: every byte is copied a bounded number of times, and a header
  * that promises much reserves nothing.
  */
-export class FrameParser {
+export class BinaryStream {
   readonly #limits: FrameLimits
+  readonly #magic: number
   #chunk: Buffer = NO_BYTES
   #at = 0
   #gathered: Buffer = NO_BYTES
   #gatheredLength = 0
-  #oversize: Request | undefined
+  #oversize: BinaryFrame | undefined
   #bytesToSkip = 0
 
-  constructor(limits: FrameLimits) {
+  /** @param magic first byte of what comes: `REQUEST_MAGIC` or `REPLY_MAGIC` */
+  constructor(limits: FrameLimits, magic: number = REQUEST_MAGIC) {
     this.#limits = limits
+    this.#magic = magic
   }
 
   /** Bytes of memory that wait for the rest of a request, or to be looked at. */
@@ -46,10 +49,10 @@ export class FrameParser {
   }
 
   /**
-   * The next whole request, or `undefined` when more bytes are needed. Throws `ProtocolError` for bytes that are no
-   * request; the stream is then out of step and the parser of no more use.
+   * The next whole frame, or `undefined` when more bytes are needed. Throws `ProtocolError` for bytes that are
+   * none; the stream is then out of step and the parser of no more use.
    */
-  next(): Request | undefined {
+  next(): BinaryFrame | undefined {
     if (this.#oversize !== undefined) return this.#skipValue(this.#oversize)
     const frame = this.#gatheredLength > 0 ? this.#finishGathering() : this.#cutFromChunk()
     return frame?.oversize ? this.#skipValue(frame) : frame
@@ -59,7 +62,7 @@ export class FrameParser {
     return this.#chunk.length - this.#at
   }
 
-  #cutFromChunk(): Request | undefined {
+  #cutFromChunk(): BinaryFrame | undefined {
     const unread = this.#unread
     const wanted = unread < HEADER_BYTES ? HEADER_BYTES : this.#keptLength(this.#chunk, this.#at)
     if (unread < wanted) {
@@ -71,7 +74,7 @@ export class FrameParser {
     return frame
   }
 
-  #finishGathering(): Request | undefined {
+  #finishGathering(): BinaryFrame | undefined {
     if (!this.#gather(HEADER_BYTES)) return undefined
     if (!this.#gather(this.#keptLength(this.#gathered, 0))) return undefined
     const frame = this.#readFrame(this.#gathered, 0)
@@ -103,7 +106,7 @@ export class FrameParser {
     this.#gathered = larger
   }
 
-  #skipValue(frame: Request): Request | undefined {
+  #skipValue(frame: BinaryFrame): BinaryFrame | undefined {
     if (this.#oversize === undefined) this.#bytesToSkip = frame.valueLength
     const count = Math.min(this.#bytesToSkip, this.#unread)
     this.#at += count
@@ -114,24 +117,25 @@ export class FrameParser {
 
   /** Checks the header at `at` and says how many bytes of the frame are kept. */
   #keptLength(bytes: Buffer, at: number): number {
-    if (bytes[at] !== REQUEST_MAGIC) throw new ProtocolError('not a request of the memcached binary protocol')
+    if (bytes[at] !== this.#magic) throw new ProtocolError('not a frame of the memcached binary protocol')
     const head = bytes.readUInt8(at + 4) + bytes.readUInt16BE(at + 2)
-    const body = bytes.readUInt32BE(at + 8)
+    const body = bytes.readUInt32BE(at + BODY_LENGTH_OFFSET)
     if (head > body) throw new ProtocolError('extras and key are longer than the body')
     if (body > this.#limits.maxBody) throw new ProtocolError(`a body of ${body} bytes is over the limit`)
     return HEADER_BYTES + (body > this.#limits.maxKeptBody ? head : body)
   }
 
-  #readFrame(bytes: Buffer, at: number): Request {
+  #readFrame(bytes: Buffer, at: number): BinaryFrame {
     const keyAt = at + HEADER_BYTES + bytes.readUInt8(at + 4)
     const valueAt = keyAt + bytes.readUInt16BE(at + 2)
-    const body = bytes.readUInt32BE(at + 8)
+    const body = bytes.readUInt32BE(at + BODY_LENGTH_OFFSET)
     const end = at + HEADER_BYTES + body
     const oversize = body > this.#limits.maxKeptBody
     return {
       opcode: bytes.readUInt8(at + 1),
+      status: this.#magic === REQUEST_MAGIC ? 0 : bytes.readUInt16BE(at + 6),
       opaque: bytes.readUInt32BE(at + 12),
-      cas: readUInt64(bytes, at + 16),
+      cas: bytes.readBigUInt64BE(at + 16),
       extras: bytes.subarray(at + HEADER_BYTES, keyAt),
       key: bytes.subarray(keyAt, valueAt),
       value: oversize ? NO_BYTES : bytes.subarray(valueAt, end),

@@ -1,9 +1,14 @@
-import { errorReply, NO_BYTES, Opcode, okReply, type Reply, type Request, Status } from './binary-protocol.js'
+import { NO_BYTES, Opcode, type BinaryFrame as Request, Status } from '../memcached-wire/binary.js'
+import { errorReply, okReply, type Reply } from './binary-replies.js'
 import type { Counters } from './counters.js'
 import type { Item, ItemStore, Refusal, WriteMode } from './item-store.js'
 
-/** What the commands work on. */
+/** What the commands of both protocols work on. */
 export interface CommandContext {
+  /** Operations on stored items so far. */
+  operations: number
+  /** Milliseconds since the epoch. */
+  now(): number
   store: ItemStore
   counters: Counters
   version: string
@@ -111,10 +116,10 @@ const writeCommand = (mode: WriteMode): Command => ({
   },
 })
 
-function countWrite(counters: Counters, outcome: Item | Refusal, cas: number): void {
+function countWrite(counters: Counters, outcome: Item | Refusal, cas: bigint): void {
   if (outcome === 'tooLarge' || outcome === 'noMemory') return
   counters.cmd_set++
-  if (cas === 0) return
+  if (cas === 0n) return
   if (outcome === 'absent') counters.cas_misses++
   else if (outcome === 'exists') counters.cas_badval++
   else counters.cas_hits++
@@ -166,7 +171,7 @@ function createNumber(store: ItemStore, counters: Counters, request: Request, di
     return notFound
   }
   const initial = request.extras.readBigUInt64BE(8)
-  const outcome = store.write('add', keyOf(request), Buffer.from(String(initial)), { flags: 0, expiration, cas: 0 })
+  const outcome = store.write('add', keyOf(request), Buffer.from(String(initial)), { flags: 0, expiration, cas: 0n })
   return typeof outcome === 'string' ? errorReply(statusOf[outcome]) : okReply(outcome.cas, uint64(initial))
 }
 
@@ -198,7 +203,7 @@ const statCommand: Command = {
 /** One answer for every name, and an empty one that ends the list. */
 function statReplies(stats: Record<string, number | string>): Reply[] {
   const lines = Object.entries(stats).map(([name, value]) => ({
-    ...okReply(0, Buffer.from(String(value))),
+    ...okReply(0n, Buffer.from(String(value))),
     key: Buffer.from(name),
   }))
   return [...lines, okReply()]
@@ -206,7 +211,7 @@ function statReplies(stats: Record<string, number | string>): Reply[] {
 
 const noopCommand: Command = { accepts: hasNothing, run: () => okReply() }
 const quitCommand: Command = { accepts: hasNothing, run: () => okReply(), ends: true }
-const versionCommand: Command = { accepts: hasNothing, run: ({ version }) => okReply(0, Buffer.from(version)) }
+const versionCommand: Command = { accepts: hasNothing, run: ({ version }) => okReply(0n, Buffer.from(version)) }
 
 /** A quiet read says nothing about what is not there. */
 const quietRead = (command: Command): Command => ({ ...command, silentStatus: Status.notFound })

@@ -1,9 +1,10 @@
-import { ClosedError, type HoldfastError, NodeUnreachableError } from '../errors.js'
-import { MemcachedConnection, type ReadReply } from './memcached-connection.js'
-import type { NodeAddress } from './node-address.js'
+import { ClosedError, type HoldfastError, NodeUnreachableError } from '../../errors.js'
+import type { MemcachedAddress } from './memcached-address.js'
+import { MemcachedConnection, type ReadAnswer } from './memcached-connection.js'
+import type { MemcachedOperation } from './memcached-operation.js'
 
 export interface MemcachedClientOptions {
-  address: NodeAddress
+  address: MemcachedAddress
   /** Milliseconds that each operation may take, including the time to connect; a function when that may change. */
   operationTimeout: number | (() => number)
   /** Default: 10,000. */
@@ -50,9 +51,9 @@ export class MemcachedClient {
     return this.#current?.generation === generation
   }
 
-  send<T>(request: Buffer, read: ReadReply<T>): Promise<T> {
+  send<T>(operation: MemcachedOperation, read: ReadAnswer<T>): Promise<T> {
     const connection = this.#current ?? this.#open()
-    return connection instanceof MemcachedConnection ? connection.send(request, read) : Promise.reject(connection)
+    return connection instanceof MemcachedConnection ? connection.send(operation, read) : Promise.reject(connection)
   }
 
   close(): void {

@@ -1,7 +1,12 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import type { Reply } from './memcached-protocol.js'
-import type { NodeAddress } from './node-address.js'
+import type { MemcachedAddress } from './memcached-address.js'
+
+/** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
+export interface MemjsReply {
+  header: { magic: number; opcode: number; status: number; totalBodyLength: number; opaque: number; cas: Buffer }
+  val: Buffer
+}
 
 /** What we use of a memjs server object: one socket and the tables of its callbacks. */
 export interface MemjsServer {
@@ -9,7 +14,7 @@ export interface MemjsServer {
   password: string | undefined
   responseBuffer: Buffer
   _socket: Socket | undefined
-  respond(reply: Reply): void
+  respond(reply: MemjsReply): void
   responseHandler(chunk: Buffer): void
   saslAuth(): void
   sock(sasl: boolean, go: (socket: Socket) => void): void
@@ -22,7 +27,7 @@ export interface MemjsClient {
 }
 
 /** memjs passes an error, or a plain text when the authentication failed. */
-export type MemjsCallback = (error: unknown, reply: Reply) => void
+export type MemjsCallback = (error: unknown, reply: MemjsReply) => void
 
 interface Memjs {
   Server: new (
@@ -52,7 +57,7 @@ function loadMemjs(): Memjs {
  * A memjs client with one server, that retries nothing, fails over to nowhere and prints nothing.
  * The parts are put together by hand because memjs' own reading of an address doesn't know IPv6.
  */
-export function createMemjsClient(address: NodeAddress): { server: MemjsServer; client: MemjsClient } {
+export function createMemjsClient(address: MemcachedAddress): { server: MemjsServer; client: MemjsClient } {
   const { Server, Client } = loadMemjs()
   const options = { timeout: memjsTimeout, conntimeout: memjsTimeout, ...keepAlive }
   const server = new Server(address.host, address.port, undefined, undefined, options)

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { NodeRefusedError, NodeUnreachableError } from '../../src/errors.js'
-import { createMemcachedNode } from '../../src/node/memcached-node.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { StorageNode, VersionToken } from '../../src/node/storage-node.js'
-import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
-import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
-import { waitFor } from '../../src/testing/wait-for.js'
+import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
+import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
+import { parseNodeAddress } from '../../../src/node/node-address.js'
+import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
+import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
+import { waitFor } from '../../../src/testing/wait-for.js'
+import { takesOwnNumbers } from '../../support/own-numbers.js'
 
 let server: TestMemcached
 
@@ -17,29 +18,45 @@ afterAll(() => server.close())
 
 const later = (): number => Date.now() + 600_000
 
-function openNode(options: { operationTimeout?: number; firstSequence?: number } = {}): StorageNode {
-  const address = parseNodeAddress(`memcached://${server.host}:${server.port}`)
+const protocols = ['binary', 'meta'] as const
+type Protocol = (typeof protocols)[number]
+
+interface NodeOptions {
+  operationTimeout?: number
+  firstSequence?: number
+}
+
+function openNodeOn({ host, port }: TestMemcached, protocol: Protocol, options: NodeOptions = {}): StorageNode {
+  const address = parseNodeAddress(`memcached://${host}:${port}?protocol=${protocol}`)
   return createMemcachedNode({ id: 'n1', address, operationTimeout: 4000, ...options })
 }
 
-storageNodeConformance(
-  'memcached',
-  {
-    async open() {
-      await server.flushAll()
-      return { node: openNode(), close: async () => {} }
+for (const protocol of protocols) {
+  storageNodeConformance(
+    `memcached, ${protocol} protocol`,
+    {
+      verifies: true,
+      async open() {
+        await server.flushAll()
+        return { node: openNodeOn(server, protocol), close: async () => {} }
+      },
     },
-  },
-  { describe, it },
-)
+    { describe, it },
+  )
+}
 
 async function putToken(node: StorageNode, key: string, value: string): Promise<VersionToken> {
-  const result = await node.put(key, Buffer.from(value), later(), 'any')
+  return tokenOf(await node.put(key, Buffer.from(value), later(), 'any'))
+}
+
+function tokenOf(result: PutResult): VersionToken {
   if (!result.stored) throw new Error('refused')
   return result.token
 }
 
-describe('the memcached node on a real server', () => {
+describe.each(protocols)('the memcached node on a real server, %s protocol', (protocol) => {
+  const openNode = (options?: NodeOptions): StorageNode => openNodeOn(server, protocol, options)
+
   it('sends one operation for each call, and none for what it can answer itself', async () => {
     const node = openNode()
     const before = await server.storageOperations()
@@ -68,6 +85,29 @@ describe('the memcached node on a real server', () => {
     expect(await node.delete('key', token)).toBe('refused')
     expect((await node.get('key'))?.bytes.toString()).toBe('after')
     expect(node.connections).toBe(2)
+    await node.close()
+  })
+
+  it('lets a fence outlast the connection where the server takes our own numbers, and refuses it where not', async () => {
+    const node = openNode()
+    const token = await putToken(node, 'key', 'before')
+    const other = openNode()
+    expect(await other.put('key', Buffer.from('after'), later(), token)).toMatchObject({
+      stored: await takesOwnNumbers(server, protocol),
+    })
+    expect(await node.put('other', Buffer.from('x'), later(), token)).toEqual({ stored: false })
+    await node.close()
+    await other.close()
+  })
+
+  it('transfers no value when it verifies and renews what is unchanged', async () => {
+    const node = openNode()
+    const token = tokenOf(await node.put('key', Buffer.alloc(100_000), later(), 'any'))
+    const sent = async (): Promise<number> => Number((await server.stats()).bytes_written)
+    const [before, operations] = [await sent(), await server.storageOperations()]
+    for (let count = 0; count < 10; count += 1) expect(await node.verify?.('key', token, later())).toBe('unchanged')
+    expect((await server.storageOperations()) - operations).toBe(10)
+    expect((await sent()) - before).toBeLessThan(50_000)
     await node.close()
   })
 
@@ -133,8 +173,7 @@ describe('the memcached node on a real server', () => {
 
   it('takes a server without CAS for what it is: useless for fenced writes', async () => {
     const plain = await startMemcached({ args: ['-C'] })
-    const address = parseNodeAddress(`${plain.host}:${plain.port}`)
-    const node = createMemcachedNode({ id: undefined, address, operationTimeout: 4000 })
+    const node = openNodeOn(plain, protocol)
     await expect(node.put('key', Buffer.from('value'), later(), 'any')).rejects.toThrow(/without CAS/)
     await expect(node.get('key')).rejects.toThrow(NodeRefusedError)
     await node.close()
@@ -143,8 +182,7 @@ describe('the memcached node on a real server', () => {
 
   it('says that a value is too large when the server takes less than expected', async () => {
     const small = await startMemcached({ args: ['-I', '64k', '-o', 'slab_chunk_max=32'] })
-    const address = parseNodeAddress(`${small.host}:${small.port}`)
-    const node = createMemcachedNode({ id: undefined, address, operationTimeout: 4000 })
+    const node = openNodeOn(small, protocol)
     await node.ping()
     await expect(node.put('key', Buffer.alloc(100_000), later(), 'any')).rejects.toMatchObject({
       code: 'HOLDFAST_ITEM_TOO_LARGE',
