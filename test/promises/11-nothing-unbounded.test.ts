@@ -176,14 +176,16 @@ describe('ids that lead nowhere', () => {
   })
 
   it('share one look-up when they come at the same time', async () => {
-    const slow = await cluster.faulty('n1')
-    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: slow }), operationTimeout: '10s' })
+    const way = await cluster.detour('n1')
+    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: way }), operationTimeout: '10s' })
     await cluster.settled()
     const before = await cluster.memcached('n1').storageOperations()
-    /* Longer than twenty requests take to come, on a busy machine too. */
-    slow.fail({ kind: 'delay', ms: 2000 }, { opcode: 0x00 })
     const id = formatSessionId(tokens.issue(), 'n1', 'a')
-    await Promise.all(Array.from({ length: 20 }, () => visitorWith(id).get(`${a.url}/`)))
+    way.hang()
+    const requests = Array.from({ length: 20 }, () => visitorWith(id).get(`${a.url}/`))
+    await waitFor(() => a.arrived === 20, { timeout: 10_000, message: 'all twenty requests' })
+    way.heal()
+    await Promise.all(requests)
     expect((await cluster.memcached('n1').storageOperations()) - before).toBe(1)
   })
 
