@@ -219,7 +219,7 @@ describe('the near cache and the life of values', () => {
     }
     expect(hits).toBeGreaterThan(100)
     expect(Number(await redis.command('PTTL', 'h:a'))).toBeGreaterThan(0)
-  }, 20_000)
+  })
 
   it('leaves one that is long enough, and sets or takes away the end where that is wanted', async () => {
     const node = open()
@@ -408,7 +408,7 @@ describe('the near cache and a server that fails', () => {
     expect(last - start).toBeLessThanOrEqual(2000)
     await own.resume()
     expect(await cached(node, 'h:a')).toBe('value')
-  }, 40_000)
+  })
 })
 
 describe('the bounds of the near cache', () => {

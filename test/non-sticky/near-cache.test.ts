@@ -154,7 +154,7 @@ describe('the near cache of non-sticky mode', () => {
     }
     expect(await storedAttributes(visitor)).toEqual(expected)
     expect(servers.reduce((sum, server) => sum + hits(server), 0)).toBeGreaterThan(0)
-  }, 60_000)
+  })
 
   it('does not serve what is read under a lock', async () => {
     const locking = { mode: 'uri', pattern: '^/count', timeout: '20s' } as const
@@ -174,7 +174,7 @@ describe('the near cache of non-sticky mode', () => {
       expect((await Promise.all(both)).map(({ status }) => status)).toEqual([200, 200])
     }
     expect(await storedAttributes(visitor)).toEqual({ number: 40 })
-  }, 60_000)
+  })
 
   it('keeps a session alive that is only read from memory', async () => {
     const server = await app({ idleTimeout: '3s' })
@@ -188,7 +188,7 @@ describe('the near cache of non-sticky mode', () => {
     expect(hits(server)).toBeGreaterThan(50)
     await waitFor(async () => (await redis.command('EXISTS', keyOf(visitor))) === 0, patience)
     expect(await attributesAt(server, visitor.copy())).toEqual({})
-  }, 40_000)
+  })
 
   it('keeps an absolute end, and reads from memory until then', async () => {
     const server = await app({ idleTimeout: 'none', absoluteTimeout: '3s' })

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../../../src/cli/demo/within.js'
+import { patience } from '../../support/patience.js'
 import { holdfast, type RunningCommand } from '../built-command.js'
 import { listen, portOf } from './listening.js'
 
@@ -80,7 +81,7 @@ describe('holdfast demo', () => {
     expect(pidsIn(stdout).filter(isAlive)).toEqual([])
   })
 
-  it('opens a shop, and stops everything on Ctrl-C', { timeout: 60_000 }, async () => {
+  it('opens a shop, and stops everything on Ctrl-C', async () => {
     const command = demo('--embedded', '--port', '0')
     const page = await fetch(await addressOf(command))
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
@@ -92,7 +93,7 @@ describe('holdfast demo', () => {
     expect(pidsIn(stdout).filter(isAlive)).toEqual([])
   })
 
-  it('shows where a session is, through kills and revivals by its buttons', { timeout: 60_000 }, async () => {
+  it('shows where a session is, through kills and revivals by its buttons', async () => {
     const address = await addressOf(demo('--embedded', '--port', '0'))
     const visitor = new Browser(address)
     expect((await visitor.get('whoami')).session).toBeUndefined()
@@ -101,7 +102,7 @@ describe('holdfast demo', () => {
     expect(session).toEqual({ node: expect.stringMatching(/^n[12]$/), route })
     const other = route === 'a' ? 'b' : 'a'
     // What an asynchronous backup has not stored yet dies with a server.
-    await until('the cart is stored', 10_000, async () => {
+    await until('the cart is stored', patience, async () => {
       const { processes } = await visitor.get('demo/state')
       return processes.every(({ pending = 0 }: { pending?: number }) => pending === 0)
     })
@@ -119,10 +120,10 @@ describe('holdfast demo', () => {
     expect((await visitor.get('cart')).items).toEqual([])
   })
 
-  it('gives each server a dashboard, which operators of this machine may use', { timeout: 60_000 }, async () => {
+  it('gives each server a dashboard, which operators of this machine may use', async () => {
     const command = demo('--embedded', '--port', '0')
     const address = await addressOf(command)
-    await until('both are told', 10_000, () => command.stdout().includes('Dashboard of server b'))
+    await until('both are told', patience, () => command.stdout().includes('Dashboard of server b'))
     const printed = Array.from(command.stdout().matchAll(/Dashboard of server \w: (\S+)/g), ([, url]) => url)
     const { processes } = await new Browser(address).get('demo/state')
     expect(processes.map(({ dashboard }: { dashboard?: string }) => dashboard)).toEqual([
@@ -139,12 +140,12 @@ describe('holdfast demo', () => {
     }
   })
 
-  it('leaves no process behind when it is killed itself', { timeout: 60_000 }, async () => {
+  it('leaves no process behind when it is killed itself', async () => {
     const command = demo('--embedded', '--port', '0')
     await addressOf(command)
     command.child.kill('SIGKILL')
     const { stdout } = await command.ended
-    await until('all are gone', 10_000, () => pidsIn(stdout).filter(isAlive).length === 0)
+    await until('all are gone', patience, () => pidsIn(stdout).filter(isAlive).length === 0)
   })
 
   it('says plainly that a port is taken, and which option helps', async () => {
