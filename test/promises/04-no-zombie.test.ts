@@ -2,7 +2,7 @@ import type { Express, Request } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
-import { Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
+import { attributesAt, Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
 import { storage, storages } from '../support/storages.js'
 import { keyOf, storedSession } from '../support/stored-session.js'
 import { Visitor } from '../support/visitor.js'
@@ -195,10 +195,15 @@ describe.each(storages)('a session that has ended (%s)', (kind) => {
     await a.sessions.flush()
     expect(await b.sessions.destroy(visitor.id as string)).toBe(true)
     const ended = performance.now()
-    await waitFor(
-      async () => Object.keys((await visitor.get(`${a.url}/`)).json<{ attributes: object }>().attributes).length === 0,
-    )
-    expect(performance.now() - ended).toBeLessThan(200 + 500)
+    /* When the last request was sent that still found it: how long answers take makes no difference. */
+    let lastFound = 0
+    await waitFor(async () => {
+      const sent = performance.now() - ended
+      const isFound = Object.keys(await attributesAt(a, visitor)).length > 0
+      if (isFound) lastFound = sent
+      return !isFound
+    })
+    expect(lastFound).toBeLessThan(200 + 5)
     await expectGone(visitor.id, a, b)
   })
 

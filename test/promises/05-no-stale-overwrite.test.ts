@@ -38,8 +38,15 @@ describe.each(storages)('a server that lost a session (%s)', (kind) => {
     await visitor.copy().post(`${b.url}/`, { by: 'b' })
     await b.sessions.flush()
     const changed = performance.now()
-    await waitFor(async () => (await attributesAt(a, visitor.copy())).by === 'b')
-    expect(performance.now() - changed).toBeLessThan(200 + 500)
+    /* When the last request was sent that was still answered with the old copy: how long answers take makes no difference. */
+    let lastOld = 0
+    await waitFor(async () => {
+      const sent = performance.now() - changed
+      const isNew = (await attributesAt(a, visitor.copy())).by === 'b'
+      if (!isNew) lastOld = sent
+      return isNew
+    })
+    expect(lastOld).toBeLessThan(200 + 5)
     expect(takenOver).toMatchObject([{ from: 'b' }])
   })
 

@@ -6,4 +6,10 @@ import { waitAtLeast } from '../../src/testing/wait-for.js'
  */
 export const patience = 30_000
 
+/**
+ * A wait that a test would not sit through, as an option. Whatever is over within `patience` did not wait for it, on the slowest
+ * machine too.
+ */
+export const endless = '1m'
+
 waitAtLeast(patience)

@@ -39,7 +39,7 @@ describe('where memcached-session-manager misjudges storage nodes', () => {
   })
 
   it('W25: a hung node is found out in the background: requests of other sessions never wait for it', async () => {
-    const a = await cluster.server('a', { operationTimeout: '1s', backup: { mode: 'sync', timeout: '5s' } })
+    const a = await cluster.server('a', { operationTimeout: '5s', backup: { mode: 'sync', timeout: '30s' } })
     const down = record(a.sessions, 'nodeDown')
     const visitors = await visitorsOf(a, 20)
     const unaffected = visitors.filter((visitor) => visitor.node === 'n2')
