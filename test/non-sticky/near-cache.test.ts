@@ -185,7 +185,7 @@ describe('the near cache of non-sticky mode', () => {
       expect(await attributesAt(server, visitor)).toEqual({ name: 'Ada' })
       expect(Number(await redis.command('PTTL', keyOf(visitor)))).toBeGreaterThan(0)
     }
-    expect(hits(server)).toBeGreaterThan(50)
+    expect(hits(server)).toBeGreaterThan(10)
     await waitFor(async () => (await redis.command('EXISTS', keyOf(visitor))) === 0, patience)
     expect(await attributesAt(server, visitor.copy())).toEqual({})
   })
@@ -197,7 +197,7 @@ describe('the near cache of non-sticky mode', () => {
     await visitor.post(`${server.url}/`, { name: 'Ada' })
     await warm(server, visitor)
     await waitFor(async () => (await attributesAt(server, visitor.copy())).name === undefined, patience)
-    expect(performance.now() - created).toBeLessThan(3000 + 6000)
+    expect(performance.now() - created).toBeLessThan(30_000)
   })
 
   it('is used only where the node is a Redis', async () => {

@@ -174,8 +174,8 @@ describe.each(storages)('a session that has ended (%s)', (kind) => {
   })
 
   it('does not come back by a touch, nor by a server that still has a copy and compares it', async () => {
-    const a = await cluster.server('a', { idleTimeout: '2s', trustFor: 0, backup: { touchAfter: 0.1 } })
-    const b = await cluster.server('b', { idleTimeout: '2s' })
+    const a = await cluster.server('a', { idleTimeout: '1m', trustFor: 0, backup: { touchAfter: 0.1 } })
+    const b = await cluster.server('b', { idleTimeout: '1m' })
     const destroyed = record(a.sessions, 'destroyed')
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()

@@ -70,7 +70,7 @@ describe('while no storage node is up', () => {
 
 describe('while backup is switched off', () => {
   it('M20: sessions live in memory alone, without a node in new ids, and expire', async () => {
-    const server = await start({ idleTimeout: '1s' })
+    const server = await start()
     server.sessions.reconfigure({ enabled: false })
     await storage.server.kill('SIGKILL')
     const visitor = new Visitor()
@@ -78,6 +78,8 @@ describe('while backup is switched off', () => {
     expect(visitor.id).toBe(`${visitor.token}.a`)
     expect((await visitor.get(server.url)).json()).toMatchObject({ attributes: { foo: 'bar' } })
     expect(server.sessions.stats().counters.backupFailures).toBe(0)
+    server.sessions.reconfigure({ idleTimeout: '1s' })
+    await visitor.get(server.url)
     await waitFor(() => server.sessions.stats().counters.sessionsExpired === 1)
     expect((await visitor.get(server.url)).json()).toMatchObject({ attributes: {} })
   })
@@ -95,7 +97,7 @@ describe('while backup is switched off', () => {
 
   it('M21: switched on, sessions are stored, those from before too, and go from the storage when they expire', async () => {
     await storage.server.kill('SIGKILL')
-    const server = await start({ enabled: false, idleTimeout: '2s' })
+    const server = await start({ enabled: false })
     const early = new Visitor()
     await early.post(server.url, { foo: 'early' })
     expect(early.node).toBeUndefined()
@@ -109,7 +111,8 @@ describe('while backup is switched off', () => {
     await untilSettled(server)
     expect(await storage.attributes(early.id)).toEqual({ foo: 'early' })
     expect(await storage.attributes(late.id)).toEqual({ foo: 'late' })
-    await early.get(server.url)
+    server.sessions.reconfigure({ idleTimeout: '2s' })
+    await Promise.all([early.get(server.url), late.get(server.url)])
     expect(early.node).toBe('n1')
     const gone = async () => !(await storage.hasSession(early.id)) && !(await storage.hasSession(late.id))
     await waitFor(gone, { interval: 50, message: 'the copies to go' })
