@@ -10,9 +10,9 @@ export default defineConfig({
     /* More than cores: most tests wait for servers and time-outs. */
     maxWorkers: 4,
     /* For what never comes, on the slowest machine: no test is to pass or fail by the speed of its machine. */
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    expect: { poll: { timeout: 60_000 } },
     retry: 0,
     reporters: ['default', './test/support/closing-line.ts'],
   },

@@ -52,7 +52,7 @@ export class Visitor {
     if (this.id !== undefined) own.cookie ??= `${this.name}=${this.id}`
     if (text !== undefined) own['content-type'] = 'application/json'
     return new Promise((resolve, reject) => {
-      const req = http.request(url, { method, headers: own, agent: false, timeout: 60_000 }, (res) => {
+      const req = http.request(url, { method, headers: own, agent: false, timeout: 120_000 }, (res) => {
         const chunks: Buffer[] = []
         res.on('data', (chunk: Buffer) => chunks.push(chunk))
         res.on('error', reject)

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createManualClock } from '../../src/testing/manual-clock.js'
 import { waitAtLeast, waitFor } from '../../src/testing/wait-for.js'
-import { patience } from '../support/patience.js'
+import { leastWait } from '../support/patience.js'
 
 describe('waiting for a condition', () => {
   beforeEach(() => waitAtLeast(0))
-  afterEach(() => waitAtLeast(patience))
+  afterEach(() => waitAtLeast(leastWait))
 
   it('gives what the condition gave', async () => {
     let looks = 0
