@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config'
+import LongestFirst from './test/support/longest-first.ts'
 
 export default defineConfig({
   test: {
@@ -7,6 +8,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/patience.ts'],
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     /* More than cores: most tests wait for servers and time-outs. */
     maxWorkers: 4,
     /* For what never comes, on the slowest machine: no test is to pass or fail by the speed of its machine. */

@@ -63,13 +63,15 @@ describe.each(storages)('when a server dies (%s)', (kind) => {
   })
 
   it('W9: by SIGTERM with writes pending, everything is stored before it ends', async () => {
-    const slow = { n1: await cluster.troubled('n1'), n2: await cluster.troubled('n2') }
-    const options = { nodes: cluster.nodes(slow), backup: { concurrency: 2 } }
+    const ways = { n1: await cluster.detour('n1'), n2: await cluster.detour('n2') }
+    const options = { nodes: cluster.nodes(ways), operationTimeout: endless, backup: { concurrency: 2 } }
     const a = await cluster.process('a', options)
-    for (const node of Object.values(slow)) node.delay(50)
+    for (const way of Object.values(ways)) way.hang()
     const visitors = await visitorsOf(a, 40)
-    expect((await a.stats()).pendingBackups).toBeGreaterThan(10)
-    expect(await a.terminate()).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
+    expect((await a.stats()).pendingBackups).toBe(40)
+    const ended = a.terminate()
+    for (const way of Object.values(ways)) way.heal()
+    expect(await ended).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
     const b = await cluster.server('b')
     for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
     expect(b.sessions.stats().counters.takeovers).toBe(40)
