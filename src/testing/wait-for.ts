@@ -7,6 +7,18 @@ export interface WaitForOptions {
   message?: string
 }
 
+let least = 0
+
+/**
+ * From now on every wait of this process lasts at least so long before it is given up: for a machine that is slower than
+ * a time-out expected. A wait whose condition comes true is none the longer for it.
+ *
+ * @param ms milliseconds; 0: the time-outs as they are given
+ */
+export function waitAtLeast(ms: number): void {
+  least = ms
+}
+
 /**
  * Waits until the condition gives something truthy, and returns that. A condition that throws is one that doesn't hold yet.
  *
@@ -16,7 +28,8 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitForOptions = {},
 ): Promise<NonNullable<T>> {
-  const { timeout = 5000, interval = 10, message = 'the condition' } = options
+  const { interval = 10, message = 'the condition' } = options
+  const timeout = Math.max(options.timeout ?? 5000, least)
   const end = performance.now() + timeout
   let cause: unknown
   do {

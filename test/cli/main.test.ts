@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { until } from '../../src/cli/demo/within.js'
+import { leastWait } from '../support/patience.js'
 import { holdfast } from './built-command.js'
 import { listen, portOf } from './demo/listening.js'
 
@@ -36,7 +37,7 @@ describe('the command line', () => {
 describe('holdfast node', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)('says where it listens, and ends in order on %s', async (signal) => {
     const node = holdfast(['node', '--port', '0'])
-    await until('it listens', 10_000, () => node.stdout().includes('\n'))
+    await until('it listens', leastWait, () => node.stdout().includes('\n'))
     expect(node.stdout()).toMatch(/^holdfast node listens on 127\.0\.0\.1:\d+ with 64MB\n$/)
     node.child.kill(signal)
     expect(await node.ended).toMatchObject({ code: 0, stderr: '' })

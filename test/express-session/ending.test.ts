@@ -62,7 +62,7 @@ describe('regenerate', () => {
   it('3.2.13: gives a new session also when the storage can not be told of the old one’s end', async () => {
     const memcached = await startMemcached()
     const nodes = `n1:${memcached.host}:${memcached.port}`
-    const server = await serve({ nodes, operationTimeout: '300ms', probeInterval: '100ms' })
+    const server = await serve({ nodes, probeInterval: '100ms' })
     const visitor = new Visitor()
     await visitor.post(server.url, { a: 1 })
     const old = visitor.copy()
@@ -169,7 +169,7 @@ describe('a storage node that goes away', () => {
   it('3.2.19: takes no session off any request: they go on from memory', async () => {
     const memcached = await startMemcached()
     const nodes = `n1:${memcached.host}:${memcached.port}`
-    const server = await serve({ nodes, operationTimeout: '300ms', probeInterval: '100ms' })
+    const server = await serve({ nodes, probeInterval: '100ms' })
     const visitor = new Visitor()
     await visitor.post(server.url, { a: 1 })
     await memcached.close()

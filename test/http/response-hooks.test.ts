@@ -91,7 +91,7 @@ async function answer(handler: Handler, method = 'GET'): Promise<Answer & { obse
 
 function request(url: string, method = 'GET'): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const req = http.request(url, { method, agent: false, timeout: 5000 }, (res) => {
+    const req = http.request(url, { method, agent: false, timeout: 30_000 }, (res) => {
       let body = ''
       res.setEncoding('utf8')
       res.on('data', (text: string) => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Expiring, ExpiryWheel } from '../../src/local/expiry-wheel.js'
+import { cpuTime } from '../support/cpu-time.js'
 
 interface Item extends Expiring {
   id: number
@@ -113,9 +114,7 @@ describe('the expiry wheel', () => {
     const wheel = new ExpiryWheel<Item>(width, 0)
     const items = Array.from({ length: 1000 }, (_, i) => item(i, i * 777))
     for (const one of items) wheel.add(one)
-    const started = performance.now()
-    expect(wheel.sweep(10 ** 13)).toHaveLength(1000)
-    expect(performance.now() - started).toBeLessThan(1000)
+    expect(cpuTime(() => expect(wheel.sweep(10 ** 13)).toHaveLength(1000))).toBeLessThan(1000)
   })
 
   it('goes on when the clock is set back', () => {

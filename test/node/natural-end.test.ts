@@ -51,7 +51,7 @@ describe.each(storages)('a process that has closed its sessions on %s', (_, star
   it.each(['sticky', 'non-sticky'])('ends by itself (%s)', async (mode) => {
     const nodes = await start()
     /* Beyond the time it is killed, and this rejects. */
-    const { stdout } = await run(process.execPath, [program, nodes, mode], { timeout: 15_000 })
+    const { stdout } = await run(process.execPath, [program, nodes, mode], { timeout: 60_000 })
     expect(JSON.parse(stdout)).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
   })
 })

@@ -94,7 +94,7 @@ describe('the near cache on a Sentinel group', () => {
     await store(other, 'h:a', 'new')
     await waitFor(async () => (await read(node, 'h:a').catch(() => '')) === 'new', patience)
     expect(await cached(node, 'h:a')).toBe('new')
-  }, 120_000)
+  })
 })
 
 describe('the near cache on a cluster', () => {
@@ -114,7 +114,7 @@ describe('the near cache on a cluster', () => {
       for (const key of keys) await store(other, key, 'changed')
       for (const key of keys) await waitFor(async () => (await read(node, key)) === 'changed', patience)
     }
-  }, 120_000)
+  })
 
   it('is emptied when one master is lost, and follows the replica in its place', async () => {
     const cluster = await startRedisCluster()
@@ -129,5 +129,5 @@ describe('the near cache on a cluster', () => {
     await cached(node, 'h:a')
     await store(other, 'h:a', 'newer')
     await waitFor(async () => (await read(node, 'h:a')) === 'newer', patience)
-  }, 120_000)
+  })
 })

@@ -49,7 +49,7 @@ describe('the Redis node on a cluster', () => {
 
   beforeAll(async () => {
     cluster = await startRedisCluster()
-  }, 90_000)
+  })
 
   afterEach(() => node?.close())
   afterAll(() => cluster?.close())
@@ -123,7 +123,7 @@ describe('the Redis node on a cluster', () => {
     await waitFor(async () => (await node?.get(lost).catch(() => undefined))?.bytes.toString() === 'kept', {
       timeout: 30_000,
     })
-  }, 60_000)
+  })
 
   it('says so when the server is no cluster', async () => {
     const single = await startRedis()

@@ -30,7 +30,7 @@ let node: StorageNode | undefined
 
 beforeAll(async () => {
   group = await startRedisSentinel()
-}, 60_000)
+})
 
 afterAll(() => group?.close())
 

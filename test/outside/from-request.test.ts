@@ -6,6 +6,7 @@ import type { Session } from '../../src/session/session.js'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate, record } from '../support/cluster.js'
+import { inTime } from '../support/in-time.js'
 import { storedSession } from '../support/stored-session.js'
 import { Visitor } from '../support/visitor.js'
 
@@ -242,21 +243,30 @@ describe('a session outside of a request', () => {
   })
 
   it('is kept alive by touch(), and not brought back by it', async () => {
-    a.sessions.reconfigure({ idleTimeout: '400ms' })
-    const other = new Visitor()
-    await other.post(`${a.url}/`, { name: 'short' })
-    const session = (await a.sessions.get(other.id as string)) as Open
-    const until = Date.now() + 1000
-    const keeper = setInterval(() => session.touch(), 50)
-    await waitFor(() => Date.now() > until)
-    clearInterval(keeper)
-    expect(await attributesAt(a, other)).toEqual({ name: 'short' })
-    const ended = record(a.sessions, 'expired')
-    const silent = Date.now() + 450
-    await waitFor(() => Date.now() > silent)
-    session.touch()
-    expect(await a.sessions.get(other.id as string)).toBeUndefined()
-    expect(ended.length).toBe(1)
+    await inTime(400, async (life, within) => {
+      a.sessions.reconfigure({ idleTimeout: life })
+      const other = new Visitor()
+      const started = performance.now()
+      await other.post(`${a.url}/`, { name: 'short' })
+      const session = await a.sessions.get(other.id as string)
+      within(life, started)
+      let used = started
+      while (used - started < 2.5 * life) {
+        await waitFor(() => performance.now() - used > 50)
+        within(life, used)
+        used = performance.now()
+        ;(session as Open).touch()
+      }
+      const attributes = await attributesAt(a, other)
+      within(life, used)
+      expect(attributes).toEqual({ name: 'short' })
+      const ended = record(a.sessions, 'expired')
+      const silent = performance.now() + life + 50
+      await waitFor(() => performance.now() > silent)
+      ;(session as Open).touch()
+      expect(await a.sessions.get(other.id as string)).toBeUndefined()
+      expect(ended.length).toBe(1)
+    })
   })
 
   it('tells by an event that another server has ended it, when this server finds out', async () => {

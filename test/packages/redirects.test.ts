@@ -40,7 +40,7 @@ function addSteps({ app, sessions }: AppParts): undefined {
 function postForHead(url: string, visitor: Visitor): Promise<IncomingMessage> {
   const headers: http.OutgoingHttpHeaders = visitor.id === undefined ? {} : { cookie: `sid=${visitor.id}` }
   return new Promise((resolve, reject) => {
-    const req = http.request(url, { method: 'POST', headers, agent: false, timeout: 15_000 }, resolve)
+    const req = http.request(url, { method: 'POST', headers, agent: false, timeout: 30_000 }, resolve)
     req.on('error', reject)
     req.end()
   })

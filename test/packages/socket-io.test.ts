@@ -92,7 +92,7 @@ describe.each(expressVersions)('socket.io beside $version', ({ express }) => {
     }
 
     function ask(client: Socket, event: string): Promise<unknown> {
-      return client.timeout(5000).emitWithAck(event)
+      return client.timeout(60_000).emitWithAck(event)
     }
 
     function closing(client: Socket): Promise<string> {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
 import { startLoad } from '../support/load.js'
+import { endless, patience } from '../support/patience.js'
 import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
@@ -62,13 +63,15 @@ describe.each(storages)('when a server dies (%s)', (kind) => {
   })
 
   it('W9: by SIGTERM with writes pending, everything is stored before it ends', async () => {
-    const slow = { n1: await cluster.troubled('n1'), n2: await cluster.troubled('n2') }
-    const options = { nodes: cluster.nodes(slow), backup: { concurrency: 2 } }
+    const ways = { n1: await cluster.detour('n1'), n2: await cluster.detour('n2') }
+    const options = { nodes: cluster.nodes(ways), operationTimeout: endless, backup: { concurrency: 2 } }
     const a = await cluster.process('a', options)
-    for (const node of Object.values(slow)) node.delay(50)
+    for (const way of Object.values(ways)) way.hang()
     const visitors = await visitorsOf(a, 40)
-    expect((await a.stats()).pendingBackups).toBeGreaterThan(10)
-    expect(await a.terminate()).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
+    expect((await a.stats()).pendingBackups).toBe(40)
+    const ended = a.terminate()
+    for (const way of Object.values(ways)) way.heal()
+    expect(await ended).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
     const b = await cluster.server('b')
     for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
     expect(b.sessions.stats().counters.takeovers).toBe(40)
@@ -85,12 +88,12 @@ describe.each(storages)('when a server dies (%s)', (kind) => {
   })
 
   it('close() takes no longer than its timeout when a storage node hangs', async () => {
-    const a = await cluster.server('a', { operationTimeout: '10s' })
+    const a = await cluster.server('a', { operationTimeout: endless })
     await Promise.all([cluster.node('n1').suspend(), cluster.node('n2').suspend()])
     await visitorsOf(a, 3)
     const started = performance.now()
     const report = await a.sessions.close({ timeout: 300 })
-    expect(performance.now() - started).toBeLessThan(1300)
+    expect(performance.now() - started).toBeLessThan(patience)
     expect(report.unsaved).toBe(3)
   })
 
@@ -114,17 +117,20 @@ describe.each(storages)('the loss window of asynchronous backup (%s)', (kind) =>
     try {
       const a = await cluster.server('a')
       const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
-      const windows: number[] = []
+      let late = 0
       for (let count = 1; count <= 50; count++) {
         await visitor.post(`${a.url}/`, { count })
+        let looks = 0
         const answered = performance.now()
-        const isStored = async () => (await storedSession(cluster.node('n1'), visitor))?.attributes.count === count
+        const isStored = async () => {
+          looks++
+          return (await storedSession(cluster.node('n1'), visitor))?.attributes.count === count
+        }
         await waitFor(isStored, { interval: 0 })
-        windows.push(performance.now() - answered)
+        /* Not by time alone: a machine that is slow to store is as slow to look. */
+        if (looks > 10 && performance.now() - answered > 50) late++
       }
-      windows.sort((x, y) => x - y)
-      expect(windows[25]).toBeLessThan(50)
-      expect(windows[49]).toBeLessThan(500)
+      expect(late).toBeLessThan(25)
     } finally {
       await cluster.close()
     }

@@ -70,7 +70,7 @@ describe.each(storages)('changes of different attributes at the same time (%s)',
     const slow = await cluster.troubled('n1')
     const nodes = cluster.nodes({ n1: slow })
     /* Backups set out later than the next request comes, on a busy machine too. */
-    const options = { nodes, backup: { delay: '60ms' } }
+    const options = { nodes, backup: { delay: '1s' } }
     const servers = [await cluster.server('a', options), await cluster.server('b', options)]
     const [visitor] = (await visitorsOf(servers[0] as { url: string }, 1)) as [Visitor]
     await servers[0]?.sessions.flush()

@@ -38,8 +38,15 @@ describe.each(storages)('a server that lost a session (%s)', (kind) => {
     await visitor.copy().post(`${b.url}/`, { by: 'b' })
     await b.sessions.flush()
     const changed = performance.now()
-    await waitFor(async () => (await attributesAt(a, visitor.copy())).by === 'b')
-    expect(performance.now() - changed).toBeLessThan(200 + 500)
+    /* When the last request was sent that was still answered with the old copy: how long answers take makes no difference. */
+    let lastOld = 0
+    await waitFor(async () => {
+      const sent = performance.now() - changed
+      const isNew = (await attributesAt(a, visitor.copy())).by === 'b'
+      if (!isNew) lastOld = sent
+      return isNew
+    })
+    expect(lastOld).toBeLessThan(200 + 5)
     expect(takenOver).toMatchObject([{ from: 'b' }])
   })
 
@@ -180,7 +187,8 @@ describe.each(storages)('a storage node that returns with old data (%s)', (kind)
   })
 
   it('carries out a write that it had kept, and newer data still wins', async () => {
-    const a = await cluster.server('a', { probeInterval: '50ms' })
+    /* No probe finds the paused node out before the write is on its way. */
+    const a = await cluster.server('a', { probeInterval: '1h' })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
     const old = visitor.copy()

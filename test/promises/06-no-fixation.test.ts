@@ -174,7 +174,7 @@ describe('a connection that is out of step', () => {
   async function expectRecovery(): Promise<void> {
     faulty.heal()
     for (const [number, visitor] of visitors.entries()) {
-      await expect.poll(async () => (await visitor.get(`${b.url}/`)).status, { timeout: 5000 }).toBe(200)
+      await expect.poll(async () => (await visitor.get(`${b.url}/`)).status).toBe(200)
       expect(await attributesAt(b, visitor)).toEqual({ number })
     }
   }

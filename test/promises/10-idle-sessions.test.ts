@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
+import { patience } from '../support/patience.js'
 import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
@@ -41,15 +42,15 @@ describe.each(storages)('idle sessions (%s)', (kind) => {
     await a.sessions.flush()
     const times: number[] = []
     a.sessions.on('relocated', () => times.push(performance.now()))
+    const started = performance.now()
     await cluster.node('n1').kill()
     await waitFor(() => times.length === 100)
     expect(a.sessions.stats().nodes[1]?.sessions).toBe(visitors.length)
-    const duration = (times[99] as number) - (times[0] as number)
-    expect(duration).toBeGreaterThan(800)
-    expect(duration).toBeLessThan(3000)
-    for (let first = 0; first + 30 < times.length; first++) {
-      expect((times[first + 30] as number) - (times[first] as number)).toBeGreaterThan(150)
+    /* However late the machine tells of them: no earlier than at that rate, beyond the first few. */
+    for (const [count, time] of times.entries()) {
+      expect(time - started).toBeGreaterThan(((count - 15) / 100) * 1000)
     }
+    expect((times[99] as number) - started).toBeLessThan(patience)
   })
 
   it('W11: are stored again when their node returns empty, and survive their server’s death then', async () => {

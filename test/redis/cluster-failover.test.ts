@@ -14,7 +14,7 @@ describe.each(modes)('the death of a master of a cluster of 3 + 3 under load (%s
 
   beforeAll(async () => {
     cluster = await startRedisCluster()
-  }, 60_000)
+  })
 
   afterEach(() => busy?.close())
   afterAll(() => cluster?.close())
@@ -26,5 +26,5 @@ describe.each(modes)('the death of a master of a cluster of 3 + 3 under load (%s
     const report = await busy.stopAndCompare()
     expect(report.failures).toBe(0)
     expect([...report.statuses]).toEqual([200])
-  }, 60_000)
+  })
 })

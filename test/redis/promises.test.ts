@@ -43,7 +43,7 @@ describe.each(redisTopologies)('on %s', (topology) => {
 
   beforeAll(async () => {
     storage = await startTopology(topology)
-  }, 60_000)
+  })
 
   afterEach(async () => {
     await Promise.all(running.map((each) => each.close()))
@@ -202,5 +202,5 @@ describe.each(redisTopologies)('on %s', (topology) => {
     await lost.restart()
     await waitFor(async () => (await contents().catch(() => '')) === before, { timeout: 20_000 })
     for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
-  }, 40_000)
+  })
 })

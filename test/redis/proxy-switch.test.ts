@@ -14,7 +14,7 @@ describe.each(modes)('Redis behind HAProxy under load (%s)', (mode) => {
 
   beforeAll(async () => {
     pair = await startRedisPair()
-  }, 60_000)
+  })
 
   afterEach(() => busy?.close())
   afterAll(() => pair?.close())
@@ -28,7 +28,7 @@ describe.each(modes)('Redis behind HAProxy under load (%s)', (mode) => {
     const report = await busy.stopAndCompare()
     expect([...report.statuses]).toEqual([200])
     expect(report.failures).toBe(0)
-  }, 60_000)
+  })
 })
 
 describe('without stickiness, a demoted master that nobody has replaced yet', () => {
@@ -48,5 +48,5 @@ describe('without stickiness, a demoted master that nobody has replaced yet', ()
     expect(await attributesAt(server, visitor)).toEqual({ number: 1 })
     await server.close()
     await pair.close()
-  }, 60_000)
+  })
 })

@@ -15,7 +15,7 @@ let running: { close(): Promise<void> }[] = []
 /* A group of its own for each failover: after one, Sentinel takes its time before it is ready for the next. */
 beforeEach(async () => {
   group = await startRedisSentinel()
-}, 60_000)
+})
 
 afterEach(async () => {
   for (const each of running) await each.close()
@@ -88,5 +88,5 @@ describe('what a dead master had acknowledged and its replicas had not got', () 
     for (const [number, visitor] of created.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
     await old.restart()
     await group.settled()
-  }, 60_000)
+  })
 })

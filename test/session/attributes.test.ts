@@ -13,6 +13,7 @@ import { jsonCodec } from '../../src/record/codecs/json.js'
 import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
 import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { type Attribute, type AttributeRules, Attributes, decodedValue } from '../../src/session/attributes.js'
+import { cpuTime } from '../support/cpu-time.js'
 import { sectionWith, testStamp } from '../support/sections.js'
 
 const life = { idleTimeout: 1000, absoluteDeadline: 2000 }
@@ -182,9 +183,11 @@ describe('attributes that are taken out of the section one by one', () => {
   it('are all read, one name after the other, in a time that an application does not notice', () => {
     const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`attribute${i}`, i]))
     const attributes = new Attributes(sectionOf(many))
-    const started = performance.now()
-    const found = Object.keys(many).filter((name) => attributes.has(name))
-    expect(performance.now() - started).toBeLessThan(1000)
+    let found: string[] = []
+    const took = cpuTime(() => {
+      found = Object.keys(many).filter((name) => attributes.has(name))
+    })
+    expect(took).toBeLessThan(1000)
     expect(found).toHaveLength(10_000)
   })
 })

@@ -10,7 +10,7 @@ import { startMemcached, type TestMemcached, waitFor } from '../../src/testing/i
 import type { AppServer } from '../support/app-server.js'
 
 /** Short bounds, so that the death of a node is noticed within a test's patience. */
-export const quick = { probeInterval: '100ms', operationTimeout: '300ms' } as const
+export const quick = { probeInterval: '100ms', operationTimeout: '2s' } as const
 
 interface Closable {
   close(): Promise<unknown>

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import { startAppServer } from '../support/app-server.js'
+import { inTime } from '../support/in-time.js'
 import { Visitor } from '../support/visitor.js'
 import { closeAfterEach, quick, StorageUnderTest, untilNodeIs, untilSettled } from './msm-fixture.js'
 
@@ -70,16 +71,21 @@ describe('while no storage node is up', () => {
 
 describe('while backup is switched off', () => {
   it('M20: sessions live in memory alone, without a node in new ids, and expire', async () => {
-    const server = await start({ idleTimeout: '1s' })
-    server.sessions.reconfigure({ enabled: false })
-    await storage.server.kill('SIGKILL')
-    const visitor = new Visitor()
-    await visitor.post(server.url, { foo: 'bar' })
-    expect(visitor.id).toBe(`${visitor.token}.a`)
-    expect((await visitor.get(server.url)).json()).toMatchObject({ attributes: { foo: 'bar' } })
-    expect(server.sessions.stats().counters.backupFailures).toBe(0)
-    await waitFor(() => server.sessions.stats().counters.sessionsExpired === 1)
-    expect((await visitor.get(server.url)).json()).toMatchObject({ attributes: {} })
+    await inTime(1000, async (life, within) => {
+      const server = await start({ idleTimeout: life })
+      server.sessions.reconfigure({ enabled: false })
+      await storage.server.kill('SIGKILL')
+      const visitor = new Visitor()
+      const began = performance.now()
+      await visitor.post(server.url, { foo: 'bar' })
+      expect(visitor.id).toBe(`${visitor.token}.a`)
+      const answer = await visitor.get(server.url)
+      within(life, began)
+      expect(answer.json()).toMatchObject({ attributes: { foo: 'bar' } })
+      expect(server.sessions.stats().counters.backupFailures).toBe(0)
+      await waitFor(() => server.sessions.stats().counters.sessionsExpired === 1)
+      expect((await visitor.get(server.url)).json()).toMatchObject({ attributes: {} })
+    })
   })
 
   it('M20: a session that was stored before goes on from memory', async () => {
@@ -94,24 +100,29 @@ describe('while backup is switched off', () => {
   })
 
   it('M21: switched on, sessions are stored, those from before too, and go from the storage when they expire', async () => {
-    await storage.server.kill('SIGKILL')
-    const server = await start({ enabled: false, idleTimeout: '2s' })
-    const early = new Visitor()
-    await early.post(server.url, { foo: 'early' })
-    expect(early.node).toBeUndefined()
-    await storage.server.restart()
-    await untilNodeIs('up', server, 'n1')
-    expect((await storage.keys()).filter((key) => key !== 'holdfast:notes')).toEqual([])
-    server.sessions.reconfigure({ enabled: true })
-    const late = new Visitor()
-    await late.post(server.url, { foo: 'late' })
-    expect(late.node).toBe('n1')
-    await untilSettled(server)
-    expect(await storage.attributes(early.id)).toEqual({ foo: 'early' })
-    expect(await storage.attributes(late.id)).toEqual({ foo: 'late' })
-    await early.get(server.url)
-    expect(early.node).toBe('n1')
-    const gone = async () => !(await storage.hasSession(early.id)) && !(await storage.hasSession(late.id))
-    await waitFor(gone, { interval: 50, message: 'the copies to go' })
+    await inTime(2000, async (life, within) => {
+      await storage.server.kill('SIGKILL')
+      const server = await start({ enabled: false, idleTimeout: life })
+      const early = new Visitor()
+      const began = performance.now()
+      await early.post(server.url, { foo: 'early' })
+      expect(early.node).toBeUndefined()
+      await storage.server.restart()
+      await untilNodeIs('up', server, 'n1')
+      expect((await storage.keys()).filter((key) => key !== 'holdfast:notes')).toEqual([])
+      server.sessions.reconfigure({ enabled: true })
+      const late = new Visitor()
+      await late.post(server.url, { foo: 'late' })
+      expect(late.node).toBe('n1')
+      await untilSettled(server)
+      const stored = await Promise.all([early, late].map((visitor) => storage.attributes(visitor.id)))
+      await early.get(server.url)
+      within(life, began)
+      expect(stored).toEqual([{ foo: 'early' }, { foo: 'late' }])
+      expect(early.node).toBe('n1')
+      const gone = async () => !(await storage.hasSession(early.id)) && !(await storage.hasSession(late.id))
+      await waitFor(gone, { interval: 50, message: 'the copies to go' })
+      await server.close()
+    })
   })
 })

@@ -22,6 +22,8 @@ export interface AppServer {
   url: string
   app: Express
   sessions: Sessions
+  /** Requests that have come so far; each has been handed to the session manager when it counts. */
+  readonly arrived: number
   /** Ends the HTTP server and the session manager. */
   close(): Promise<void>
 }
@@ -42,8 +44,15 @@ export async function startAppServer(
   routes?.(app, sessions)
   addRoutes(app)
   const server = await listen(app)
+  let arrived = 0
+  server.on('request', () => {
+    arrived++
+  })
   await sessions.ready()
   return {
+    get arrived() {
+      return arrived
+    },
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     app,
     sessions,

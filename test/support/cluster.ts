@@ -13,8 +13,8 @@ import { Visitor } from './visitor.js'
 type Options = Partial<HoldfastOptions>
 type Routes = (app: Express, sessions: Sessions) => void
 
-/** Short times, so that a failure is noticed while a test looks. */
-export const quick: Options = { probeInterval: '100ms', operationTimeout: '300ms' }
+/** Short times, so that a failure is noticed while a test looks; no shorter than what a busy machine takes to answer. */
+export const quick: Options = { probeInterval: '100ms', operationTimeout: '2s' }
 
 /** A storage node of a cluster. */
 export type ClusterNode = TestStorage & { readonly kind: StorageKind }

@@ -2,7 +2,13 @@
 import { createSessionManager } from '../../dist/index.js'
 
 const [nodes, mode] = process.argv.slice(2)
-const sessions = createSessionManager({ secret: 'a secret of the natural end, long enough', nodes, mode, route: 'a' })
+const sessions = createSessionManager({
+  secret: 'a secret of the natural end, long enough',
+  nodes,
+  mode,
+  route: 'a',
+  operationTimeout: '30s',
+})
 await sessions.ready()
 const store = sessions.asStore()
 await new Promise((resolve, reject) => {

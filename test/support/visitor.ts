@@ -54,7 +54,7 @@ export class Visitor {
     if (text !== undefined) own['content-type'] = 'application/json'
     const send = url.startsWith('https:') ? https.request : http.request
     /* Certificates are made by the test itself. */
-    const options = { method, headers: own, agent: false as const, timeout: 15_000, rejectUnauthorized: false }
+    const options = { method, headers: own, agent: false as const, timeout: 120_000, rejectUnauthorized: false }
     return new Promise((resolve, reject) => {
       const req = send(url, options, (res) => {
         const chunks: Buffer[] = []

@@ -6,7 +6,7 @@ import { startRedis } from '../../src/testing/start-redis.js'
 import { startRedisPair } from '../../src/testing/start-redis-pair.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
-describe('an HAProxy under test', { timeout: 60_000 }, () => {
+describe('an HAProxy under test', () => {
   const opened: { close(): Promise<unknown> }[] = []
 
   afterEach(async () => {

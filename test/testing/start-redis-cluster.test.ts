@@ -4,7 +4,7 @@ import type { RedisClusterGroup } from '../../src/testing/redis-cluster-group.js
 import { startRedisCluster } from '../../src/testing/start-redis-cluster.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
-describe('a Redis Cluster under test', { timeout: 90_000 }, () => {
+describe('a Redis Cluster under test', () => {
   let cluster: RedisClusterGroup
   let client: Cluster
 

@@ -5,7 +5,7 @@ import type { SentinelGroup } from '../../src/testing/sentinel-group.js'
 import { startRedisSentinel } from '../../src/testing/start-redis-sentinel.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
-describe('a Sentinel group under test', { timeout: 90_000 }, () => {
+describe('a Sentinel group under test', () => {
   let group: SentinelGroup
   let client: Redis
 

@@ -68,7 +68,7 @@ it('the haproxy.cfg in the documentation sends to the master, before and after a
   await waitFor(async () => (await answerToWrite()) === 'OK', { timeout: 15_000 })
   expect(closes.length).toBeGreaterThan(0)
   expect(await reachedPort()).toBe(replica.port)
-}, 60_000)
+})
 
 /** The ports of the servers that as many new connections come to. */
 function newConnections({ host, port }: { host: string; port: number }, count: number): Promise<number[]> {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,8 +31,8 @@ export class Project {
     const ours = join(this.folder, 'node_modules/holdfast')
     mkdirSync(ours)
     writeFileSync(join(ours, 'package.json'), readFileSync(join(root, 'package.json')))
-    const declarations = ['--emitDeclarationOnly', '--noCheck', '--sourceMap', 'false', '--outDir', join(ours, 'dist')]
-    run(['-p', join(root, 'tsconfig.build.json'), ...declarations])
+    if (!existsSync(join(root, 'dist'))) throw new Error('the package is not built: npm run build')
+    cpSync(join(root, 'dist'), join(ours, 'dist'), { recursive: true })
   }
 
   /**
@@ -62,7 +62,7 @@ export class Project {
 function run(args: string[]): string {
   const { stdout, stderr, error } = spawnSync(process.execPath, [tsc, '--pretty', 'false', ...args], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 200_000,
   })
   if (error !== undefined) throw error
   return stdout + stderr

@@ -95,13 +95,14 @@ describe('where memcached-session-manager is disturbed by reconfiguration', () =
   })
 
   it('W36: writes that were pending when their node was taken out are stored on another', async () => {
-    const slow = await cluster.faulty('n1')
-    const nodes = cluster.nodes({ n1: slow }).split(' ') as [string, string]
-    const a = await cluster.server('a', { nodes: nodes[0], backup: { concurrency: 1 } })
-    slow.fail({ kind: 'delay', ms: 40 })
+    const way = await cluster.detour('n1')
+    const nodes = cluster.nodes({ n1: way }).split(' ') as [string, string]
+    const a = await cluster.server('a', { nodes: nodes[0], operationTimeout: '30s', backup: { concurrency: 1 } })
+    way.hang()
     const visitors = await visitorsOf(a, 20)
     expect(a.sessions.stats().pendingBackups).toBeGreaterThan(10)
     a.sessions.reconfigure({ nodes: nodes[1] })
+    way.heal()
     await waitFor(() => a.sessions.stats().nodes.length === 1, { message: 'the old node to be retired' })
     expect(await a.sessions.flush()).toMatchObject({ unsaved: 0 })
     for (const [number, visitor] of visitors.entries()) {

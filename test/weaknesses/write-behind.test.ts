@@ -76,10 +76,11 @@ describe('where memcached-session-manager stores the wrong thing or nothing', ()
 
   it('W28: a change that comes while the one before is being stored is stored too', async () => {
     const slow = await cluster.faulty('n1')
-    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: slow }) })
+    const a = await cluster.server('a', { nodes: cluster.nodes({ n1: slow }), operationTimeout: '30s' })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
-    slow.fail({ kind: 'delay', ms: 100 }, { opcode: 0x01 })
+    /* Longer than two more requests take to come, on a busy machine too. */
+    slow.fail({ kind: 'delay', ms: 2000 }, { opcode: 0x01, requests: 1 })
     await visitor.post(`${a.url}/`, { first: true })
     const isUnderWay = async () => (await storedSession(cluster.memcached('n1'), visitor))?.attributes.first === true
     await waitFor(isUnderWay, { interval: 0 })

@@ -40,7 +40,7 @@ export interface ProcessView {
 const SERVER_STOP_MS = 10_000
 const NODE_STOP_MS = 3000
 const DRAIN_MS = 5000
-const SERVERS_SEEN_MS = 10_000
+const SERVERS_SEEN_MS = 30_000
 
 /** Two servers, two storage nodes and the balancer in front of them. */
 export class Cluster {

@@ -44,7 +44,7 @@ async function run(options: DemoOptions, io: Terminal): Promise<number> {
     )
     const started = await Promise.race([demo.start(options.host, options.port), interruption.happened])
     if (started === 'interrupted') return 130
-    return options.script ? await script(demo, interruption, io) : await serve(demo, options, interruption, io)
+    return options.script ? await script(demo, options, interruption, io) : await serve(demo, options, interruption, io)
   } finally {
     await demo.stop()
     terminal.flush()
@@ -66,8 +66,13 @@ async function serve(demo: Demo, { host }: DemoOptions, { happened }: Interrupti
   return 0
 }
 
-async function script(demo: Demo, { happened }: Interruption, io: Terminal): Promise<number> {
-  const outcome = await Promise.race([tellStory(demo, io), happened])
+async function script(
+  demo: Demo,
+  { visitors }: DemoOptions,
+  { happened }: Interruption,
+  io: Terminal,
+): Promise<number> {
+  const outcome = await Promise.race([tellStory(demo, io, { visitors }), happened])
   if (outcome === 'interrupted') return 130
   return outcome.held ? 0 : 1
 }

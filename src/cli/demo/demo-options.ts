@@ -10,6 +10,7 @@ Two shop servers, two storage nodes and a balancer on this machine, with a page 
 each server.
 
   --script             tell a story without a person: kill things, check every cart, print a table; exit 0 if all held
+  --visitors <count>   of the story, 20 to 10000 (default 200)
   --mode <mode>        sticky (default): the balancer keeps a visitor at one server; non-sticky: it asks the servers in turn
   --port <port>        of the page (default 8080; with --script any free one; 0: any free one)
   --host <address>     where the page listens (default 127.0.0.1)
@@ -21,6 +22,8 @@ each server.
 
 export interface DemoOptions {
   script: boolean
+  /** How many shop in the story. */
+  visitors: number
   mode: Mode
   embedded: boolean
   help: boolean
@@ -34,6 +37,10 @@ export interface DemoOptions {
 }
 
 const DEFAULT_PORT = 8080
+const DEFAULT_VISITORS = 200
+/* Fewer may by chance leave a storage node without a session. */
+const FEWEST_VISITORS = 20
+const MOST_VISITORS = 10_000
 
 /** Throws a `UsageError` for what it doesn't understand. */
 export function parseDemoOptions(args: string[]): DemoOptions {
@@ -41,6 +48,7 @@ export function parseDemoOptions(args: string[]): DemoOptions {
   const script = values.script ?? false
   return {
     script,
+    visitors: values.visitors === undefined ? DEFAULT_VISITORS : parseVisitors(values.visitors),
     mode: parseMode(values.mode),
     embedded: values.embedded ?? false,
     help: values.help ?? false,
@@ -65,6 +73,7 @@ function parse(args: string[]) {
       args,
       options: {
         script: { type: 'boolean' },
+        visitors: { type: 'string' },
         mode: { type: 'string' },
         embedded: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -83,6 +92,15 @@ function parse(args: string[]) {
 function parseMode(text = 'sticky'): Mode {
   if (text === 'sticky' || text === 'non-sticky') return text
   throw new UsageError(`--mode wants sticky or non-sticky, not ${JSON.stringify(text)}`, 'holdfast demo --help')
+}
+
+function parseVisitors(text: string): number {
+  const count = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (count >= FEWEST_VISITORS && count <= MOST_VISITORS) return count
+  throw new UsageError(
+    `--visitors wants a count from ${FEWEST_VISITORS} to ${MOST_VISITORS}, not ${JSON.stringify(text)}`,
+    'holdfast demo --help',
+  )
 }
 
 function parsePair(text: string | undefined, option: string): number[] | undefined {

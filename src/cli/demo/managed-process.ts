@@ -16,7 +16,7 @@ export interface ProcessRecipe {
   ready(child: ChildProcess): Promise<void>
 }
 
-const START_TIMEOUT_MS = 15_000
+const START_TIMEOUT_MS = 60_000
 const SAID_LINES = 5
 
 /** One process of the cluster: can be started, stopped in order, killed, and started again. */

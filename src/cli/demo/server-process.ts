@@ -8,7 +8,7 @@ import type { CloseReport, ServerStats } from './server-stats.js'
 import { LOOPBACK } from './storage-process.js'
 import { within } from './within.js'
 
-const ANSWER_TIMEOUT_MS = 5000
+const ANSWER_TIMEOUT_MS = 20_000
 
 /** A shop server in a process of its own. */
 export class ServerProcess extends ManagedProcess {

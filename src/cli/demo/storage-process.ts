@@ -9,7 +9,7 @@ import { until } from './within.js'
 
 export const LOOPBACK = '127.0.0.1'
 const MEMORY_MB = 64
-const READY_TIMEOUT_MS = 12_000
+const READY_TIMEOUT_MS = 50_000
 
 /** A storage node in a process of its own: the memcached program where there is one, else an embedded node. */
 export class StorageProcess extends ManagedProcess {

@@ -28,7 +28,7 @@ export interface Answer {
   body: unknown
 }
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 30_000
 
 /** The visitors' way to the shop, with a bounded number of connections. */
 export class ShopClient {

@@ -10,15 +10,15 @@ export interface StoryOptions {
   visitors?: number
   /** Connections at once. Default 16. */
   concurrency?: number
-  /** Milliseconds for everything. Default 120000. */
+  /** Milliseconds for everything. Default 300000. */
   timeout?: number
 }
 
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 /** Lets visitors shop while servers and storage nodes die, checks every cart, and prints a table of what was found. */
 export async function tellStory(demo: Demo, io: Terminal, options: StoryOptions = {}): Promise<{ held: boolean }> {
-  const { visitors = 200, concurrency = 16, timeout = 120_000 } = options
+  const { visitors = 200, concurrency = 16, timeout = 300_000 } = options
   const report = new StoryReport()
   const shoppers = new Shoppers(visitors, demo.port, concurrency, report)
   const story = new Story(demo, io, shoppers, report)

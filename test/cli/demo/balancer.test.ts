@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Balancer, type BalancerOptions } from '../../../src/cli/demo/balancer.js'
 import { freePorts } from '../../../src/cli/demo/free-ports.js'
 import { until } from '../../../src/cli/demo/within.js'
+import { leastWait } from '../../support/patience.js'
 import { listen, portOf, serve, stop } from './listening.js'
 
 interface Answer {
@@ -200,10 +201,10 @@ describe('when a server fails, the balancer', () => {
     const dead = await closedPort()
     const changes: string[] = []
     await balancerFor({ a: dead }, { healthInterval: 10, onChange: (route, up) => changes.push(`${route} ${up}`) })
-    await until('it is down', 5000, () => changes.includes('a false'))
+    await until('it is down', leastWait, () => changes.includes('a false'))
     const revived = await serve((_req, res) => res.end('a'), dead)
     cleanups.push(() => stop(revived))
-    await until('it is up', 5000, () => changes.includes('a true'))
+    await until('it is up', leastWait, () => changes.includes('a true'))
   })
 })
 
@@ -238,10 +239,10 @@ describe('for an orderly restart, the balancer', () => {
     const a = await backend('a', (_req, res) => begun.push(res))
     const { balancer, port } = await balancerFor({ a: portOf(a) })
     const pending = ask(port)
-    await until('the server has it', 5000, () => begun.length === 1)
+    await until('the server has it', leastWait, () => begun.length === 1)
     expect(balancer.inFlight('a')).toBe(1)
     begun[0]?.end()
     await pending
-    await until('none is left', 5000, () => balancer.inFlight('a') === 0)
+    await until('none is left', leastWait, () => balancer.inFlight('a') === 0)
   })
 })

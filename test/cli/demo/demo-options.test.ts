@@ -19,6 +19,12 @@ describe('the options of the demo', () => {
     expect(parseDemoOptions(['--script', '--port', '8081']).port).toBe(8081)
   })
 
+  it('take the number of visitors of the story', () => {
+    expect(parseDemoOptions(['--script']).visitors).toBe(200)
+    expect(parseDemoOptions(['--script', '--visitors', '20']).visitors).toBe(20)
+    expect(() => parseDemoOptions(['--visitors', '19'])).toThrow('--visitors wants a count from 20 to 10000, not "19"')
+  })
+
   it('give each server a dashboard, the story none unless its port is told', () => {
     expect(parseDemoOptions([])).toMatchObject({ dashboards: true, adminPorts: undefined })
     expect(parseDemoOptions(['--script']).dashboards).toBe(false)
@@ -33,6 +39,8 @@ describe('the options of the demo', () => {
 
   it.each([
     [['--mode', 'glued']],
+    [['--visitors', 'many']],
+    [['--visitors', '10001']],
     [['--port', 'x']],
     [['--port', '65536']],
     [['--port', '-1']],
