@@ -1,5 +1,11 @@
 import { findServer } from '../../src/testing/find-server.js'
-import { apacheProgram, haproxyProgram, memcachedProgram, nginxProgram, redisProgram } from '../../src/testing/server-binaries.js'
+import {
+  apacheProgram,
+  haproxyProgram,
+  memcachedProgram,
+  nginxProgram,
+  redisProgram,
+} from '../../src/testing/server-binaries.js'
 
 /** The real servers that the tests start are found, or installed, once before the first test. */
 export default async function globalSetup(): Promise<void> {
