@@ -16,9 +16,9 @@ import { installShop, type Shop, startShop } from './shop.js'
 
 /** One is the end of another, two differ by case only, and all that a route may have is there. */
 const routes = ['app1', 'my-app1', 'APP1']
-const slow = { timeout: 15_000 }
+const slow = { timeout: 60_000 }
 
-describe.each(balancerKinds)('what is printed for %s, in front of three servers', { timeout: 120_000 }, (kind) => {
+describe.each(balancerKinds)('what is printed for %s, in front of three servers', { timeout: 240_000 }, (kind) => {
   let opened: Opened
   let shops: Shop[]
 

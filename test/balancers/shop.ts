@@ -66,7 +66,7 @@ export async function startShop(
         if (!child.running) throw new Error(child.output)
         return (await new Visitor().get(`http://127.0.0.1:${port}/`)).status === 200
       },
-      { message: `server ${route} to serve`, timeout: 15_000 },
+      { message: `server ${route} to serve`, timeout: 60_000 },
     )
   }
   await serves()

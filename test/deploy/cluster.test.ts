@@ -11,9 +11,9 @@ import { installShop } from '../balancers/shop.js'
 import { Visitor } from '../support/visitor.js'
 
 const program = fileURLToPath(new URL('../../deploy/cluster/cluster.js', import.meta.url))
-const slow = { timeout: 15_000 }
+const slow = { timeout: 60_000 }
 
-describe('the shop under node:cluster', { timeout: 60_000 }, () => {
+describe('the shop under node:cluster', { timeout: 180_000 }, () => {
   const opened = new Opened()
 
   afterEach(() => opened.close())

@@ -1,10 +1,16 @@
 import { findServer } from '../../src/testing/find-server.js'
-import { haproxyProgram, memcachedProgram, redisProgram } from '../../src/testing/server-binaries.js'
+import {
+  apacheProgram,
+  haproxyProgram,
+  memcachedProgram,
+  nginxProgram,
+  redisProgram,
+} from '../../src/testing/server-binaries.js'
 
 /** The real servers that the tests start are found, or installed, once before the first test. */
 export default async function globalSetup(): Promise<void> {
   await findServer(memcachedProgram)
   await findServer(redisProgram)
   // The tests that need it say what is missing: the others can do without.
-  await findServer(haproxyProgram).catch(() => {})
+  for (const program of [haproxyProgram, nginxProgram, apacheProgram]) await findServer(program).catch(() => {})
 }
