@@ -329,6 +329,8 @@ describe('strangers', () => {
     }
     await flood(server, asViewer)
     expect((await request(`${server.url}/readyz`, { headers: asViewer })).body).toBe('ready\n')
+    expect(await flood(server, { Authorization: basic('ops', 'wrong') })).toContain(429)
+    expect((await request(`${server.url}/readyz`, { headers: asOperator })).status).toBe(200)
   })
 
   it('do not lock out those who log in from the same address', async () => {
