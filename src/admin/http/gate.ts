@@ -87,7 +87,8 @@ export class Gate {
     if (exchange.route.kind === 'asset' && this.pageAsksItself) return 'bare'
     const identified = known ?? (await this.identify(exchange))
     if ('by' in identified) this.noteLogin(exchange, identified)
-    if ('reply' in identified) return identified
+    /* Somebody else's guesses may be why there is no room for a login: that must not fail a check either. */
+    if ('reply' in identified) return isPublic && identified.reply.status === 429 ? 'bare' : identified
     const { principal } = identified
     return this.crossSite(exchange, principal) ?? { principal, client }
   }
