@@ -4,7 +4,7 @@ import LongestFirst from './test/support/longest-first.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'test/browser/**'],
+    exclude: [...configDefaults.exclude, 'test/browser/**', 'test/balancers/**'],
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/patience.ts'],
     pool: 'forks',
