@@ -8,7 +8,14 @@ import {
   joinSections,
   latestChange,
 } from '../record/attribute-section.js'
-import { cookieChange, factsOf, type Life, lifeChange, ownerChange } from '../record/session-facts.js'
+import {
+  cookieChange,
+  factsOf,
+  type Life,
+  lifeChange,
+  ownerChange,
+  type SessionFacts,
+} from '../record/session-facts.js'
 import {
   type Attribute,
   type AttributeRules,
@@ -103,12 +110,15 @@ export class SessionState {
   static fromRecord(
     token: string,
     route: string | undefined,
-    record: { createdAt: number; attributes: AttributeSection; era: number } & Life,
+    record: { createdAt: number; attributes: AttributeSection; era: number } & SessionFacts,
     now: number,
   ): SessionState {
     const state = new SessionState(token, route, { ...record, accessedAt: now }, record.era)
     state.currentPhase = 'live'
-    state.take(record.attributes, record.createdAt)
+    state.attributes.replace(record.attributes)
+    state.baseSection = record.attributes
+    state.cookieText = record.cookie
+    state.ownerName = record.owner
     return state
   }
 
@@ -394,7 +404,9 @@ export class SessionState {
     record: { attributes: AttributeSection; era: number } | undefined,
   ): void {
     if (this.place !== node) return
-    const section = record?.attributes
+    /* One string for what is the same: sessions are many. */
+    const here = this.attributes.section
+    const section = record?.attributes === here ? here : record?.attributes
     this.stored = { node, token, deadline: deadline || this.lifeOf(node, section), section, era: record?.era ?? 0 }
   }
 

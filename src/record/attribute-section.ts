@@ -184,7 +184,8 @@ export function changeSection(
  * @returns `a` itself when there is nothing newer in `b`, `b` itself when there is nothing newer in `a`
  */
 export function joinSections(a: AttributeSection, b: AttributeSection): AttributeSection {
-  if (a === b) return a
+  if (a === b || b === emptySection) return a
+  if (a === emptySection) return b
   const entries = byName(a)
   const others = byName(b)
   let fromA = latestChange(a) > latestChange(b)

@@ -41,7 +41,12 @@ const base = elsewhere(emptySection, lifeChange(life), ownerChange('app2'), valu
 
 /** A session as the storage has it. */
 function stored(section = base): SessionState {
-  return SessionState.fromRecord(token, 'app1', { ...life, createdAt: 42, attributes: section, era: 0 }, 1000)
+  return SessionState.fromRecord(
+    token,
+    'app1',
+    { ...life, ...factsOf(section), createdAt: 42, attributes: section, era: 0 },
+    1000,
+  )
 }
 
 function set(state: SessionState, name: string, number: number, owner = 'app1'): boolean {

@@ -13,7 +13,7 @@ import {
   covers,
   emptySection,
 } from '../../src/record/attribute-section.js'
-import { cookieChange, lifeChange, ownerChange } from '../../src/record/session-facts.js'
+import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
 import { decodedValue, encodeAttribute } from '../../src/session/attributes.js'
 import { createManualClock, type ManualClock } from '../../src/testing/manual-clock.js'
 
@@ -56,7 +56,12 @@ function encode(name: string, value: unknown): Change {
 function stored(values: Values): void {
   const now = clock.now()
   base = changed(emptySection, values, now, lifeChange(life), ownerChange('app'))
-  state = SessionState.fromRecord('token', undefined, { ...life, createdAt: now, attributes: base, era: 0 }, now)
+  state = SessionState.fromRecord(
+    'token',
+    undefined,
+    { ...life, ...factsOf(base), createdAt: now, attributes: base, era: 0 },
+    now,
+  )
   clock.advance(1000)
 }
 
@@ -155,7 +160,12 @@ describe('changes that meet a newer record', () => {
     const others = theirs({ a: 3, c: undefined, d: 1 })
     absorb(others)
     const here = values()
-    state = SessionState.fromRecord('token', undefined, { ...life, createdAt: 0, attributes: others, era: 0 }, 0)
+    state = SessionState.fromRecord(
+      'token',
+      undefined,
+      { ...life, ...factsOf(others), createdAt: 0, attributes: others, era: 0 },
+      0,
+    )
     absorb(mine)
     expect(values()).toEqual(here)
   })

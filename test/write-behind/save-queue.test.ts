@@ -12,7 +12,12 @@ const times = { createdAt: 0, accessedAt: 0, idleTimeout: 0, absoluteDeadline: 0
 
 function session(name: string, node?: string): SessionState {
   /* Stored before; new sessions have a test of their own. */
-  const state = SessionState.fromRecord(name, undefined, { ...times, attributes: stored, era: 0 }, 0)
+  const state = SessionState.fromRecord(
+    name,
+    undefined,
+    { ...times, owner: '', cookie: '', attributes: stored, era: 0 },
+    0,
+  )
   if (node !== undefined) state.relocate(nodes(node))
   return state
 }
