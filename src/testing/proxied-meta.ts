@@ -3,14 +3,7 @@ import { LineStream } from '../memcached-wire/lines.js'
 import { type Cutter, INVENTED_CAS, type ProxiedProtocol, type ProxiedReply, type ProxiedRequest } from './proxied.js'
 
 export const proxiedMeta: ProxiedProtocol = {
-  requests() {
-    let previous = ''
-    return cutter(blockOfRequest, (line, block) => {
-      const request = proxiedRequest(line, block, previous)
-      previous = line
-      return request
-    })
-  },
+  requests: () => cutter(blockOfRequest, proxiedRequest),
   replies: () => cutter(blockOfReply, proxiedReply),
 }
 
@@ -53,13 +46,13 @@ function bytesOf(line: string, block?: Buffer): Buffer {
   return block === undefined ? head : Buffer.concat([head, block, Buffer.from('\r\n')])
 }
 
-function proxiedRequest(line: string, block: Buffer | undefined, previous: string): ProxiedRequest {
+function proxiedRequest(line: string, block: Buffer | undefined): ProxiedRequest {
   const opcode = opcodeOf(line)
   const opaque = / O\d+/.exec(line)?.[0] ?? ''
   return {
     bytes: bytesOf(line, block),
     opcode,
-    greeting: /^(version|set) /.test(line) || (line === 'mn' && previous.startsWith('version')),
+    greeting: /^(version|set) /.test(line),
     withKey: (key) => bytesOf(line.replace(/^(\S+) \S+/, `$1 ${key}`), block),
     reply: (status) => bytesOf(replyLine(opcode, status, opaque)),
     claimStored: () => bytesOf(`HD c${INVENTED_CAS}${opaque}`),

@@ -34,6 +34,7 @@ export interface Login {
 /**
  * Finds out on a fresh connection what the server can do, and logs in where it asks for that.
  *
+ * memcached's version tells all, so that an operation waits for one round trip; others are asked whether they know `mn`.
  * The question for the version comes first and alone: a server that wants a login ends the connection at a request as
  * short as `mn`. The login is a write of a value; it is sent only to a server that has asked for one, as any other would
  * store it, for everybody to read.
@@ -48,9 +49,9 @@ export async function greetMeta(ask: Ask, label: string, login: Login | undefine
     await logIn(ask, label, login)
     version = await ask(ASK_VERSION)
   }
-  const release = knows(version, 'VERSION') ? releaseOf(version.text) : -1
+  if (!knows(version, 'VERSION')) return undefined
+  const release = releaseOf(version.text) ?? (knows(await ask(META_NOOP), 'MN') ? releases.usable : -1)
   if (release < releases.usable) return undefined
-  if (!knows(await ask(META_NOOP), 'MN')) return undefined
   return { ownCas: release >= releases.ownCas, conditionalGet: release >= releases.conditionalGet }
 }
 
@@ -73,12 +74,11 @@ function wantsLogin({ code, text }: MetaReply): boolean {
 }
 
 /**
- * The number behind 1.6; before that: -1. Of other servers than memcached only the oldest usable one is assumed: what
- * their numbers mean is not known.
+ * The number behind 1.6; before that: -1. `undefined`: it isn't memcached's, and what it means is not known.
  */
-function releaseOf(version: string): number {
+function releaseOf(version: string): number | undefined {
   const [, major, minor, patch] = /^(\d+)\.(\d+)\.(\d+)(?:[-_]\S*)?$/.exec(version) ?? []
-  if (patch === undefined) return releases.usable
+  if (patch === undefined) return undefined
   if (Number(major) === 1 && Number(minor) === 6) return Number(patch)
   return Number(major) > 1 || Number(minor) > 6 ? Number.POSITIVE_INFINITY : -1
 }

@@ -1,5 +1,4 @@
 import { connect as connectPlain, type Socket } from 'node:net'
-import { connect as connectEncrypted } from 'node:tls'
 import { HoldfastError, ItemTooLargeError, NodeRefusedError, ProtocolError } from '../../errors.js'
 import {
   encodeMetaDelete,
@@ -69,6 +68,8 @@ export class MetaLink implements MemcachedLink {
     const { host, port, tls } = this.#address
     if (tls === undefined) return connectPlain(port, host)
     const material = await readTlsFiles(tls, `storage node ${this.#address.label}`)
+    // Loaded here, as who has no TLS needn't wait for it.
+    const { connect: connectEncrypted } = await import('node:tls')
     // Said in so many words, because the environment could switch it off for the whole process.
     return connectEncrypted({ ...material, host, port, rejectUnauthorized: true })
   }

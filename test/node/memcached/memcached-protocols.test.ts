@@ -99,7 +99,7 @@ describe('the protocol of a memcached node', () => {
         return line === 'mn' ? 'MN' : 'VERSION 1.6.45'
       })
       await openNode(watched.port).ping()
-      expect([watched.spoken, lines]).toEqual([['text'], ['version', 'mn', 'mn']])
+      expect([watched.spoken, lines]).toEqual([['text'], ['version', 'mn']])
       const node = openNode(place.port)
       await node.put('Schlüssel mit\r\nflush_all', Buffer.from('value'), later(), 'any')
       expect((await node.get('Schlüssel mit\r\nflush_all'))?.bytes.toString()).toBe('value')
@@ -167,7 +167,7 @@ describe('the protocol of a memcached node', () => {
   })
 
   it('does not take what comes unasked for an answer', async () => {
-    const server = await startScriptedServer((line) => (line === 'mn' ? 'MN\r\nHD O0' : 'VERSION 1.6.18'))
+    const server = await startScriptedServer((line) => (line === 'mn' ? 'MN\r\nHD O0' : 'VERSION other'))
     await expect(openNode(server.port).get('key')).rejects.toMatchObject({ code: 'HOLDFAST_NODE_UNREACHABLE' })
   })
 
@@ -184,14 +184,10 @@ describe('the protocol of a memcached node', () => {
       { kind: 'other-request' },
       { kind: 'status', status: 0x82 },
     ] as const) {
-      for (const after of [0, 1]) {
-        faulty.fail(fault, { after, requests: 1, greetings: true })
-        const node = openNode(faulty.port, '?protocol=meta', { operationTimeout: 1000 })
-        await expect(node.get('key'), `${fault.kind} after ${after}`).rejects.toMatchObject({
-          code: 'HOLDFAST_NODE_UNREACHABLE',
-        })
-        expect(await node.get('key')).toBeUndefined()
-      }
+      faulty.fail(fault, { requests: 1, greetings: true })
+      const node = openNode(faulty.port, '?protocol=meta', { operationTimeout: 1000 })
+      await expect(node.get('key'), fault.kind).rejects.toMatchObject({ code: 'HOLDFAST_NODE_UNREACHABLE' })
+      expect(await node.get('key')).toBeUndefined()
     }
   })
 })
