@@ -48,6 +48,8 @@ export interface Change {
   name: string
   codec: string
   bytes: ByteString | undefined
+  /** It was removed and set again: it comes last, as a property of an object does. */
+  moved?: boolean
 }
 
 /** One entry of a section. */
@@ -170,11 +172,12 @@ export function changeSection(
   let changed = false
   for (const change of changes) {
     const before = entries.get(change.name)
-    if (saysTheSame(before, change)) continue
+    if (saysTheSame(before, change) && !(change.moved && comesBeforeOthers(entries, change.name))) continue
     changed = true
     /* What comes back after a removal comes last, as a property of an object does. */
-    if (before?.bytes === undefined) entries.delete(change.name)
-    entries.set(change.name, { ...change, codec: change.bytes === undefined ? '' : change.codec, time, process })
+    if (before?.bytes === undefined || change.moved) entries.delete(change.name)
+    const { name, bytes, codec } = change
+    entries.set(name, { name, codec: bytes === undefined ? '' : codec, bytes, time, process })
   }
   return changed ? encodeSection(withoutOldRemovals([...entries.values()], forgetBefore), time) : section
 }
@@ -243,6 +246,11 @@ function isAttribute(entry: SectionEntry): entry is SectionEntry & EncodedAttrib
   return entry.bytes !== undefined && !isReserved(entry.name)
 }
 
+function comesBeforeOthers(entries: ReadonlyMap<string, SectionEntry>, name: string): boolean {
+  const attributes = [...entries.values()].filter(isAttribute)
+  return attributes[attributes.length - 1]?.name !== name
+}
+
 function saysTheSame(before: Change | undefined, change: Change): boolean {
   if (before?.bytes === undefined || change.bytes === undefined) return before?.bytes === change.bytes
   return before.codec === change.codec && before.bytes === change.bytes
@@ -264,7 +272,7 @@ function withoutOldRemovals(entries: SectionEntry[], forgetBefore: number): Sect
 function replaceValue(section: AttributeSection, change: Change, stamp: Stamp): AttributeSection | undefined {
   const place = locate(section, change.name)
   const { bytes } = change
-  if (place === undefined || bytes === undefined || place.codec !== change.codec) return undefined
+  if (change.moved || place === undefined || bytes === undefined || place.codec !== change.codec) return undefined
   const process = place.processes.indexOf(stamp.process)
   if (process === -1) return undefined
   const { headAt, nameAt, valueAt, valueLength } = place

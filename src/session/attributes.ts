@@ -159,7 +159,9 @@ export class Attributes {
       if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
     }
     for (const attribute of use.assigned) {
-      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
+      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) {
+        changes.push({ ...changeOf(attribute), moved: use.removed.includes(attribute.name) })
+      }
       attribute.assigned = false
     }
     /* What was assigned again after a removal is a change, unless it has no stored form. */

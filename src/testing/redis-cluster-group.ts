@@ -31,15 +31,15 @@ export class RedisClusterGroup {
   }
 
   /**
-   * The master of a key's slot, in the view of the nodes that answer.
+   * The master of a key's slot, in the view of the nodes that answer. Waits until they agree.
    *
-   * @throws Error when they don't agree, or the cluster doesn't work
+   * @throws Error when they don't, or the cluster doesn't work
    */
   async masterOf(key: string): Promise<TestRedis> {
     const shard = await this.#shardOf(key)
-    const master = await this.#masterOfShard(shard)
-    if (master === undefined) throw new Error(`the cluster has no master for slots ${shard.first} to ${shard.last}`)
-    return master
+    return waitFor(() => this.#masterOfShard(shard), {
+      message: `a master for slots ${shard.first} to ${shard.last} of the cluster`,
+    })
   }
 
   /** Kills the master of a key's slot, as a crash would, and waits until a replica has its place. */

@@ -27,7 +27,11 @@ describe('the page on operations', { timeout: 60_000 }, () => {
       secret,
       logger: silentLogger,
       nodes: `n1:127.0.0.1:${memcacheds[0]?.port} n2:127.0.0.1:${memcacheds[1]?.port}`,
-      admin: { listen: '127.0.0.1:0', readOnly: false, auth: { tokens: [{ name: 'op', role: 'operator', sha256 }] } },
+      admin: {
+        listen: '127.0.0.1:0',
+        readOnly: false,
+        auth: { tokens: [{ name: 'op', role: 'operator', sha256, nodes: true }] },
+      },
     })
     await opened.add(Promise.resolve({ close: () => sessions.close() }))
     await sessions.ready()

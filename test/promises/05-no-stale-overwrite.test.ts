@@ -97,6 +97,8 @@ describe.each(storages)('a server that lost a session (%s)', (kind) => {
       await waitFor(async () => (await paused.stats()).pendingBackups === 0)
       detour.refuseWrites()
       await visitor.copy().post(`${paused.url}/`, change)
+      /* The browser has its answer a moment before the change has its stamp. */
+      await waitFor(async () => (await paused.stats()).pendingBackups + (await paused.stats()).unprotectedSessions > 0)
       await paused.suspend()
       const b = await cluster.server('b')
       await visitor.post(`${b.url}/`, successors)

@@ -74,7 +74,9 @@ describe('without stickiness, on memcached', () => {
     const cluster = await Cluster.of('n1', 'n2')
     try {
       const faulty = { n1: await cluster.faulty('n1'), n2: await cluster.faulty('n2') }
-      const a = await cluster.server('a', { ...nonSticky, nodes: cluster.nodes(faulty) })
+      /* A response waits for five times as long, and the repetitions of a write take longer. */
+      const options = { ...nonSticky, nodes: cluster.nodes(faulty), operationTimeout: '300ms' } as const
+      const a = await cluster.server('a', options)
       const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
       for (const node of Object.values(faulty)) node.fail({ kind: 'status', status: 0x02 }, { opcode: 0x01 })
       expect((await visitor.copy().post(`${a.url}/`, { more: 1 })).status).toBe(200)
