@@ -217,6 +217,7 @@ export class CopyKeeper {
     try {
       const found = await this.storage.read(node, key)
       if (found === undefined) return 'absent'
+      if (found.isForeign) return 'failed'
       return { token: found.token, found: found.record === undefined ? undefined : (found as FoundSession) }
     } catch {
       return 'failed'

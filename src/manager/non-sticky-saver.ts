@@ -119,6 +119,8 @@ export class NonStickySaver {
       await this.parts.ending.endedElsewhere(state)
       return false
     }
+    if (found?.isForeign)
+      throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
     if (found?.record !== undefined && this.parts.merger.absorb(state, found.record))
       this.engine.statistics.count('conflicts')
     if (found === undefined) state.forgetStored()

@@ -1,4 +1,4 @@
-import { NodeUnreachableError, StorageUnavailableError } from '../errors.js'
+import { NodeRefusedError, NodeUnreachableError, StorageUnavailableError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { tokenDigest } from '../session-id/session-id.js'
@@ -121,7 +121,7 @@ export class SessionLoader {
     try {
       return await this.saver.put(state.node as WatchedNode, state, true)
     } catch (error) {
-      if (error instanceof NodeUnreachableError) return true
+      if (error instanceof NodeUnreachableError || error instanceof NodeRefusedError) return true
       throw error
     }
   }

@@ -1,4 +1,4 @@
-import { ItemTooLargeError, NodeUnreachableError } from '../errors.js'
+import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { Expected } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -77,6 +77,7 @@ export class SessionSaver {
     if (state.phase !== 'live') return
     if (found === undefined) return this.restore(state, node, claim)
     if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
+    if (found.isForeign) return this.leaveAlone(state, node)
     this.take(state, found, deadline)
     if (state.isSaved && state.owner === this.engine.owner) return state.confirm(this.engine.clock.now())
     if (state.owner === this.engine.owner && !claim) return this.callbacks.needsSaving(state)
@@ -165,6 +166,8 @@ export class SessionSaver {
       if (state.phase === 'ended') return false
       expected = found?.token ?? 'absent'
       if (found === undefined) continue
+      if (found.isForeign)
+        throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
       if (found.record?.kind === 'tombstone') {
         await this.callbacks.endedElsewhere(state)
         return false
@@ -174,6 +177,18 @@ export class SessionSaver {
       if (this.isAsStored(state, found)) return this.keepOrLose(state)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  /* Somebody else may read it. Until it is gone, the session is kept elsewhere. */
+  private leaveAlone(state: SessionState, node: WatchedNode): void {
+    const others = this.engine.placement.readable(state.token).filter((other) => other !== node && other.isUsable)
+    const [next] = others
+    if (next === undefined) {
+      state.confirm(this.engine.clock.now())
+      return
+    }
+    this.relocate(state, next)
+    this.callbacks.needsSaving(state)
   }
 
   private isAsStored(state: SessionState, { record, outdated }: Found): boolean {

@@ -1,4 +1,4 @@
-import { UnreadableRecordError } from '../errors.js'
+import { type UnreadableReason, UnreadableRecordError } from '../errors.js'
 import type { SessionState, Snapshot } from '../local/session-state.js'
 import type { PutOptions, Renewal, StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -13,9 +13,14 @@ export interface Found {
   node: WatchedNode
   token: VersionToken
   record: StoredRecord | undefined
+  /** Others may be able to read it: it is in a later format, or under a key that is not known here. So it is left alone. */
+  isForeign: boolean
   /** It is encrypted under another key than records are now: written again, it no longer needs that. */
   outdated: boolean
 }
+
+/** Why one server can't read what another one may. */
+const foreignReasons: ReadonlySet<UnreadableReason> = new Set(['format', 'encryption', 'compression'])
 
 /** As in `SessionState.handle`. */
 const HANDLE_LENGTH = 12
@@ -86,7 +91,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
-    if (record === undefined) return this.read(node, key, renewTo)
+    if (record instanceof UnreadableRecordError) return this.read(node, key, renewTo)
     if (renewTo !== undefined) await this.keepLife(node, record)
     return this.found(node, value, record)
   }
@@ -102,7 +107,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
-    if (record === undefined) return this.read(node, key, renewal.to)
+    if (record instanceof UnreadableRecordError) return this.read(node, key, renewal.to)
     await this.keepLife(node, record)
     return this.found(node, value, record)
   }
@@ -181,14 +186,21 @@ export class SessionStorage {
   }
 
   /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
-  private async keepLife(node: WatchedNode, record: StoredRecord | undefined): Promise<void> {
-    if (record?.kind !== 'tombstone' || record.absoluteDeadline <= this.engine.clock.now()) return
+  private async keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): Promise<void> {
+    if (
+      record instanceof UnreadableRecordError ||
+      record.kind !== 'tombstone' ||
+      record.absoluteDeadline <= this.engine.clock.now()
+    )
+      return
     await node.touch(record.key, record.absoluteDeadline)
   }
 
-  private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | undefined): Found {
-    const outdated = record !== undefined && this.engine.storedForm.isOutdated(bytes)
-    return { node, token, record, outdated }
+  private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
+    if (record instanceof UnreadableRecordError) {
+      return { node, token, record: undefined, isForeign: foreignReasons.has(record.reason), outdated: false }
+    }
+    return { node, token, record, isForeign: false, outdated: this.engine.storedForm.isOutdated(bytes) }
   }
 
   /* A tombstone tells its own end, and how long the session could be idle. */
@@ -230,9 +242,10 @@ export class SessionStorage {
     return record
   }
 
-  private noRecord(error: unknown, key: string, node: WatchedNode | undefined): undefined {
+  private noRecord(error: unknown, key: string, node: WatchedNode | undefined): UnreadableRecordError {
     if (!(error instanceof UnreadableRecordError)) throw error
     if (node !== undefined) this.report(error, key, node)
+    return error
   }
 
   private report(error: UnreadableRecordError, key: string, node: WatchedNode): void {

@@ -15,7 +15,7 @@ import { layOut } from '../../src/record/transforms/wrapped-record.js'
 import { tokenDigest } from '../../src/session-id/session-id.js'
 import { type AppServer, secret } from '../support/app-server.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
-import { storeBytes, storedBytes } from '../support/stored-session.js'
+import { storeBytes, storedBytes, storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
 type Options = Partial<HoldfastOptions>
@@ -164,6 +164,36 @@ describe('a record that can not be read', () => {
     await a.sessions.flush()
     const b = await cluster.server('c')
     expect(await attributesAt(b, visitor)).toEqual({ number: 0 })
+  })
+})
+
+describe.each(['sticky', 'non-sticky'] as const)('a record that others may read, %s', (mode) => {
+  const later = (bytes: Buffer) => changed(bytes, 2, 200)
+
+  it('is left alone, and the session is kept on another node', async () => {
+    await cluster.close()
+    cluster = await Cluster.of('n1', 'n2')
+    const a = await cluster.server('a', { mode, trustFor: 0, backup: { mode: 'sync' } })
+    const [visitor] = (await visitorsOf(a, 24)).filter(({ node }) => node === 'n1') as [Visitor]
+    const foreign = later((await stored(visitor)) as Buffer)
+    await storeBytes(cluster.memcached('n1'), visitor, foreign)
+    await visitor.post(`${a.url}/`, { more: 1 })
+    await visitor.get(`${a.url}/`)
+    expect(visitor.node).toBe('n2')
+    expect(await attributesAt(a, visitor)).toMatchObject({ more: 1 })
+    expect((await storedSession(cluster.memcached('n2'), visitor))?.attributes).toMatchObject({ more: 1 })
+    expect((await stored(visitor))?.equals(foreign)).toBe(true)
+  })
+
+  it('is left alone where there is no other node', async () => {
+    const a = await cluster.server('a', { mode, trustFor: 0, backup: { mode: 'sync', attempts: 1 } })
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    const foreign = later((await stored(visitor)) as Buffer)
+    await storeBytes(cluster.memcached('n1'), visitor, foreign)
+    /* Without stickiness it counts as no session, and the visitor gets another one. */
+    await visitor.copy().post(`${a.url}/`, { more: 1 })
+    await a.sessions.flush({ timeout: 500 })
+    expect((await stored(visitor))?.equals(foreign)).toBe(true)
   })
 })
 
