@@ -147,6 +147,27 @@ describe('the architecture', () => {
     expect(files.length).toBeGreaterThan(30)
   })
 
+  it('encodes records behind one door only', () => {
+    const users = sourceFiles(src).filter((file) => /\bencodeRecord\(/.test(readFileSync(file, 'utf8')))
+    expect(users.map((file) => relative(src, file)).sort()).toEqual([
+      'manager/session-storage.ts',
+      'record/record-format.ts',
+    ])
+  })
+
+  it('lets a session change by its own methods only', () => {
+    const [, state = ''] = readFileSync(join(src, 'local/session-state.ts'), 'utf8').split(
+      'export class SessionState {',
+    )
+    const fields = Array.from(
+      state.matchAll(/^ {2}(?!private |static |readonly |get |constructor)(\w+)(?::| =)/gm),
+      ([, name]) => name,
+    )
+    /* The wheel's own mark on what is in it. */
+    expect(fields).toEqual(['wheelBucket'])
+    expect(state).not.toMatch(/^ {2}set /m)
+  })
+
   it('has no import circles between files', () => {
     expect(circles(imports.filter((edge) => !edge.typeOnly))).toEqual([])
   })
