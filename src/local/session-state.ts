@@ -4,6 +4,7 @@ import {
   type AttributeSection,
   type Change,
   changesSince,
+  covers,
   emptySection,
   joinSections,
   latestChange,
@@ -187,6 +188,11 @@ export class SessionState {
   get isSaved(): boolean {
     const { stored } = this
     return stored !== undefined && stored.section === this.attributes.section && stored.era >= this.comparedEra
+  }
+
+  /** The storage has, or has had, everything that is here: of a copy that was let go that is all that counts. */
+  get isHandedOver(): boolean {
+    return covers(this.baseSection, this.attributes.section)
   }
 
   /** When the latest change was made, by the stamps; 0: there was none. */

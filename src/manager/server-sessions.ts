@@ -202,14 +202,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   async stored(state: SessionState): Promise<boolean> {
     if (!this.engine.settings.enabled || state.phase === 'new') return true
-    if (!state.isSaved && !this.queue.has(state)) this.queue.add(state)
+    if (!isKept(state) && !this.queue.has(state)) this.queue.add(state)
     await this.queue.settled(state)
-    return state.isSaved
+    return isKept(state)
   }
 
   isStored(state: SessionState): boolean {
-    if (state.phase !== 'live' || state.isBlank) return true
-    return state.isSaved && !(this.mode.hasFurtherCopies && this.queue.has(state))
+    if (state.phase === 'new' || state.phase === 'ended' || state.isBlank) return true
+    return isKept(state) && !(this.mode.hasFurtherCopies && this.queue.has(state))
   }
 
   get hasRoom(): boolean {
@@ -355,4 +355,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
     }
     return { unsaved, handles, unwrittenEnds }
   }
+}
+
+/* A copy that was let go has handed its changes to whoever owns the session now. */
+function isKept(state: SessionState): boolean {
+  return state.phase === 'lost' ? state.isHandedOver : state.isSaved
 }

@@ -2,7 +2,7 @@ import type { Express } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
-import { attributesAt, Cluster, Gate, visitorsOf } from '../support/cluster.js'
+import { attributesAt, Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
 import { storages } from '../support/storages.js'
 import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
@@ -64,6 +64,24 @@ describe.each(storages)('changes of different attributes at the same time (%s)',
     const expected = { number: 0, slow: true, fast: true, after: true }
     expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual(expected)
     expect(await attributesAt(b, visitor)).toEqual(expected)
+  })
+
+  it('are stored before the response goes, also from a copy that was let go meanwhile', async () => {
+    const gate = new Gate()
+    const a = await cluster.server('a', { backup: { mode: 'sync', timeout: '30s' } }, heldRoute(gate))
+    const b = await cluster.server('b', { backup: { mode: 'sync', timeout: '30s' } })
+    const released = record(a.sessions, 'released')
+    const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    const held = visitor.copy().post(`${a.url}/held/slow`, {})
+    await waitFor(() => gate.waiting === 1)
+    const tab = visitor.copy()
+    await visitor.post(`${b.url}/`, { fast: true })
+    await tab.post(`${a.url}/`, { tab: true })
+    expect(released).toMatchObject([{ owner: 'b' }])
+    gate.open()
+    expect((await held).status).toBe(200)
+    const expected = { number: 0, slow: true, fast: true, tab: true }
+    expect((await storedSession(cluster.node('n1'), visitor))?.attributes).toEqual(expected)
   })
 
   it('are kept when the visitor is sent to and fro faster than the backups are written', async () => {
