@@ -19,8 +19,8 @@ export interface Found {
   outdated: boolean
 }
 
-/** Why one server can't read what another one may. */
-const foreignReasons: ReadonlySet<UnreadableReason> = new Set(['format', 'encryption', 'compression'])
+/** Why one server can't read what another one may, beside a key that is not known here. */
+const foreignReasons: ReadonlySet<UnreadableReason> = new Set(['format', 'compression'])
 
 /** As in `SessionState.handle`. */
 const HANDLE_LENGTH = 12
@@ -196,9 +196,13 @@ export class SessionStorage {
     await node.touch(record.key, record.absoluteDeadline)
   }
 
+  private isForeign(bytes: Buffer, { reason }: UnreadableRecordError): boolean {
+    return foreignReasons.has(reason) || (reason === 'encryption' && this.engine.storedForm.isUnderUnknownKey(bytes))
+  }
+
   private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
     if (record instanceof UnreadableRecordError) {
-      return { node, token, record: undefined, isForeign: foreignReasons.has(record.reason), outdated: false }
+      return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false }
     }
     return { node, token, record, isForeign: false, outdated: this.engine.storedForm.isOutdated(bytes) }
   }

@@ -42,6 +42,10 @@ export class KeyRing {
   /** Subkeys that have decrypted something, by key id and salt; in the order of last use. */
   private readonly remembered = new Map<string, KeyObject>()
 
+  knows(keyId: string): boolean {
+    return this.keys.has(keyId)
+  }
+
   /** @param keys at least one. @param recordsPerSubkey at most 2^32, the default. */
   constructor(keys: readonly EncryptionKey[], recordsPerSubkey = RECORDS_PER_SUBKEY) {
     this.first = keys[0] as EncryptionKey

@@ -85,6 +85,18 @@ export class StoredForm {
     return parseWrapped(stored).encryption?.keyId !== this.writesUnder
   }
 
+  /** Whether a record that could not be read is under a key that others may have. What was forged is not. */
+  isUnderUnknownKey(stored: Buffer): boolean {
+    if (!isWrapped(stored)) return false
+    try {
+      const { encryption } = parseWrapped(stored)
+      return encryption !== undefined && !this.ring?.knows(encryption.keyId)
+    } catch {
+      /* Encrypted in a way that a later release may know. */
+      return true
+    }
+  }
+
   private async wrapLarge(algorithm: CompressionAlgorithm, record: Buffer, key: string): Promise<Buffer> {
     return this.finish(record, key, algorithm, await deflateInThread(algorithm, record, this.compression.level))
   }
