@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/patience.ts'],
     pool: 'forks',
-    /* More than cores: most tests wait for servers and time-outs. */
+    /* One balancer after the other: each has three servers to itself. */
     maxWorkers: 1,
     /* For what never comes, on the slowest machine: no test is to pass or fail by the speed of its machine. */
     testTimeout: 240_000,

@@ -287,7 +287,6 @@ export class SessionState {
 
   /**
    * Takes what was assigned, and changed inside `handedOut`.
-   * @param further changes that go with these
    * @returns whether there is something new
    */
   commit(
@@ -297,7 +296,7 @@ export class SessionState {
     stamp: () => ChangeStamp,
     owner: string,
   ): boolean {
-    if (!this.attributes.commit(handedOut, rules, onUnserializable, stamp, this.factsDue(owner))) return false
+    if (!this.attributes.commit(handedOut, rules, onUnserializable, stamp, () => this.factsDue(owner))) return false
     this.ownerName = this.ownerAfterChange(owner)
     return true
   }

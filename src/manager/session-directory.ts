@@ -1,6 +1,6 @@
 import { setImmediate as pause } from 'node:timers/promises'
 import type { KnownSession } from '../local/known-sessions.js'
-import { SessionState } from '../local/session-state.js'
+import type { SessionState } from '../local/session-state.js'
 import {
   type AttributeSection,
   decodeSection,
@@ -14,24 +14,6 @@ import type { Engine } from './engine.js'
 import { type LookUp, lookUp } from './session-look-up.js'
 import type { SessionMode } from './session-mode.js'
 import type { SessionStorage } from './session-storage.js'
-
-/** One session in a list, as people may see it: named by its handle, without anything of its id or content. */
-export interface SessionSummary {
-  handle: string
-  /** Where its first stored copy is, or belongs. `null`: nowhere. */
-  node: string | null
-  /** `null`: not in this server's memory, so it is not known here. */
-  createdAt: Date | null
-  accessedAt: Date
-  /** `null`: never. */
-  expiresAt: Date | null
-  /** Bytes of its attributes; `null`: not in this server's memory. */
-  bytes: number | null
-  /** Requests on this server that use it now. */
-  activeRequests: number
-  /** Whether a storage node has its newest content. */
-  saved: boolean
-}
 
 /** What is known of one session, without the values of its attributes. */
 export interface SessionDetail {
@@ -57,15 +39,6 @@ export interface SessionDetail {
   attributes: { name: string; codec: string; bytes: number }[]
 }
 
-/** `recorded`: as they came to this server; `accessed`: those used last first; `expires`: those that end first; `size`: the largest first. */
-export type ListOrder = 'recorded' | 'accessed' | 'expires' | 'size'
-
-export interface SessionPage {
-  total: number
-  offset: number
-  sessions: SessionSummary[]
-}
-
 /** What the directory asks of the sessions' owner. */
 export interface DirectoryParts {
   readonly engine: Engine
@@ -76,11 +49,10 @@ export interface DirectoryParts {
 
 /** Digests made between two pauses: one costs about a microsecond, and the event loop belongs to the requests. */
 const MAX_DIGESTS = 500
-const MAX_SORTED = 100_000
 /** Sessions that are ended at once. */
 const BATCH = 64
 
-/** The sessions that this server knows, for operators: by handle, and in pages. */
+/** The sessions that this server knows, for operators. */
 export class SessionDirectory {
   private readonly parts: DirectoryParts
   private ending: Promise<number> | undefined
@@ -96,17 +68,6 @@ export class SessionDirectory {
     let size = known.size
     for (const { token } of local.values()) if (!known.has(token)) size++
     return size
-  }
-
-  /** @throws {RangeError} when there are too many sessions to sort them. */
-  list(offset: number, limit: number, order: ListOrder): SessionPage {
-    const sessions: SessionSummary[] = []
-    let at = 0
-    for (const session of this.inOrder(order)) {
-      if (sessions.length >= limit) break
-      if (at++ >= offset) sessions.push(summaryOf(session))
-    }
-    return { total: this.size, offset, sessions }
   }
 
   /** @returns `undefined` when this server knows no session of that handle. @throws StorageUnavailableError */
@@ -146,19 +107,13 @@ export class SessionDirectory {
     return this.ending
   }
 
-  private *all(): Generator<SessionState | KnownSession> {
+  /** Those in memory, and those in the storage that the server remembers; one that moves meanwhile may come twice. */
+  *all(): Generator<SessionState | KnownSession> {
     const { local } = this.parts.engine
     yield* local.values()
     for (const known of this.parts.currentMode.known?.values() ?? []) {
       if (local.get(known.token) === undefined) yield known
     }
-  }
-
-  private inOrder(order: ListOrder): Iterable<SessionState | KnownSession> {
-    if (order === 'recorded') return this.all()
-    if (this.size > MAX_SORTED) throw new RangeError(`more than ${MAX_SORTED} sessions can't be sorted`)
-    const compare = orders[order]
-    return [...this.all()].sort(compare)
   }
 
   /* The map may change while the search pauses: what is added is seen, what is removed is not. */
@@ -243,35 +198,8 @@ export class SessionDirectory {
   }
 }
 
-type Listed = SessionState | KnownSession
-
-const orders: Record<Exclude<ListOrder, 'recorded'>, (a: Listed, b: Listed) => number> = {
-  accessed: (a, b) => b.accessedAt - a.accessedAt,
-  expires: (a, b) => (a.expiresAt === b.expiresAt ? 0 : a.expiresAt - b.expiresAt),
-  size: (a, b) => (bytesOf(b) ?? 0) - (bytesOf(a) ?? 0),
-}
-
-function bytesOf(session: Listed): number | null {
-  return session instanceof SessionState ? session.section.length : null
-}
-
 function handleOf(token: string): string {
   return tokenDigest(token).slice(0, 12)
-}
-
-function summaryOf(session: Listed): SessionSummary {
-  const here = session instanceof SessionState ? session : undefined
-  const node = session instanceof SessionState ? session.node : session.primary
-  return {
-    handle: handleOf(session.token),
-    node: node?.name ?? null,
-    createdAt: here === undefined ? null : new Date(here.createdAt),
-    accessedAt: new Date(session.accessedAt),
-    expiresAt: dateOrNone(session.expiresAt),
-    bytes: bytesOf(session),
-    activeRequests: here?.activeRequests ?? 0,
-    saved: here?.isSaved ?? true,
-  }
 }
 
 interface Times {

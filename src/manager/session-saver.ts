@@ -181,14 +181,18 @@ export class SessionSaver {
 
   /* Somebody else may read it. Until it is gone, the session is kept elsewhere. */
   private leaveAlone(state: SessionState, node: WatchedNode): void {
-    const others = this.engine.placement.readable(state.token).filter((other) => other !== node && other.isUsable)
-    const [next] = others
+    const next = this.elsewhere(state, node)
     if (next === undefined) {
       state.confirm(this.engine.clock.now())
       return
     }
     this.relocate(state, next)
     this.callbacks.needsSaving(state)
+  }
+
+  /** Another node that can take the session; its own first choice comes first. */
+  private elsewhere(state: SessionState, node: WatchedNode): WatchedNode | undefined {
+    return this.engine.placement.readable(state.token).find((other) => other !== node && other.isUsable)
   }
 
   private isAsStored(state: SessionState, { record, outdated }: Found): boolean {
@@ -288,8 +292,7 @@ export class SessionSaver {
     if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
     const perNode = settings.backup.attempts
     if (attempt < perNode && node.isUsable) return 'retry'
-    const others = placement.readable(state.token).filter((other) => other !== node && other.isUsable)
-    const next = others[0]
+    const next = this.elsewhere(state, node)
     if (next !== undefined && attempt < perNode * placement.nodes.length) {
       if (state.phase === 'live') this.relocate(state, next)
       return 'retry'

@@ -2,7 +2,7 @@ import { type Argument, operation } from '../admin/mbean/mbean.js'
 import { boolean, choice, illegalArgument, long, map, nothing, string } from '../admin/mbean/value-type.js'
 import { jsonText } from './json-text.js'
 import type { Managed } from './managed.js'
-import { type ListOrder, type PageSource, SessionPages } from './session-pages.js'
+import { type ListOrder, SessionPages } from './session-pages.js'
 
 /** Below the longest time that one operation may take over HTTP. */
 const LONGEST_FLUSH = 25_000
@@ -27,7 +27,7 @@ const attributeName: Argument<string> = {
 /** Looking at sessions. */
 export function sessionLookUps({ manager }: Managed) {
   const { directory } = manager
-  const pages = new SessionPages(knownTo(manager))
+  const pages = new SessionPages(manager.directory)
   return {
     findSession: operation({
       description:
@@ -70,22 +70,6 @@ export function sessionLookUps({ manager }: Managed) {
         }
       },
     }),
-  }
-}
-
-/** The sessions in memory, and those in the storage that the server remembers. */
-function knownTo(manager: Managed['manager']): PageSource {
-  const { local } = manager.engine
-  return {
-    get size() {
-      return manager.directory.size
-    },
-    *all() {
-      yield* local.values()
-      for (const known of manager.currentMode.known?.values() ?? []) {
-        if (local.get(known.token) === undefined) yield known
-      }
-    },
   }
 }
 

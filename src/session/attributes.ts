@@ -142,7 +142,7 @@ export class Attributes {
   /**
    * Turns assigned values, and those of `handedOut` that were changed inside, into bytes. One that can't be
    * serialised is reported, keeps the stored form that it had, and its value stays in memory.
-   * @param further changes that go with these, if there are any
+   * @param further the changes that go with these, asked for only when there are any
    * @returns whether the stored form of the session is another than before.
    */
   commit(
@@ -150,7 +150,7 @@ export class Attributes {
     rules: AttributeRules,
     onUnserializable: OnUnserializable,
     stamp: () => ChangeStamp,
-    further: readonly Change[] = [],
+    further: () => readonly Change[] = () => [],
   ): boolean {
     if (handedOut.length === 0 && !this.isAssigned) return false
     const use = this.inUse()
@@ -168,7 +168,7 @@ export class Attributes {
     for (const name of use.removed) if (use.map.get(name)?.encoded === undefined) changes.push(removalOf(name))
     use.assigned = []
     use.removed = []
-    return changes.length > 0 && this.apply([...changes, ...further], stamp())
+    return changes.length > 0 && this.apply([...changes, ...further()], stamp())
   }
 
   /** @returns whether the stored form is another than before. */
