@@ -138,9 +138,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.finished = true
     if (this.isUnset) return this.unset()
     const changed = this.commit()
-    const { state } = this.handle ?? {}
-    const { statistics } = this.manager.engine
+    const { state, ending } = this.handle ?? {}
+    const { statistics, settings } = this.manager.engine
     if (state === undefined) return undefined
+    if (ending !== undefined) return within(this.manager.engine.clock, ending, settings.operationTimeout * 2)
     /* What this request changed may have been committed, and not stored yet, by another one. */
     if (this.manager.storesFirst && !this.manager.isStored(state)) {
       return this.waitFor(this.manager.stored(state), this.manager.storeTimeout, 'backupTimeouts')
@@ -148,6 +149,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
     return this.waitFor(this.manager.room(), this.manager.engine.settings.backup.timeout, 'backPressureTimeouts')
+  }
+
+  commitSoFar(): void {
+    if (!this.finished) this.commit()
   }
 
   /** The connection is done with this response, whether it ended or was aborted. */
@@ -266,7 +271,13 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { handle } = this
     const { settings } = this.manager.engine
     const state = handle?.state
-    if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
+    if (handle === undefined || state === undefined || this.isUnset) return false
+    /* The browser drops a cookie whose end is over. */
+    if (handle.ending !== undefined && this.sentId !== undefined) {
+      setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
+      return true
+    }
+    if (state.phase !== 'live') return false
     if (state.isBlank && !settings.saveUninitialized && state.attributes.isEmpty) return false
     const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged

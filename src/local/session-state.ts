@@ -5,6 +5,7 @@ import {
   type Change,
   changesSince,
   covers,
+  decodeSection,
   emptySection,
   joinSections,
   latestChange,
@@ -333,6 +334,12 @@ export class SessionState {
     if (this.ownerName === owner) return false
     this.ownerName = owner
     return this.attributes.apply([ownerChange(owner)], stamp)
+  }
+
+  /** Begins with the attributes of a session that this one takes the place of. */
+  inherit(section: AttributeSection, stamp: ChangeStamp, owner: string): void {
+    const changes = [...this.factsDue(owner), ...decodeSection(section)]
+    if (this.attributes.apply(changes, stamp)) this.ownerName = this.ownerAfterChange(owner)
   }
 
   /** Values that were decided on in a merge. */

@@ -113,6 +113,11 @@ export class NonStickyMode implements SessionMode {
     else this.engine.local.reschedule(state)
   }
 
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    this.copies.forget(state.token)
+    return this.parts.ending.replace(state)
+  }
+
   destroy(state: SessionState): Promise<boolean> {
     this.copies.forget(state.token)
     return this.parts.ending.destroy(state)

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError } from '../errors.js'
+import { EndNotStoredError, ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
-import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
+import type { Attribute, AttributeRules, Attributes } from '../session/attributes.js'
 import {
   createSession,
   type DestroyOptions,
@@ -52,6 +52,8 @@ export class SessionHandle implements SessionHost {
   private over: boolean
   /** The session's lock, while this request or job has it. */
   locked: LockHold | undefined
+  /** Under way, when the cookie's age has ended the session. */
+  ending: Promise<unknown> | undefined
   /** How many of the application's calls want it. */
   private lockUses = 0
 
@@ -97,6 +99,7 @@ export class SessionHandle implements SessionHost {
   }
 
   attributesToWrite(): Attributes {
+    if (this.manager.isClosed) throw new ShutDownError()
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
     if (this.over) this.hold(state)
@@ -129,13 +132,27 @@ export class SessionHandle implements SessionHost {
   commit(): CommitResult {
     const { state } = this
     if (state === undefined) return 'unchanged'
-    return this.manager.commit(state, this.handedOut, this.newCookieSettings(state))
+    const cookie = this.newCookieSettings(state)
+    if (cookie !== undefined && this.isOutOfAge) {
+      this.ending ??= this.manager.destroy(state)
+      return 'ended'
+    }
+    return this.manager.commit(state, this.handedOut, cookie)
+  }
+
+  /** Whether the application has given the cookie an end that is not in the future: that ends the session. */
+  get isOutOfAge(): boolean {
+    const age = this.ownCookie?.originalMaxAge
+    return typeof age === 'number' && age <= 0
   }
 
   async save(): Promise<void> {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
-    this.commit()
+    if (this.commit() === 'changed' && this.manager.isClosed) throw new ShutDownError()
+    if (this.ending !== undefined) return void (await this.ending)
+    /* Whoever saves a session that has nothing in it wants it to be there. */
+    if (state.isBlank) this.manager.initialize(state)
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
     if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
@@ -170,8 +187,8 @@ export class SessionHandle implements SessionHost {
     next.over = this.over
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
-    if (options.keep === true && old !== undefined) this.copyTo(next)
-    if (old !== undefined) await this.manager.destroy(old)
+    if (options.keep === true && old !== undefined) await this.handOnTo(next, old)
+    else if (old !== undefined) await this.manager.destroy(old)
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
@@ -284,12 +301,10 @@ export class SessionHandle implements SessionHost {
     if (this.state !== undefined) this.manager.release(this.state)
   }
 
-  private copyTo(next: SessionHandle): void {
-    const { attributes } = this.state as SessionState
-    const target = next.attributesToWrite()
-    for (const name of attributes.names()) {
-      const attribute = attributes.get(name)
-      if (attribute !== undefined) target.set(name, decodedValue(attribute, this.rules))
-    }
+  /* Nothing ends before it is sure that the new session can begin. */
+  private async handOnTo(next: SessionHandle, old: SessionState): Promise<void> {
+    next.attributesToWrite()
+    this.commit()
+    await this.manager.replace(old, next.ensureState())
   }
 }

@@ -82,6 +82,11 @@ export interface SessionManager {
   refresh(state: SessionState): Promise<SessionState>
   /** Ends a session everywhere; resolves when the storage has answered. @returns whether every node has taken the end. */
   destroy(state: SessionState): Promise<boolean>
+  /**
+   * Ends a session everywhere, for another one that takes its place and begins with what it had: all that was committed here, and all
+   * that others have stored of it until it was ended. That of one that had ended before is nothing.
+   */
+  replace(state: SessionState, successor: SessionState): Promise<void>
   /** Drops what was not committed and fetches what the storage has, if that is newer. @throws SessionGoneError */
   reload(state: SessionState): Promise<SessionState>
 }

@@ -1,6 +1,7 @@
 import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { AttributeSection } from '../record/attribute-section.js'
 import { parseSessionId, sameRoute, tokenOf } from '../session-id/session-id.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -107,6 +108,10 @@ export class StickyMode implements SessionMode {
 
   expired(state: SessionState): void {
     this.parts.ending.expire(state)
+  }
+
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    return this.parts.ending.replace(state)
   }
 
   destroy(state: SessionState): Promise<boolean> {

@@ -189,6 +189,12 @@ export class Attributes {
     )
   }
 
+  /** Values that have no stored form, by name. */
+  memoryOnlyValues(): Map<string, unknown> {
+    const kept = this.use === undefined ? this.memoryOnly : memoryOnlyOf(this.use.map)
+    return new Map((kept ?? none).map(({ name, value }) => [name, value]))
+  }
+
   /** Forgets decoded values, unless something waits for a commit; for when no request works with the session. */
   compact(): void {
     if (!this.isAssigned) this.pack()
