@@ -146,12 +146,6 @@ export class NonStickyMode implements SessionMode {
     return shared
   }
 
-  lockNode(token: string, named: string | undefined): WatchedNode | undefined {
-    const { placement } = this.engine
-    const node = placement.byName(named)
-    return node?.isUsable ? node : placement.choose(token)
-  }
-
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)

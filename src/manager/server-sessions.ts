@@ -5,7 +5,7 @@ import { ShutDownError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { Attribute, AttributeRules } from '../session/attributes.js'
+import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import { NodeSet, type OpenNode } from './node-set.js'
@@ -84,7 +84,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     engine.notes.onEnded = () => void this.endOldOnes()
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[engine.settings.mode]
-    this.locks = new RequestLocks(engine, (token, named) => this.mode.lockNode(token, named))
+    this.locks = new RequestLocks(engine)
     this.directory = new SessionDirectory(this)
   }
 
@@ -168,10 +168,10 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.use(state)
   }
 
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
+  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie, guard?: Guard): CommitResult {
     if (this.unlessEnded(state) === undefined || state.phase === 'ended') return 'ended'
     const newCookie = this.content.setCookie(state, cookie)
-    if (!this.content.commit(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (!this.content.commit(state, handedOut, guard) && (!newCookie || state.phase === 'new')) return 'unchanged'
     if (state.phase === 'new') this.admit(state)
     if (this.closed) this.reportLate(state)
     else if (this.engine.settings.enabled) this.queue.add(state)

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError, ShutDownError } from '../errors.js'
+import { EndNotStoredError, LockLostError, ShutDownError } from '../errors.js'
+import { LockedChanges } from '../local/locked-changes.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { Attribute, AttributeRules, Attributes } from '../session/attributes.js'
@@ -56,6 +57,8 @@ export class SessionHandle implements SessionHost {
   ending: Promise<unknown> | undefined
   /** How many of the application's calls want it. */
   private lockUses = 0
+  /** What is changed while this request or job has the lock. */
+  private lockedChanges: LockedChanges | undefined
 
   constructor(manager: SessionManager, state: SessionState | undefined, scope: HandleScope | undefined) {
     this.manager = manager
@@ -108,6 +111,10 @@ export class SessionHandle implements SessionHost {
     return this.ensureState().attributes
   }
 
+  changing(name: string): void {
+    this.lockedChanges?.touched.add(name)
+  }
+
   handOut(attribute: Attribute): void {
     this.scope?.mayChange()
     if (this.handedOut === none) this.handedOut = [attribute]
@@ -137,7 +144,7 @@ export class SessionHandle implements SessionHost {
       this.ending ??= this.manager.destroy(state)
       return 'ended'
     }
-    return this.manager.commit(state, this.handedOut, cookie)
+    return this.manager.commit(state, this.handedOut, cookie, this.lockedChanges)
   }
 
   /** Whether the application has given the cookie an end that is not in the future: that ends the session. */
@@ -159,6 +166,13 @@ export class SessionHandle implements SessionHost {
       statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
     if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
+    if (this.refusal !== undefined) throw this.refusal
+  }
+
+  /** Why nothing of what was changed under the lock counts; `undefined`: all of it does, as far as is known. */
+  get refusal(): LockLostError | undefined {
+    if (this.lockedChanges?.isRefused !== true) return undefined
+    return new LockLostError('the session was changed by somebody else while this request had its lock')
   }
 
   async reload(): Promise<void> {
@@ -166,10 +180,7 @@ export class SessionHandle implements SessionHost {
     /* The changes of others are not ours to drop. */
     if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
-    this.uncount()
-    this.handedOut = none
-    this.ownCookie = undefined
-    this.state = current
+    this.follow(current)
     this.scope?.replaced(this)
   }
 
@@ -209,6 +220,14 @@ export class SessionHandle implements SessionHost {
   keepLock(hold: LockHold): void {
     this.locked = hold
     this.lockUses++
+    this.guard()
+  }
+
+  async unlock(): Promise<void> {
+    const hold = this.locked
+    if (hold === undefined) return
+    this.lockUses = 0
+    await this.letGoOf(hold)
   }
 
   touch(): void {
@@ -239,6 +258,7 @@ export class SessionHandle implements SessionHost {
     try {
       const current = await this.manager.refresh(state)
       if (current !== this.state) this.follow(current)
+      if (hold !== undefined) this.guard()
     } catch (error) {
       this.locked = undefined
       await hold?.release()
@@ -255,19 +275,56 @@ export class SessionHandle implements SessionHost {
       released = true
       this.lockUses--
       if (this.lockUses > 0 || this.locked !== hold) return
-      if (this.state?.phase === 'live') await this.save()
-      this.locked = undefined
-      await hold.release()
+      await this.letGoOf(hold)
     }
     return { signal: hold.signal, release }
+  }
+
+  /** The request is over: the next one gets the lock when what this one has changed can be read. Never rejects. */
+  async endLock(): Promise<void> {
+    const hold = this.locked
+    if (hold === undefined) return
+    const { state } = this
+    if (state?.phase === 'live') await this.manager.stored(state)
+    this.unguard()
+    await hold.release()
+  }
+
+  private async letGoOf(hold: LockHold): Promise<void> {
+    try {
+      if (this.state?.phase === 'live') await this.save()
+    } finally {
+      this.locked = undefined
+      this.unguard()
+      await hold.release()
+    }
+  }
+
+  /* What is changed from now on is checked against what was read under the lock. */
+  private guard(): void {
+    this.unguard()
+    const { state } = this
+    if (state === undefined) return
+    this.lockedChanges = new LockedChanges(state.section)
+    state.guard(this.lockedChanges)
+  }
+
+  private unguard(): void {
+    if (this.lockedChanges !== undefined) this.state?.unguard(this.lockedChanges)
+    this.lockedChanges = undefined
   }
 
   private use(): void {
     if (this.over) return
     this.counted = true
     if (this.state !== undefined) {
-      this.state = this.manager.use(this.state)
+      const used = this.state
+      this.state = this.manager.use(used)
       this.state.enter()
+      if (this.lockedChanges !== undefined && used !== this.state) {
+        used.unguard(this.lockedChanges)
+        this.guard()
+      }
     }
     this.scope?.used(this)
   }
@@ -289,10 +346,13 @@ export class SessionHandle implements SessionHost {
 
   private follow(state: SessionState | undefined): void {
     if (state === undefined) return
+    const isGuarded = this.lockedChanges !== undefined
+    this.unguard()
     this.uncount()
     this.handedOut = none
     this.ownCookie = undefined
     this.state = state
+    if (isGuarded) this.guard()
   }
 
   private uncount(): void {

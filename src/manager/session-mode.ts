@@ -64,8 +64,6 @@ export interface SessionMode {
   reload(state: SessionState): Promise<SessionState>
   /** See `SessionManager.refresh`. */
   refresh(state: SessionState): Promise<SessionState>
-  /** Where the lock of a session stands; `undefined`: in this process alone. */
-  lockNode(token: string, named: string | undefined): WatchedNode | undefined
   /** One attempt to bring a session to the storage. Never rejects. */
   save(state: SessionState, attempt: number): Promise<SaveResult>
 
