@@ -121,7 +121,7 @@ export class NodeSet implements NodeObserver {
     if (this.closed) return
     this.engine.statistics.count('nodeFailures')
     this.engine.events.emitNode('nodeReadOnly', { node: node.id, address: node.address, error })
-    this.warn(node, `takes no writes, and is used for reads only${becauseOf(node)}`, error)
+    this.warn(node, `is used for reads only${becauseOf(node)}`, error)
     this.engine.notes.raise(node)
     this.callbacks.leave(node)
   }
