@@ -96,6 +96,7 @@ export class Sessions {
       openNode(address, {
         operationTimeout: () => this.engine.settings.operationTimeout,
         wait: () => this.engine.settings.wait,
+        keyPrefix: settings.keyPrefix,
         nearCache: {
           limits: () => this.engine.settings.nearCache,
           keyPrefix: settings.keyPrefix,
