@@ -292,11 +292,6 @@ export class WatchedNode implements StorageNode {
     return settled
   }
 
-  private failed(error: Error): void {
-    this.isRefusing = refusesConnections(error)
-    this.health.failed()
-  }
-
   private async probe(): Promise<void> {
     try {
       await this.node.ping()
