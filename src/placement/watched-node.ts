@@ -158,7 +158,7 @@ export class WatchedNode implements StorageNode {
 
   /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */
   failedRecently(): boolean {
-    return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
+    return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.knownDownFor() < LOST_AFTER)
   }
 
   /** Whether nobody uses the node: its place takes no connections, so no process is there, or an operator has it drained. */
