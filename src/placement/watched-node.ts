@@ -87,6 +87,7 @@ export class WatchedNode implements StorageNode {
   private problem: NodeProblem | undefined
   private returnedAt = Number.NEGATIVE_INFINITY
   private reached = false
+  private isRefusing = false
   private seenConnections = 0
   private seenIncarnation: string | undefined
 
@@ -164,6 +165,11 @@ export class WatchedNode implements StorageNode {
   /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */
   failedRecently(): boolean {
     return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
+  }
+
+  /** Whether nobody uses the node: its place takes no connections, so no process is there, or an operator has it drained. */
+  get isGone(): boolean {
+    return this.health.state === 'down' && (this.isRefusing || this.draining)
   }
 
   start(): void {
@@ -278,7 +284,9 @@ export class WatchedNode implements StorageNode {
     }
   }
 
-  private note({ message }: Error): void {
+  private note(error: Error): void {
+    const { message } = error
+    this.isRefusing = refusesConnections(error)
     const subject = `storage node ${this.address} `
     const text = message.startsWith(subject) ? message.slice(subject.length) : message
     this.problem = { message: text, at: this.clock.now() }
@@ -319,4 +327,14 @@ export class WatchedNode implements StorageNode {
     this.seenIncarnation = incarnation
     return known
   }
+}
+
+/* Libraries wrap it, some more than once. */
+function refusesConnections(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') return true
+    if (cause instanceof AggregateError && cause.errors.every(refusesConnections)) return true
+  }
+  return false
 }
