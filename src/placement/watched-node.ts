@@ -86,6 +86,7 @@ export class WatchedNode implements StorageNode {
   private errors = 0
   private problem: NodeProblem | undefined
   private returnedAt = Number.NEGATIVE_INFINITY
+  private reached = false
   private isRefusing = false
   private seenConnections = 0
   private seenIncarnation: string | undefined
@@ -129,6 +130,11 @@ export class WatchedNode implements StorageNode {
 
   get state(): HealthState {
     return this.health.state
+  }
+
+  /** Whether it has given a good answer since the start. */
+  get wasReached(): boolean {
+    return this.reached
   }
 
   /** Why it was last down, read-only, or refused something. */
@@ -303,6 +309,7 @@ export class WatchedNode implements StorageNode {
   }
 
   private noticeConnection(): void {
+    this.reached = true
     const { connections, incarnation } = this.node
     if (connections === this.seenConnections && incarnation === this.seenIncarnation) return
     const first = this.seenConnections === 0
