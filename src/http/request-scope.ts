@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { rememberEnded } from '../manager/request-sessions.js'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
@@ -6,7 +7,7 @@ import { type CookieAttributes, SessionCookie } from '../session/session-cookie.
 import { settled } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
-import { ownSessionId, provideSessionId } from './session-id-property.js'
+import { followSessionId, ownSessionId, provideSessionId } from './session-id-property.js'
 import { type CookieToSend, clearSessionCookie, isShared, setSessionCookie } from './set-cookie.js'
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
@@ -37,6 +38,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private changed = false
   /** It has ended or replaced the session. */
   private wrote = false
+  /** The session is one that somebody has asked for, by `regenerate`: it is kept although nothing was put into it. */
+  private askedFor = false
   private defaults: CookieAttributes | undefined
   /** Cookie settings, as JSON, of a session that this request has ended. */
   private endedCookie: string | undefined
@@ -95,16 +98,28 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   replaced(handle: SessionHandle | undefined): void {
     this.wrote = true
-    if (handle === undefined && this.handle !== undefined) ownSessionId(this.req, this.handle.id)
-    if (handle !== this.handle) {
+    if (handle === undefined && this.handle !== undefined) {
+      ownSessionId(this.req, this.handle.id)
+      rememberEnded(this.req, this.handle)
+    }
+    const isAnother = handle !== this.handle
+    if (isAnother) {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
       void this.handle?.locked?.release()
     }
     this.handle = handle
     this.req.session = handle?.session
+    if (handle !== undefined && Object.hasOwn(this.req, 'sessionID')) followSessionId(this.req)
     this.hook()
     if (this.closed) handle?.release()
+    if (isAnother && handle !== undefined) this.keepEmpty(handle)
+  }
+
+  /* Its id may have been told already. */
+  private keepEmpty(handle: SessionHandle): void {
+    this.askedFor = true
+    this.manager.admit(handle.ensureState())
   }
 
   /** The response's head is about to go: the last moment for the cookie. */
@@ -214,9 +229,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { handle } = this
     if (handle === undefined || this.isUnset) return false
     const { engine } = this.manager
+    if (this.req.session !== handle.session) this.reportForeign()
     try {
       const result = handle.commit()
-      if (engine.settings.saveUninitialized && handle.state?.isBlank) this.saveUninitialized(handle)
+      if (this.keepsEmpty && handle.state?.isBlank) this.saveUninitialized(handle)
       if (result === 'changed') this.changed = true
       if (this.finished && !this.closed)
         engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
@@ -225,6 +241,20 @@ export class RequestScope implements HandleScope, ResponseObserver {
       engine.settings.logger.error(`a session could not be committed: ${String(error)}`)
       return false
     }
+  }
+
+  private get keepsEmpty(): boolean {
+    return this.askedFor || this.manager.engine.settings.saveUninitialized
+  }
+
+  /* A habit from sessions that are kept in a cookie. */
+  private reportForeign(): void {
+    const { settings, log } = this.manager.engine
+    log.write(
+      'foreign session',
+      'an application has assigned an object to req.session, which is stored nowhere: assign the properties of req.session, one by one',
+      (m) => settings.logger.warn(m),
+    )
   }
 
   private saveUninitialized(handle: SessionHandle): void {
@@ -267,7 +297,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { settings } = this.manager.engine
     const state = handle?.state
     if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
-    if (state.isBlank && !settings.saveUninitialized && state.attributes.isEmpty) return false
+    if (state.isBlank && !this.keepsEmpty && state.attributes.isEmpty) return false
     const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged
     /* A renewal can wait for a response that no cache gives to others. */

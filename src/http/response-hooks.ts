@@ -84,17 +84,26 @@ export function watchEnd(observer: ResponseObserver): void {
   if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
   const withoutEvents = typeof res.on !== 'function'
+  const isPlain = res instanceof OutgoingMessage
   let waiting = false
+  const lateCallbacks: unknown[] = []
   res.end = function end(this: ServerResponse, ...args: unknown[]) {
-    if (waiting) return this
+    if (waiting) {
+      lateCallbacks.push(args.find((arg) => typeof arg === 'function'))
+      return this
+    }
+    if (isPlain) checkBody(args[0])
     const wait = observer.finish()
     if (wait === undefined) return endNow(this, args)
     waiting = true
     const restoreHead = rememberHead(this)
+    const restoreWrite = refuseWrites(this)
     wait
       .then(() => {
         restoreHead()
+        restoreWrite()
         endNow(this, args)
+        for (const callback of lateCallbacks) if (callback !== undefined) original.apply(this, [callback] as never)
       })
       .catch((error: Error) => this.destroy(error))
     return this
@@ -106,6 +115,28 @@ export function watchEnd(observer: ResponseObserver): void {
     const result = original.apply(response, args as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
     return result
+  }
+}
+
+/* Node would say so when nobody can handle it any more. What counts as no body for Node does so here. */
+function checkBody(body: unknown): void {
+  if (!body || typeof body === 'function' || typeof body === 'string' || body instanceof Uint8Array) return
+  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${typeof body}`
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
+}
+
+/* What is written behind the end must not come before it. @returns what takes writes again. */
+function refuseWrites(res: ServerResponse): () => void {
+  const own = Object.getOwnPropertyDescriptor(res, 'write')
+  res.write = ((...args: unknown[]) => {
+    const callback = args.find((arg) => typeof arg === 'function') as ((error: Error) => void) | undefined
+    const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    if (callback !== undefined) process.nextTick(callback, error)
+    return false
+  }) as ServerResponse['write']
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(res, 'write')
+    else Object.defineProperty(res, 'write', own)
   }
 }
 

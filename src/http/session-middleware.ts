@@ -17,7 +17,7 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
   const { engine } = manager
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
-    if (req.session !== undefined) return next()
+    if (req.session !== undefined && req.session !== null) return next()
     if (manager.isClosed) return next(new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
     const ignored = settings.ignore?.test(url) === true

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError } from '../errors.js'
+import { EndNotStoredError, SessionGoneError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
@@ -145,7 +145,9 @@ export class SessionHandle implements SessionHost {
   }
 
   async reload(): Promise<void> {
-    const state = this.ensureState()
+    const { state } = this
+    /* Nobody has it anywhere: what was put in so far stays. */
+    if (state === undefined || state.isBlank) throw new SessionGoneError()
     /* The changes of others are not ours to drop. */
     if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
@@ -175,6 +177,11 @@ export class SessionHandle implements SessionHost {
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
+  }
+
+  /** The request goes on with a new session; this one stays as it is. @throws TooManySessionsError */
+  leave(): void {
+    this.scope?.replaced(new SessionHandle(this.manager, undefined, this.scope))
   }
 
   async lock(): Promise<LockHold> {

@@ -52,7 +52,8 @@ export interface RegenerateOptions {
   keep?: boolean
 }
 
-const HOST = Symbol('session host')
+/* The same for all copies of the package that a program may have loaded. */
+const HOST = Symbol.for('holdfast.session')
 
 /** Names that mean something on a session object itself; stored attributes of these names are not visible. */
 const reserved: ReadonlySet<string> = new Set([
@@ -82,15 +83,15 @@ export class Session {
 
   /** The session's id, as it stands in the cookie. */
   get id(): string {
-    return this[HOST].id
+    return (this[HOST] as SessionHost | undefined)?.id as string
   }
 
   get req(): unknown {
-    return this[HOST].req
+    return (this[HOST] as SessionHost | undefined)?.req
   }
 
   get cookie(): SessionCookie {
-    return this[HOST].cookie
+    return (this[HOST] as SessionHost | undefined)?.cookie as SessionCookie
   }
 
   /**
@@ -100,14 +101,14 @@ export class Session {
   save(): Promise<void>
   save(done: Done): this
   save(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].save(), done)
+    return settle(this, hostOf(this).save(), done)
   }
 
   /** Reads the session anew from the server's memory or the storage, dropping changes that were not saved. @throws SessionGoneError */
   reload(): Promise<void>
   reload(done: Done): this
   reload(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].reload(), done)
+    return settle(this, hostOf(this).reload(), done)
   }
 
   /**
@@ -121,7 +122,7 @@ export class Session {
   destroy(first?: DestroyOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
-    return settle(this, this[HOST].destroy(options), done)
+    return settle(this, hostOf(this).destroy(options), done)
   }
 
   /** Ends the session everywhere and begins a new one with a new id; waits for the storage's answer. */
@@ -132,7 +133,7 @@ export class Session {
   regenerate(first?: RegenerateOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
-    return settle(this, this[HOST].regenerate(options), done)
+    return settle(this, hostOf(this).regenerate(options), done)
   }
 
   /**
@@ -144,7 +145,7 @@ export class Session {
   lock(): Promise<SessionLock>
   lock<T>(work: () => T | Promise<T>): Promise<T>
   async lock<T>(work?: () => T | Promise<T>): Promise<T | SessionLock> {
-    const hold = await this[HOST].lock()
+    const hold = await hostOf(this).lock()
     if (work === undefined) return hold
     try {
       return await work()
@@ -155,19 +156,32 @@ export class Session {
 
   /** Counts as a use of the session now. */
   touch(): this {
-    this[HOST].touch()
+    hostOf(this).touch()
     return this
   }
 
   /** Begins the cookie's age anew. */
   resetMaxAge(): this {
-    this[HOST].cookie.resetMaxAge()
+    hostOf(this).cookie.resetMaxAge()
     return this
   }
 
   [inspect.custom](): unknown {
     return { ...this }
   }
+}
+
+/* Libraries make copies by assigning to a new object of this prototype: there these are plain properties. */
+for (const [name, enumerable] of [
+  ['id', false],
+  ['req', false],
+  ['cookie', true],
+] as const) {
+  const { get } = Object.getOwnPropertyDescriptor(Session.prototype, name) as PropertyDescriptor
+  const set = function (this: object, value: unknown) {
+    define(this, name, value, enumerable)
+  }
+  Object.defineProperty(Session.prototype, name, { get: get as () => unknown, set, configurable: true })
 }
 
 /** The attributes of type `T` beside the methods. */
@@ -185,13 +199,24 @@ export function createSession(host: SessionHost): Session & Partial<SessionData>
  */
 export function sessionOf<T>(req: object): SessionWith<T> {
   const { session } = req as { session?: unknown }
-  if (session instanceof Session) return session as SessionWith<T>
+  if (hasHost(session)) return session as SessionWith<T>
   throw new SessionGoneError('this request has no session')
 }
 
-/** The host behind a session object that `createSession` made. */
+/** Whether it is a session object that `createSession` made, of whichever copy of the package. */
+export function hasHost(session: unknown): session is Session {
+  return typeof session === 'object' && session !== null && HOST in session
+}
+
+/** The host behind a session object that `createSession` made. @throws TypeError for a copy of one. */
 export function hostOf(session: Session): SessionHost {
-  return session[HOST]
+  const host: SessionHost | undefined = session[HOST]
+  if (host === undefined) throw new TypeError('this is a copy of a session, with its attributes only: use req.session')
+  return host
+}
+
+function define(object: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true })
 }
 
 function settle(session: Session, work: Promise<void>, done: Done | undefined) {
@@ -247,7 +272,12 @@ const handler: ProxyHandler<Session> = {
     }
     if (name === '__proto__') return true
     if (isReadOnly(name)) return false
-    if (!isAttributeName(name)) return Reflect.set(target, name, value)
+    if (typeof name === 'symbol') return Reflect.set(target, name, value)
+    if (!isAttributeName(name)) {
+      /* A method that somebody has put something around. */
+      define(target, name, value, false)
+      return true
+    }
     assign(target[HOST], name, value)
     return true
   },
