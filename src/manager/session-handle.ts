@@ -136,6 +136,8 @@ export class SessionHandle implements SessionHost {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
     this.commit()
+    /* Whoever saves a session that nothing was put into wants it kept. */
+    this.manager.initialize(state)
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
     if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))

@@ -89,7 +89,10 @@ export class SessionStore extends EventEmitter {
    */
   generate(req: object): void {
     const handle = handleOf(req)
-    if (handle !== undefined) return handle.leave()
+    if (handle !== undefined) {
+      handle.leave()
+      return
+    }
     const request = req as StoreRequest
     request.sessionID = randomUUID()
     request.sessionStore ??= this
@@ -126,7 +129,9 @@ export class SessionStore extends EventEmitter {
   createSession(req: object, payload: StorePayload): any {
     if (handleOf(req) !== undefined) {
       const instead = 'sessions.get(id) gives the session of an id, and req.session.regenerate() begins another'
-      throw new TypeError(`createSession can't replace the session of a request that our own middleware serves: ${instead}`)
+      throw new TypeError(
+        `createSession can't replace the session of a request that our own middleware serves: ${instead}`,
+      )
     }
     const request = req as StoreRequest
     request.sessionStore ??= this
