@@ -228,14 +228,30 @@ export class NonStickyMode implements SessionMode {
 
   /** @param fresh the storage itself is to be asked */
   private find(token: string, hint: WatchedNode | undefined, fresh: boolean): Opened {
-    const { settings, statistics, ended, local, clock } = this.engine
+    const { settings, ended, local, clock } = this.engine
     const now = clock.now()
     if (!settings.enabled) return local.get(token)
     if (ended.has(token, now)) return undefined
-    if (this.misses.has(token, now)) {
-      statistics.count('rememberedMisses')
+    if (this.misses.has(token, now)) return this.findAfterMiss(token, hint, fresh)
+    return this.load(token, hint, fresh)
+  }
+
+  /* One that another server was about to store a moment ago is on its first node by now; only that one is asked. */
+  private async findAfterMiss(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+  ): Promise<SessionState | undefined> {
+    const first = hint ?? this.engine.placement.choose(token)
+    const isThere = await first
+      ?.get(this.parts.storage.key(tokenDigest(token)))
+      .then((value) => value !== undefined)
+      .catch(() => true)
+    if (isThere === false) {
+      this.engine.statistics.count('rememberedMisses')
       return undefined
     }
+    this.misses.delete(token)
     return this.load(token, hint, fresh)
   }
 
@@ -415,8 +431,9 @@ export class NonStickyMode implements SessionMode {
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
-    /* A server in sticky mode has written it, to one node only. */
+    /* A server in sticky mode has written it, to one node only; or a node with a further copy has missed something since. */
     if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
+    else if (this.engine.notes.isBehind(record.era)) this.copies.compareIfBehind(state, record.era)
     this.copies.seen(state, record.accessedAt)
     return state
   }

@@ -115,19 +115,26 @@ export class SessionEnding {
     this.engine.events.emitSession('released', state, { owner: state.owner })
   }
 
-  /** The stored copy goes too, if it is still the one that this server has written: another may have taken over. */
+  /**
+   * The stored copy goes too, if it is still the one that this server has written: another may have taken over. One that is being written
+   * goes when it is there: see `takeBack`.
+   */
   expire(state: SessionState): void {
     const { backup } = state
+    const { ended, expired, clock, events, statistics } = this.engine
+    /* Until its copies are gone nobody who comes back may find them. */
+    const until = clock.now() + REMEMBER_ENDED
+    ended.add(state.token, until)
+    expired.add(state.token, until)
+    const underWay = this.queue.running(state)
     this.leaveMemory(state)
-    this.engine.statistics.count('sessionsExpired')
-    this.engine.events.emitSession('expired', state)
+    statistics.count('sessionsExpired')
+    events.emitSession('expired', state)
     /* What could not be read may be another server's newer copy. */
-    if (backup === undefined || backup.section === undefined || backup.node.state === 'down') return
-    /* Until its copy is gone nobody who comes back may find it there. */
-    const { ended, clock } = this.engine
-    ended.add(state.token, clock.now() + REMEMBER_ENDED)
+    const isOurs = backup?.section !== undefined && backup.node.state !== 'down'
+    const removal = isOurs ? backup.node.delete(this.storage.key(state.keyDigest), backup.token) : undefined
     const forget = () => ended.delete(state.token)
-    backup.node.delete(this.storage.key(state.keyDigest), backup.token).then(forget, forget)
+    void Promise.allSettled([removal, underWay]).then(forget)
   }
 
   private end(state: SessionState): void {

@@ -153,6 +153,10 @@ export class SessionSaver {
         if (state.phase === 'ended') return false
       }
       const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, this.storage.putOptions())
+      if (result.stored && state.phase === 'ended') {
+        await this.storage.takeBack(node, key, result.token)
+        return false
+      }
       if (result.stored) {
         this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
         this.engine.statistics.count('backupsStored')

@@ -152,6 +152,11 @@ export class SessionStorage {
     await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any', durably)
   }
 
+  /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
+  async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
+    await node.delete(key, token).catch(() => {})
+  }
+
   /**
    * When the stored copy is to expire if nobody comes: the idle timeout and, as not every use is told to the storage,
    * the granularity of touches on top; at least a second, as memcached, which counts in whole seconds, may drop a value that much

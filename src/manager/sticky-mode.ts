@@ -306,7 +306,7 @@ export class StickyMode implements SessionMode {
   private async compare(state: SessionState): Promise<void> {
     try {
       await this.parts.queue.settled(state)
-      if (state.phase === 'live') await this.loader.verifyEverywhere(state, undefined)
+      if (state.phase === 'live') await this.loader.compare(state)
     } catch {
       /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
     }
@@ -331,13 +331,15 @@ export class StickyMode implements SessionMode {
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
-    const { statistics, tokens, ended, clock, settings, placement } = this.engine
+    const { statistics, tokens, ended, expired, clock, settings, placement } = this.engine
     const parts = parseSessionId(id)
     if (parts === undefined || !tokens.verify(parts.token)) {
       statistics.count('invalidIds')
       return undefined
     }
-    if (!settings.enabled || ended.has(parts.token, clock.now())) return undefined
+    const now = clock.now()
+    if (!settings.enabled || ended.has(parts.token, now)) return undefined
+    if (parts.route === this.route && expired.has(parts.token, now)) return undefined
     const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
     return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
   }

@@ -163,6 +163,7 @@ export class Attributes {
         changes.push({ ...changeOf(attribute), moved: use.removed.includes(attribute.name) })
       }
       attribute.assigned = false
+      this.keepCopyOf(attribute, use.map)
     }
     /* What was assigned again after a removal is a change, unless it has no stored form. */
     for (const name of use.removed) if (use.map.get(name)?.encoded === undefined) changes.push(removalOf(name))
@@ -222,6 +223,13 @@ export class Attributes {
     use.map = map
     use.complete = true
     return map
+  }
+
+  /* The object itself stays the application's, which may have put it into other sessions too: from now on everybody gets what was committed. */
+  private keepCopyOf(attribute: Attribute, map: Map<string, Attribute>): void {
+    const { name, encoded, value, memoryOnly } = attribute
+    if (memoryOnly || encoded === undefined || typeof value !== 'object' || value === null) return
+    if (map.get(name) === attribute) map.set(name, create(name, encoded))
   }
 
   private add(name: string): Attribute {

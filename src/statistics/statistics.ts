@@ -39,7 +39,7 @@ export const counterMeanings = {
   oversizedSessions: 'sessions too large for their storage node',
   underReplicated: 'writes that a node of a further copy did not acknowledge',
   outageWaits: 'waits for a storage node to come back, as none was up (non-sticky mode)',
-  rememberedMisses: 'ids of ours that were found nowhere a moment ago, answered without another look',
+  rememberedMisses: 'ids of ours that were found nowhere a moment ago, looked for on their own node alone',
   knownSessionsDropped: 'sessions whose places were forgotten for want of room',
   locksAcquired: 'locks that requests were given',
   lockWaits: 'requests that had to wait for a lock, with success or without',
