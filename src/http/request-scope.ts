@@ -27,6 +27,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private readonly sentId: string | undefined
   /** What applies to this request, before the connection decides on what is `auto`. */
   private readonly cookieSettings: CookieAttributes
+  /** Further cookies of our name. */
+  private readonly otherIds: readonly string[]
   private handle: SessionHandle | undefined
   private headWatched = false
   private endWatched = false
@@ -50,12 +52,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
     res: ServerResponse,
     sentId: string | undefined,
     cookieSettings: CookieAttributes,
+    otherIds: readonly string[],
   ) {
     this.manager = manager
     this.req = req
     this.res = res
     this.sentId = sentId
     this.cookieSettings = cookieSettings
+    this.otherIds = otherIds
   }
 
   get cookieDefaults(): CookieAttributes {
@@ -94,6 +98,17 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   locked(): void {
     this.watchEnd()
+  }
+
+  /* Whoever logs out is logged out, and not logged in again by the next cookie. */
+  async endOthers(): Promise<boolean> {
+    if (this.otherIds.length === 0) return true
+    const ends = this.otherIds.map(async (id) => {
+      const state = await this.manager.open(id)
+      return state === undefined || state.phase === 'ended' || this.manager.destroy(state)
+    })
+    const results = await Promise.allSettled(ends)
+    return results.every((result) => result.status === 'fulfilled' && result.value)
   }
 
   replaced(handle: SessionHandle | undefined): void {
@@ -272,7 +287,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
       this.handle?.commit()
       return undefined
     }
-    return within(this.manager.engine.clock, this.manager.destroy(state), settings.operationTimeout * 2)
+    const ends = Promise.all([this.manager.destroy(state), this.endOthers()])
+    return within(this.manager.engine.clock, ends, settings.operationTimeout * 2)
   }
 
   private async waitFor(

@@ -9,6 +9,8 @@ import { pathMatches } from './cookie-header.js'
 import { candidateIds, cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
 
+const none: readonly string[] = []
+
 export type Next = (error?: unknown) => void
 export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
 
@@ -68,7 +70,8 @@ async function openFirst(
     void hold?.release()
     return next(error)
   }
-  attach(manager, req, res, next, cookie, used, state, hold)
+  const others = ids.slice(ids.indexOf(used) + 1)
+  attach(manager, req, res, next, cookie, used, state, others, hold)
 }
 
 function attach(
@@ -79,11 +82,12 @@ function attach(
   cookie: CookieAttributes,
   id: string | undefined,
   state: SessionState | undefined,
+  otherIds: readonly string[] = none,
   hold?: LockHold,
 ): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
-  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie)
+  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds)
   const handle = new SessionHandle(manager, state, scope)
   if (hold !== undefined && state !== undefined) handle.keepLock(hold)
   scope.begin(handle)

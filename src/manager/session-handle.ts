@@ -27,6 +27,8 @@ export interface HandleScope {
   cookieUsed(): void
   /** The session is locked, and has to be unlocked when the response ends. */
   locked(): void
+  /** Ends what else the request's cookies lead to; never rejects. @returns whether every node has taken it. */
+  endOthers?(): Promise<boolean>
   /** The request has another session now, or none. */
   replaced(handle: SessionHandle | undefined): void
 }
@@ -164,8 +166,8 @@ export class SessionHandle implements SessionHost {
     const { state } = this
     this.scope?.replaced(undefined)
     if (state === undefined) return
-    const isDurable = await this.manager.destroy(state)
-    if (!isDurable && durable === true) throw new EndNotStoredError()
+    const areDurable = await Promise.all([this.manager.destroy(state), this.scope?.endOthers?.()])
+    if (areDurable.includes(false) && durable === true) throw new EndNotStoredError()
   }
 
   async regenerate(options: RegenerateOptions): Promise<void> {
@@ -175,7 +177,7 @@ export class SessionHandle implements SessionHost {
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
     if (options.keep === true && old !== undefined) this.copyTo(next)
-    if (old !== undefined) await this.manager.destroy(old)
+    if (old !== undefined) await Promise.all([this.manager.destroy(old), this.scope?.endOthers?.()])
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
