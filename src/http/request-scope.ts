@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { rememberEnded } from '../manager/request-sessions.js'
+import type { RequestActivity } from '../manager/session-activity.js'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
@@ -27,6 +28,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private readonly sentId: string | undefined
   /** What applies to this request, before the connection decides on what is `auto`. */
   private readonly cookieSettings: CookieAttributes
+  /** `undefined`: every request is a use of its session. */
+  private readonly activity: RequestActivity | undefined
   /** Further cookies of our name. */
   private readonly otherIds: readonly string[]
   private handle: SessionHandle | undefined
@@ -53,6 +56,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     sentId: string | undefined,
     cookieSettings: CookieAttributes,
     otherIds: readonly string[],
+    activity: RequestActivity | undefined,
   ) {
     this.manager = manager
     this.req = req
@@ -60,6 +64,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.sentId = sentId
     this.cookieSettings = cookieSettings
     this.otherIds = otherIds
+    this.activity = activity
   }
 
   get cookieDefaults(): CookieAttributes {
@@ -73,6 +78,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { state } = handle
     provideSessionId(this.req)
     const { rolling, saveUninitialized, unset, clearCookie, locking } = this.manager.engine.settings
+    if (this.activity !== undefined && state !== undefined) {
+      this.activity.opened(state)
+      this.watchClose()
+    }
     if (handle.locked !== undefined) this.watchEnd()
     else if (locking.mode === 'auto' && state !== undefined) this.watchClose()
     /* Who takes the session off the request does not use it. */
@@ -94,6 +103,17 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   cookieUsed(): void {
     this.hook()
+  }
+
+  get isPassive(): boolean {
+    return this.activity?.isPassive === true
+  }
+
+  leaveOut(): void {
+    if (this.activity === undefined) {
+      throw new TypeError('session.passive() needs the setting activity: { } or activity: { except: pattern }')
+    }
+    this.activity.leaveOut(this.handle?.state)
   }
 
   locked(): void {
@@ -185,6 +205,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (this.closed) return
     void this.finish()
     this.closed = true
+    const { state } = this.handle ?? {}
+    if (state !== undefined) this.activity?.ended(state)
     this.handle?.release()
     const { req, manager } = this
     if (manager.engine.settings.locking.mode === 'auto' && this.sentId !== undefined) {
@@ -314,12 +336,13 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const state = handle?.state
     if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
     if (state.isBlank && !this.keepsEmpty && state.attributes.isEmpty) return false
-    const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
+    const rolling = settings.rolling && !this.isPassive
+    const renewed = this.changed && !this.isPassive && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged
     /* A renewal can wait for a response that no cache gives to others. */
     if (!needed && isShared(this.res)) return true
-    if (settings.rolling || renewed) handle.cookie.resetMaxAge()
-    if (settings.rolling || needed || renewed) {
+    if (rolling || renewed) handle.cookie.resetMaxAge()
+    if (rolling || needed || renewed) {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
     return true

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
+import { RequestActivity } from '../manager/session-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
@@ -31,17 +32,19 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
     if (id === undefined) return attach(manager, req, res, next, cookie, undefined, undefined)
+    const activity = settings.activity === undefined ? undefined : new RequestActivity(manager, url)
     if (ids.length > 1) statistics.count('duplicateCookies')
     const locks = manager.needsLock(req.method, url)
-    if (locks || ids.length > 1) return openFirst(manager, ids, locks, req, res, next, cookie)
+    if (locks || ids.length > 1) return openFirst(manager, ids, locks, req, res, next, cookie, activity)
     let opened: ReturnType<SessionManager['open']>
     try {
-      opened = manager.open(id)
+      opened = activity === undefined ? manager.open(id) : activity.watch(id, () => manager.open(id))
     } catch (error) {
       return next(error)
     }
-    if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, cookie, id, state), next)
-    else attach(manager, req, res, next, cookie, id, opened)
+    if (opened instanceof Promise)
+      opened.then((state) => attach(manager, req, res, next, cookie, id, state, activity), next)
+    else attach(manager, req, res, next, cookie, id, opened, activity)
   }
 }
 
@@ -54,6 +57,7 @@ async function openFirst(
   res: ServerResponse,
   next: Next,
   cookie: CookieAttributes,
+  activity: RequestActivity | undefined,
 ): Promise<void> {
   let state: SessionState | undefined
   let hold: LockHold | undefined
@@ -62,7 +66,8 @@ async function openFirst(
     for (const id of ids) {
       used = id
       hold = locks ? await manager.lock(id) : undefined
-      state = await manager.open(id, hold !== undefined)
+      const open = () => manager.open(id, hold !== undefined)
+      state = await (activity === undefined ? open() : activity.watch(id, open))
       if (state !== undefined) break
       await hold?.release()
     }
@@ -71,7 +76,7 @@ async function openFirst(
     return next(error)
   }
   const others = ids.slice(ids.indexOf(used) + 1)
-  attach(manager, req, res, next, cookie, used, state, others, hold)
+  attach(manager, req, res, next, cookie, used, state, activity, others, hold)
 }
 
 function attach(
@@ -82,14 +87,19 @@ function attach(
   cookie: CookieAttributes,
   id: string | undefined,
   state: SessionState | undefined,
+  activity?: RequestActivity,
   otherIds: readonly string[] = none,
   hold?: LockHold,
 ): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
-  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds)
+  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
   const handle = new SessionHandle(manager, state, scope)
   if (hold !== undefined && state !== undefined) handle.keepLock(hold)
+  /* One that still has an end from when there was that setting. */
+  if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
+    manager.count(state, manager.engine.clock.now())
+  }
   scope.begin(handle)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
   next(refusal)

@@ -11,6 +11,7 @@ import {
   type SessionHost,
 } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
+import { endSeen } from './session-activity.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { within } from './within.js'
 
@@ -27,6 +28,9 @@ export interface HandleScope {
   cookieUsed(): void
   /** The session is locked, and has to be unlocked when the response ends. */
   locked(): void
+  /** The request is not to count as a use of its session. @throws TypeError when that is not told apart. */
+  leaveOut?(): void
+  readonly isPassive?: boolean
   /** Ends what else the request's cookies lead to; never rejects. @returns whether every node has taken it. */
   endOthers?(): Promise<boolean>
   /** The request has another session now, or none. */
@@ -71,6 +75,16 @@ export class SessionHandle implements SessionHost {
 
   get req(): unknown {
     return this.scope?.req
+  }
+
+  get expiresAt(): Date | undefined {
+    if (this.state === undefined) return undefined
+    const end = endSeen(this.manager.engine, this.state, this.scope?.isPassive !== false)
+    return Number.isFinite(end) ? new Date(end) : undefined
+  }
+
+  passive(): void {
+    this.scope?.leaveOut?.()
   }
 
   get rules(): AttributeRules {
@@ -206,7 +220,12 @@ export class SessionHandle implements SessionHost {
   }
 
   touch(): void {
-    if (this.state !== undefined) this.manager.touch(this.state)
+    const { state } = this
+    if (state !== undefined) {
+      this.manager.touch(state)
+      if (this.manager.engine.settings.activity !== undefined)
+        this.manager.count(state, this.manager.engine.clock.now())
+    }
     this.cookie.resetMaxAge()
   }
 

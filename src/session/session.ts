@@ -17,6 +17,7 @@ export interface SessionHost {
   readonly req: unknown
   readonly cookie: SessionCookie
   readonly rules: AttributeRules
+  readonly expiresAt: Date | undefined
   /** `undefined`: there is no session yet, so there are no attributes. */
   attributesToRead(): Attributes | undefined
   /** Makes the session when there is none yet. @throws TooManySessionsError */
@@ -30,6 +31,7 @@ export interface SessionHost {
   destroy(options: DestroyOptions): Promise<void>
   regenerate(options: RegenerateOptions): Promise<void>
   touch(): void
+  passive(): void
   /** @throws LockTimeoutError, SessionGoneError */
   lock(): Promise<SessionLock>
 }
@@ -67,6 +69,8 @@ const reserved: ReadonlySet<string> = new Set([
   'touch',
   'lock',
   'resetMaxAge',
+  'passive',
+  'expiresAt',
   '__proto__',
 ])
 
@@ -157,6 +161,24 @@ export class Session {
   /** Counts as a use of the session now. */
   touch(): this {
     hostOf(this).touch()
+    return this
+  }
+
+  /**
+   * When the session ends if nobody uses it any more, so that a page can warn; `undefined`: never, or there is no session yet. With the
+   * setting `activity` a request that is no use of it sees the end that others have left.
+   */
+  get expiresAt(): Date | undefined {
+    return (this[HOST] as SessionHost | undefined)?.expiresAt
+  }
+
+  /**
+   * This request does not count as a use of the session: its end and its cookie stay as they are. What it changes is stored. To be
+   * called before the response ends. Outside of a request it does nothing.
+   * @throws TypeError without the setting `activity`
+   */
+  passive(): this {
+    hostOf(this).passive()
     return this
   }
 
@@ -271,7 +293,7 @@ const handler: ProxyHandler<Session> = {
       return true
     }
     if (name === '__proto__') return true
-    if (isReadOnly(name)) return false
+    if (isReadOnly(name) || name === 'expiresAt') return false
     if (typeof name === 'symbol') return Reflect.set(target, name, value)
     if (!isAttributeName(name)) {
       /* A method that somebody has put something around. */
