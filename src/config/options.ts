@@ -152,6 +152,12 @@ export interface WaitOptions {
   for?: 'security' | 'synchronous' | undefined
 }
 
+/** Which requests are no use of their session. */
+export interface ActivityOptions {
+  /** URLs (path and query) of requests that leave the session's end as it is. Default: none, but `session.passive()` works. */
+  except?: Pattern | undefined
+}
+
 /** Records of Redis nodes that are kept in this server's memory, for reads of non-sticky mode. */
 export interface NearCacheOptions {
   /** Memory for each Redis node. Default `'64MB'`. */
@@ -235,6 +241,8 @@ export interface HoldfastOptions {
   nearCache?: NearCacheOptions | undefined
   /** URLs (path and query) that need no session. */
   ignore?: Pattern | undefined
+  /** Which requests are no use of their session. Default: each is one. */
+  activity?: ActivityOptions | undefined
   /** Names of the attributes that are backed up. Default: all. */
   attributes?: Pattern | undefined
   /**

@@ -73,7 +73,7 @@ export function watchHead(observer: ResponseObserver): void {
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
     if (!this.headersSent && !isGone(this)) {
-      keepCookies(this, args)
+      settleHead(this, args)
       observer.beforeHead()
     }
     return original.apply(this, args as Parameters<ServerResponse['writeHead']>)
@@ -87,17 +87,26 @@ export function watchEnd(observer: ResponseObserver): void {
   if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
   const withoutEvents = typeof res.on !== 'function'
+  const isPlain = res instanceof OutgoingMessage
   let waiting = false
+  const lateCallbacks: unknown[] = []
   res.end = function end(this: ServerResponse, ...args: unknown[]) {
-    if (waiting) return this
+    if (waiting) {
+      lateCallbacks.push(args.find((arg) => typeof arg === 'function'))
+      return this
+    }
+    if (isPlain) checkBody(args[0])
     const wait = observer.finish()
     if (wait === undefined) return endNow(this, args)
     waiting = true
     const restoreHead = rememberHead(this)
+    const restoreWrite = refuseWrites(this)
     wait
       .then(() => {
         restoreHead()
+        restoreWrite()
         endNow(this, args)
+        for (const callback of lateCallbacks) if (callback !== undefined) original.apply(this, [callback] as never)
       })
       .catch((error: Error) => this.destroy(error))
     return this
@@ -114,20 +123,52 @@ export function watchEnd(observer: ResponseObserver): void {
   }
 }
 
-/* Headers that are given to writeHead replace those that were set: cookies among them would take ours with them. */
-function keepCookies(res: ServerResponse, args: unknown[]): void {
+/* Node would say so when nobody can handle it any more. What counts as no body for Node does so here. */
+function checkBody(body: unknown): void {
+  if (!body || typeof body === 'function' || typeof body === 'string' || body instanceof Uint8Array) return
+  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${typeof body}`
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
+}
+
+/* What is written behind the end must not come before it. @returns what takes writes again. */
+function refuseWrites(res: ServerResponse): () => void {
+  const own = Object.getOwnPropertyDescriptor(res, 'write')
+  res.write = ((...args: unknown[]) => {
+    const callback = args.find((arg) => typeof arg === 'function') as ((error: Error) => void) | undefined
+    const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    if (callback !== undefined) process.nextTick(callback, error)
+    return false
+  }) as ServerResponse['write']
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(res, 'write')
+    else Object.defineProperty(res, 'write', own)
+  }
+}
+
+/*
+ * Headers that are given to writeHead replace those that were set: cookies among them would take ours with them, and what they say
+ * of caches decides about ours.
+ */
+function settleHead(res: ServerResponse, args: unknown[]): void {
   const headers = args.at(-1)
   if (Array.isArray(headers)) {
-    args[args.length - 1] = keepCookiesOfList(res, flatList(headers))
+    args[args.length - 1] = settleList(res, flatList(headers))
     return
   }
   if (typeof headers !== 'object' || headers === null) return
   for (const name of Object.keys(headers)) {
-    if (name.toLowerCase() !== 'set-cookie') continue
-    const { [name]: cookies, ...others } = headers as Record<string, string | string[]>
-    res.setHeader('Set-Cookie', cookies as string | string[])
+    if (!isOurs(name)) continue
+    const { [name]: value, ...others } = args[args.length - 1] as Record<string, string | string[]>
+    res.setHeader(name, value as string | string[])
     args[args.length - 1] = others
   }
+}
+
+function isOurs(name: string): boolean {
+  const { length } = name
+  return (
+    (length === 10 && name.toLowerCase() === 'set-cookie') || (length === 13 && name.toLowerCase() === 'cache-control')
+  )
 }
 
 /* Node takes a list of pairs only while no other header is set, and ours may be. */
@@ -136,14 +177,14 @@ function flatList(headers: unknown[]): unknown[] {
 }
 
 /* Names and values in turn. */
-function keepCookiesOfList(res: ServerResponse, headers: unknown[]): unknown[] {
-  const cookies: string[] = []
+function settleList(res: ServerResponse, headers: unknown[]): unknown[] {
+  const ours = new Map<string, string[]>()
   const others: unknown[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (String(headers[i]).toLowerCase() === 'set-cookie') cookies.push(...([headers[i + 1]].flat() as string[]))
+    const name = String(headers[i]).toLowerCase()
+    if (isOurs(name)) ours.set(name, [...(ours.get(name) ?? []), ...([headers[i + 1]].flat() as string[])])
     else others.push(headers[i], headers[i + 1])
   }
-  if (cookies.length === 0) return headers
-  res.setHeader('Set-Cookie', cookies)
-  return others
+  for (const [name, values] of ours) res.setHeader(name, values)
+  return ours.size === 0 ? headers : others
 }

@@ -13,6 +13,7 @@ import { NonStickyMode } from './non-sticky-mode.js'
 import { PendingEnds } from './pending-ends.js'
 import { Protector } from './protector.js'
 import { RequestLocks } from './request-locks.js'
+import { isEndDue, storedEnd } from './session-activity.js'
 import { SessionContent } from './session-content.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionEnding } from './session-ending.js'
@@ -144,13 +145,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
   createAs(token: string): SessionState {
     const { settings, clock, placement, notes } = this.engine
     const now = clock.now()
-    const times = {
-      createdAt: now,
-      accessedAt: now,
-      idleTimeout: settings.idleTimeout,
-      absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
-    }
-    const state = new SessionState(token, this.mode.route, times, notes.era)
+    const times = { createdAt: now, accessedAt: now, idleTimeout: settings.idleTimeout }
+    const absoluteDeadline = storedEnd(this.engine, times, now)
+    const state = new SessionState(token, this.mode.route, { ...times, absoluteDeadline }, notes.era)
     const node = settings.enabled ? placement.choose(token) : undefined
     if (node !== undefined) state.settle(node)
     return state
@@ -198,6 +195,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
   setDeadline(state: SessionState, deadline: number | undefined): void {
     const news = this.content.setDeadline(state, deadline)
     if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
+  }
+
+  count(state: SessionState, usedAt: number): void {
+    if (state.phase !== 'live' || state.isBlank || !isEndDue(this.engine, state, usedAt)) return
+    const shared = this.mode.use(state)
+    if (shared.phase !== 'live' || !isEndDue(this.engine, shared, usedAt)) return
+    this.content.moveEnd(shared, usedAt)
+    if (this.engine.settings.enabled) this.queue.add(shared)
   }
 
   expire(state: SessionState): void {
