@@ -102,7 +102,8 @@ export class SessionSaver {
     if (claim) this.claim(state, state.node)
     else if (state.owner !== this.engine.owner) {
       const [latest] = sessions
-      if (latest === undefined || (await this.raise(latest, state.section))) this.callbacks.ownedElsewhere(state)
+      if (latest === undefined || (await this.raise(state.token, latest, state.section)))
+        this.callbacks.ownedElsewhere(state)
       return isNew
     }
     if (state.isSaved) state.confirm(this.engine.clock.now())
@@ -162,8 +163,10 @@ export class SessionSaver {
         this.engine.statistics.count('backupsStored')
         state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
         const isOurs = this.keepOrLose(state)
-        if (!isOurs) this.engine.statistics.count('handovers')
-        return isOurs
+        if (isOurs) return true
+        this.engine.statistics.count('handovers')
+        if (state.phase === 'lost') await this.leaveCopy(state.token, key, outgoing, node)
+        return false
       }
       this.engine.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)
@@ -207,7 +210,7 @@ export class SessionSaver {
     if (claim) this.claim(state, node)
     const [latest] = copies.sessions
     if (latest === undefined || state.phase === 'lost' || state.owner === this.engine.owner) return true
-    if (await this.raise(latest, state.section)) this.callbacks.ownedElsewhere(state)
+    if (await this.raise(state.token, latest, state.section)) this.callbacks.ownedElsewhere(state)
     return state.phase === 'live'
   }
 
@@ -279,7 +282,7 @@ export class SessionSaver {
       const [latest] = copies.sessions
       for (const { record } of copies.sessions) this.giveWay(state, record.attributes)
       const pending = state.pending()
-      if (latest === undefined || (await this.raise(latest, pending))) return state.handedOver(pending)
+      if (latest === undefined || (await this.raise(state.token, latest, pending))) return state.handedOver(pending)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times`)
   }
@@ -301,17 +304,48 @@ export class SessionSaver {
   }
 
   /** @returns false: somebody was faster. */
-  private async raise({ node, token, record }: FoundSession, pending: AttributeSection): Promise<boolean> {
+  private async raise(
+    token: string,
+    { node, token: seen, record }: FoundSession,
+    pending: AttributeSection,
+  ): Promise<boolean> {
     const attributes = joinSections(record.attributes, pending)
     if (attributes === record.attributes) return true
     const { clock, writer, statistics } = this.engine
     const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
     const packed = this.storage.pack({ ...record, writer, attributes })
-    const result = await node.put(record.key, packed instanceof Promise ? await packed : packed, deadline, token)
+    const result = await node.put(record.key, packed instanceof Promise ? await packed : packed, deadline, seen)
     if (!result.stored) return false
     statistics.count('handovers')
     statistics.count('mergedAttributes')
+    await this.leaveCopy(token, record.key, { section: attributes, createdAt: record.createdAt, deadline }, node)
     return true
+  }
+
+  /**
+   * What was handed over is not in its owner's memory yet, and would be lost with the node before the owner has looked there. The owner would go
+   * on where it meets this copy. It is of no era, so nobody believes it as long as there is another one.
+   */
+  private async leaveCopy(
+    token: string,
+    key: string,
+    { section, createdAt, deadline }: { section: AttributeSection; createdAt: number; deadline: number },
+    node: WatchedNode,
+  ): Promise<void> {
+    const [other] = this.engine.placement.others(token, node, 1)
+    if (other === undefined) return
+    try {
+      const found = await this.storage.read(other, key)
+      if (found !== undefined && found.record?.kind !== 'session') return
+      const attributes = joinSections(section, found?.record?.attributes ?? section)
+      const { writer, clock } = this.engine
+      const record = { kind: 'session', key, createdAt, accessedAt: clock.now(), era: 0, writer, attributes } as const
+      const packed = this.storage.pack(record)
+      const bytes = packed instanceof Promise ? await packed : packed
+      await other.put(key, bytes, deadline, found?.token ?? 'absent')
+    } catch {
+      /* With one node fewer there is one copy fewer. */
+    }
   }
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */

@@ -44,6 +44,7 @@ export interface Tombstone {
 
 /** A session on its way to a node. */
 export interface Outgoing extends Snapshot {
+  readonly createdAt: number
   /** Good until the next record is encoded. */
   bytes: Buffer
   /** When the stored copy is to expire; 0: never. */
@@ -123,7 +124,7 @@ export class SessionStorage {
     const { writer } = this.engine
     const outgoing = (bytes: Buffer): Outgoing => {
       this.engine.statistics.record('recordSize', bytes.length)
-      return { section, base, era, bytes, deadline }
+      return { section, base, era, createdAt, bytes, deadline }
     }
     const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era, writer, attributes: section })
     return bytes instanceof Promise ? bytes.then(outgoing) : outgoing(bytes)

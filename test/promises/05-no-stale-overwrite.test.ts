@@ -94,11 +94,12 @@ describe.each(storages)('a server that lost a session (%s)', (kind) => {
       const detour = await cluster.troubled('n1')
       paused = await cluster.process('a', { nodes: cluster.nodes({ n1: detour }), operationTimeout: '1s' })
       const [visitor] = (await visitorsOf(paused, 1)) as [Visitor]
-      await waitFor(async () => (await paused.stats()).pendingBackups === 0)
+      const unstored = async () => (await paused.stats()).pendingBackups + (await paused.stats()).unprotectedSessions
+      await waitFor(async () => (await unstored()) === 0)
       detour.refuseWrites()
       await visitor.copy().post(`${paused.url}/`, change)
       /* The browser has its answer a moment before the change has its stamp. */
-      await waitFor(async () => (await paused.stats()).pendingBackups + (await paused.stats()).unprotectedSessions > 0)
+      await waitFor(async () => (await unstored()) > 0)
       await paused.suspend()
       const b = await cluster.server('b')
       await visitor.post(`${b.url}/`, successors)

@@ -75,7 +75,7 @@ export class SimulatedServer {
 
   /** As by SIGSTOP: what it should have done meanwhile it does when it wakes up. */
   pause(ms: number): void {
-    this.pausedUntil = this.world.now + ms
+    this.pausedUntil = Math.max(this.pausedUntil, this.world.now + ms)
   }
 
   cutFrom(node: string, ms: number): void {
