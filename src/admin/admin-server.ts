@@ -77,7 +77,8 @@ function startListening(server: Server, { host, port }: { host: string; port: nu
       const message = `the administration can't listen on ${host}:${port}: ${why}`
       reject(new HoldfastError('HOLDFAST_ADMIN', message, { cause: error }))
     })
-    server.listen(port, host, () => {
+    /* Not shared between the workers of node:cluster: each would answer for itself by chance. */
+    server.listen({ port, host, exclusive: true }, () => {
       server.removeAllListeners('error')
       resolve()
     })

@@ -7,6 +7,10 @@ export interface ProbeResult {
   ping: number
   put: number
   get: number
+  /** A write that replaces exactly what was read. */
+  fence: number
+  /** A read that prolongs the life. */
+  renew: number
   delete: number
 }
 
@@ -14,9 +18,10 @@ export interface ProbeResult {
 const probeLife = 10_000
 
 /**
- * Does to a storage node what sessions will: pings, writes a key that did not exist, reads it back, removes it.
+ * Does to a storage node what sessions will: pings, writes a key that did not exist, reads it back, replaces what was read, finds that
+ * what was replaced can't be replaced again, renews it, removes it.
  *
- * @throws {HoldfastError} of the step that failed, or an Error when the node does not give back what was stored.
+ * @throws {HoldfastError} of the step that failed, or an Error when the node does not do what it says.
  */
 export async function probeNode(node: StorageNode, keyPrefix: string): Promise<ProbeResult> {
   const key = `${keyPrefix}check:${randomBytes(12).toString('hex')}`
@@ -28,8 +33,21 @@ export async function probeNode(node: StorageNode, keyPrefix: string): Promise<P
   if (get.result === undefined || !get.result.bytes.equals(bytes)) {
     throw new Error('the node did not give back what was stored a moment ago')
   }
-  const removed = await timed(() => node.delete(key))
-  return { ping: ping.took, put: put.took, get: get.took, delete: removed.took }
+  const { token } = get.result
+  const deadline = Date.now() + probeLife
+  const next = randomBytes(64)
+  const fence = await timed(() => node.put(key, next, deadline, token))
+  if (!fence.result.stored) throw new Error('the node refused to replace what was read a moment ago')
+  const late = await node.put(key, bytes, deadline, token)
+  if (late.stored) throw new Error('the node does not fence: it replaced a value that was not there any more')
+  const renewed = await timed(() => node.get(key, deadline))
+  if (renewed.result === undefined || !renewed.result.bytes.equals(next)) {
+    throw new Error('the node did not give back what was stored a moment ago')
+  }
+  const removed = await timed(() => node.delete(key, renewed.result?.token))
+  if (removed.result !== 'deleted') throw new Error('the node did not remove what was read a moment ago')
+  const took = { ping: ping.took, put: put.took, get: get.took, fence: fence.took }
+  return { ...took, renew: renewed.took, delete: removed.took }
 }
 
 async function timed<T>(step: () => Promise<T>): Promise<{ result: T; took: number }> {

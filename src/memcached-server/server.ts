@@ -205,7 +205,8 @@ class EmbeddedNode implements MemcachedServer {
 function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port }, () => {
+    /* Not shared between the workers of node:cluster: behind one address there would be several stores. */
+    server.listen({ host, port, exclusive: true }, () => {
       server.off('error', reject)
       resolve()
     })

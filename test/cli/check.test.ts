@@ -52,6 +52,17 @@ function live(): string {
 }
 
 describe('holdfast check', () => {
+  it('tries a fenced write: a Redis without scripts, whose SET does not compare, is no node that works', async () => {
+    const redis = await startRedis()
+    await redis.command('ACL', 'SETUSER', 'app', 'on', '>sesame', '~*', '+@all', '-eval', '-evalsha')
+    const { code, stdout } = await run(
+      config({ route: 'app1', nodes: `redis://app:sesame@${redis.host}:${redis.port}` }),
+    )
+    await redis.close()
+    expect(stdout).toMatch(/redis:\/\/\S+ +no answer +.*forbids scripts/)
+    expect(code).toBe(2)
+  })
+
   it('asks Redis too, and never prints a password', async () => {
     const redis = await startRedis({ args: ['--requirepass', 'open-sesame'] })
     const wrong = `redis://:not-sesame@${redis.host}:${redis.port}`
@@ -66,7 +77,9 @@ describe('holdfast check', () => {
 
   it('ends with 0 when the configuration can be used and every node works', async () => {
     const { code, stdout, stderr } = await run(config({ route: 'app1', nodes: `n1:${live()} n2:memory://` }))
-    expect(stdout).toMatch(/n1 +memcached:\/\/\S+ +answers +ping [\d.]+ms, put [\d.]+ms, get [\d.]+ms, delete [\d.]+ms/)
+    expect(stdout).toMatch(
+      /n1 +memcached:\/\/\S+ +answers +ping [\d.]+ms, put [\d.]+ms, get [\d.]+ms, fence [\d.]+ms, renew [\d.]+ms, delete [\d.]+ms/,
+    )
     expect(stdout).toMatch(/n2 +memory:\/\/ +answers/)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
