@@ -186,9 +186,9 @@ export class LockTimeoutError extends HttpStatusError {
 }
 
 /** A lock that was held is held no more: it could not be renewed in time, or was removed. */
-export class LockLostError extends HoldfastError {
-  constructor(key: string) {
-    super('HOLDFAST_LOCK_LOST', `the lock ${key} was lost`)
+export class LockLostError extends HttpStatusError {
+  constructor(what: string) {
+    super('HOLDFAST_LOCK_LOST', 503, what, 1)
   }
 }
 

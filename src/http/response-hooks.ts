@@ -1,5 +1,6 @@
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
-import { rememberHead } from './response-head.js'
+import type { HttpStatusError } from '../errors.js'
+import { answerWith, rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
 
 /** Who is told of a response's way. */
@@ -10,6 +11,8 @@ export interface ResponseObserver {
   beforeHead(): void
   /** The response is about to end; what comes back is waited for first. Must not reject. */
   finish(): Promise<unknown> | undefined
+  /** What the response is to say in the place of what the application has said, while nothing has gone. */
+  readonly refusal: HttpStatusError | undefined
   /** The response is over, whether it ended or was aborted. */
   close(): void
 }
@@ -112,7 +115,9 @@ export function watchEnd(observer: ResponseObserver): void {
   function endNow(response: ServerResponse, args: unknown[]): ServerResponse {
     waiting = false
     if (withoutHead) observer.beforeHead()
-    const result = original.apply(response, args as Parameters<ServerResponse['end']>)
+    const { refusal } = observer
+    const given = refusal === undefined || response.headersSent ? args : answerWith(response, refusal)
+    const result = original.apply(response, given as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
     return result
   }

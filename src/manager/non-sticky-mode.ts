@@ -113,6 +113,11 @@ export class NonStickyMode implements SessionMode {
     else this.engine.local.reschedule(state)
   }
 
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    this.copies.forget(state.token)
+    return this.parts.ending.replace(state)
+  }
+
   destroy(state: SessionState): Promise<boolean> {
     this.copies.forget(state.token)
     return this.parts.ending.destroy(state)
@@ -139,12 +144,6 @@ export class NonStickyMode implements SessionMode {
     const shared = this.engine.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
     return shared
-  }
-
-  lockNode(token: string, named: string | undefined): WatchedNode | undefined {
-    const { placement } = this.engine
-    const node = placement.byName(named)
-    return node?.isUsable ? node : placement.choose(token)
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {

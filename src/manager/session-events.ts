@@ -59,6 +59,11 @@ export interface SessionEvents {
   attributeFailed: SessionEvent & { attribute: string; error: Error }
   /** A request waited for the session's lock in vain, or was turned away because too many wait. */
   lockTimeout: SessionEvent
+  /**
+   * What a request has changed under its lock does not count, as somebody else has changed the same meanwhile: the lock did not hold.
+   * `answered`: the answer had begun, so that it could not be made a 503.
+   */
+  lockLost: SessionEvent & { answered: boolean }
   /** Stored bytes are no record, or one that this server has no means to read; once for each time they are met. */
   unreadable: UnreadableEvent
   nodeDown: NodeEvent

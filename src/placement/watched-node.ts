@@ -70,6 +70,7 @@ export class WatchedNode implements StorageNode {
   private operations = 0
   private errors = 0
   private returnedAt = Number.NEGATIVE_INFINITY
+  private isRefusing = false
   private seenConnections = 0
   private seenIncarnation: string | undefined
 
@@ -131,6 +132,11 @@ export class WatchedNode implements StorageNode {
   /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */
   failedRecently(): boolean {
     return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
+  }
+
+  /** Whether nobody uses the node: its place takes no connections, so no process is there, or an operator has it drained. */
+  get isGone(): boolean {
+    return this.health.state === 'down' && (this.isRefusing || this.draining)
   }
 
   start(): void {
@@ -216,7 +222,7 @@ export class WatchedNode implements StorageNode {
       (error) => {
         this.errors++
         /* Any other error is an answer: it says nothing against the node's health. */
-        if (error instanceof NodeUnreachableError) this.health.failed()
+        if (error instanceof NodeUnreachableError) this.failed(error)
         throw error
       },
     )
@@ -228,8 +234,18 @@ export class WatchedNode implements StorageNode {
     return settled
   }
 
+  private failed(error: Error): void {
+    this.isRefusing = refusesConnections(error)
+    this.health.failed()
+  }
+
   private async probe(): Promise<void> {
-    await this.node.ping()
+    try {
+      await this.node.ping()
+    } catch (error) {
+      this.isRefusing = refusesConnections(error)
+      throw error
+    }
     this.noticeConnection()
   }
 
@@ -251,4 +267,14 @@ export class WatchedNode implements StorageNode {
     this.seenIncarnation = incarnation
     return known
   }
+}
+
+/* Libraries wrap it, some more than once. */
+function refusesConnections(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') return true
+    if (cause instanceof AggregateError && cause.errors.every(refusesConnections)) return true
+  }
+  return false
 }

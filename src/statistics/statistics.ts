@@ -44,6 +44,8 @@ export const counterMeanings = {
   locksAcquired: 'locks that requests were given',
   lockWaits: 'requests that had to wait for a lock, with success or without',
   lockTimeouts: 'requests that waited for a lock in vain, or were turned away because too many wait',
+  lockedChangesRefused:
+    'requests whose changes under a lock do not count, as somebody else has changed the same meanwhile',
   locksLost: 'locks that could not be renewed in time, or were removed, while a request held them',
   tombstonesPending: 'ended sessions whose tombstone could not be written at once',
   endsDropped: 'ends of sessions that were given up because too many wait for nodes that are away',
