@@ -180,8 +180,11 @@ export interface AdminOptions {
   allowedHosts?: string | readonly string[] | undefined
   /** Other sites whose pages may use the administration, such as `'https://hawtio.example.com'`. */
   allowedOrigins?: string | readonly string[] | undefined
-  /** `public`: whether the health endpoints tell everybody the bare state. Default `true`. */
-  health?: { public?: boolean | undefined } | undefined
+  /**
+   * `public`: whether the health endpoints tell everybody the bare state. `storage`: whether `/readyz` fails until the server has
+   * reached a storage node since its start. Both are `true` by default.
+   */
+  health?: { public?: boolean | undefined; storage?: boolean | undefined } | undefined
   /** Requests a second that one client may send. Default 50. */
   rate?: number | undefined
 }

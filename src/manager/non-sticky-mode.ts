@@ -407,8 +407,8 @@ export class NonStickyMode implements SessionMode {
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
   private isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): undefined {
-    const { statistics, clock } = this.engine
-    const mayBeBack = first === undefined || first.failedRecently() || first.returnedRecently()
+    const { statistics, clock, placement } = this.engine
+    const mayBeBack = first === undefined || first.returnedRecently() || placement.failedRecently()
     if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)

@@ -1,4 +1,4 @@
-import { LockTimeoutError, NodeUnreachableError } from '../errors.js'
+import { LockTimeoutError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import { LockPolicy } from '../lock/lock-policy.js'
 import { type LockHold, SessionLocks } from '../lock/session-locks.js'
 import { formatSessionId, parseSessionId, tokenDigest } from '../session-id/session-id.js'
@@ -78,11 +78,11 @@ export class RequestLocks {
       try {
         return await this.locks.acquire(key, node)
       } catch (error) {
-        if (!(error instanceof NodeUnreachableError)) throw error
+        if (!(error instanceof NodeUnreachableError || error instanceof NodeRefusedError)) throw error
         await node?.check()
       }
     }
     this.engine.statistics.count('lockTimeouts')
-    throw new LockTimeoutError('the storage node on which it stands does not answer')
+    throw new LockTimeoutError('the storage node of its lock does not answer, or takes no writes')
   }
 }

@@ -17,6 +17,7 @@ import { isEndDue, storedEnd } from './session-activity.js'
 import { SessionContent } from './session-content.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionEnding } from './session-ending.js'
+import { SessionLines } from './session-lines.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { SessionMerger } from './session-merger.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
@@ -46,6 +47,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly engine: Engine
   readonly nodes: NodeSet
   readonly storage: SessionStorage
+  readonly lines = new SessionLines()
   readonly queue: SaveQueue
   readonly protector: Protector
   readonly content: SessionContent
@@ -74,7 +76,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       delay: () => (this.mode.storesFirst ? 0 : engine.settings.backup.delay),
       onRetry: () => engine.statistics.count('backupRetries'),
     })
-    this.protector = new Protector(engine, this.storage, this.queue, this.merger)
+    this.protector = new Protector(engine, this.storage, this.queue, this.merger, this.lines)
     this.pendingEnds = new PendingEnds(engine, this.storage)
     this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
     this.nodes = new NodeSet(engine, openNode, {
@@ -342,7 +344,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const { statistics, settings } = this.engine
     const started = this.engine.clock.monotonic()
-    const result = await this.mode.save(state, attempt)
+    const result = await this.lines.run(state, () => this.mode.save(state, attempt))
     if (result === 'done') statistics.record('backup', this.engine.clock.monotonic() - started)
     if (result === 'parked' && state.phase !== 'ended' && settings.enabled) this.protector.park(state)
     return result

@@ -175,7 +175,7 @@ export class SessionHandle implements SessionHost {
     if (this.commit() === 'changed' && this.manager.isClosed) throw new ShutDownError()
     if (this.ending !== undefined) return void (await this.ending)
     /* Whoever saves a session that has nothing in it wants it to be there. */
-    if (state.isBlank) this.manager.initialize(state)
+    this.manager.initialize(state)
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
     if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
@@ -216,9 +216,10 @@ export class SessionHandle implements SessionHost {
     next.over = this.over
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
+    const ends = this.scope?.endOthers?.()
     if (options.keep === true && old !== undefined) await this.handOnTo(next, old)
     else if (old !== undefined) await this.manager.destroy(old)
-    await this.scope?.endOthers?.()
+    await ends
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()

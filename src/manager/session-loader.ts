@@ -3,6 +3,7 @@ import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
+import type { SessionLines } from './session-lines.js'
 import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
 import type { SessionSaver } from './session-saver.js'
 import type { SessionStorage } from './session-storage.js'
@@ -12,10 +13,12 @@ export class SessionLoader {
   private readonly engine: Engine
   private readonly storage: SessionStorage
   private readonly saver: SessionSaver
+  private readonly lines: SessionLines
   private readonly loading = new Map<string, Promise<SessionState | undefined>>()
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver) {
+  constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver, lines: SessionLines) {
+    this.lines = lines
     this.engine = engine
     this.storage = storage
     this.saver = saver
@@ -44,9 +47,9 @@ export class SessionLoader {
   verifyEverywhere(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
-    const verification = this.verifyOnce(state, (copies) => this.checkCertain(copies, hint)).finally(() =>
-      this.verifying.delete(state),
-    )
+    const verification = this.lines
+      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies, hint)))
+      .finally(() => this.verifying.delete(state))
     this.verifying.set(state, verification)
     return verification
   }
@@ -56,7 +59,7 @@ export class SessionLoader {
    * @throws StorageUnavailableError when no node answers
    */
   compare(state: SessionState): Promise<void> {
-    return this.verifying.get(state) ?? this.verifyOnce(state)
+    return this.verifying.get(state) ?? this.lines.run(state, () => this.verifyOnce(state))
   }
 
   private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {

@@ -35,7 +35,7 @@ export class StickyMode implements SessionMode {
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
     })
-    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver)
+    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver, parts.lines)
   }
 
   get storesFirst(): boolean {
@@ -322,7 +322,7 @@ export class StickyMode implements SessionMode {
   /* Content that is not stored yet is compared by the fenced write that stores it. */
   private async verify(state: SessionState): Promise<void> {
     try {
-      if (state.isSaved) await this.saver.verify(state, true)
+      if (state.isSaved) await this.parts.lines.run(state, () => this.saver.verify(state, true))
       else await this.parts.stored(state)
     } catch {
       /* The breaker has been told; the session goes on from memory. */

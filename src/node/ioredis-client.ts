@@ -1,5 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { NodeUnreachableError } from '../errors.js'
+import { troubleOf } from './connection-trouble.js'
 import type { HostAndPort } from './host.js'
 import type { RedisArgument } from './redis-operation.js'
 import { readTlsFiles, type TlsFiles } from './tls-files.js'
@@ -38,6 +39,9 @@ export interface RedisSocket {
   /** Ends at once; what the system has not sent yet is dropped. Idempotent. */
   discard(): void
 }
+
+/** How servers of this kind are called. */
+export const redisKind = { protocol: 'Redis', schemes: ['redis://', 'rediss://'] } as const
 
 type Ioredis = Pick<typeof import('ioredis'), 'Redis'>
 type Loader = () => Promise<Ioredis>
@@ -119,7 +123,7 @@ class IoredisSocket implements RedisSocket {
   constructor(redis: Redis, encrypted: boolean, events: RedisSocketEvents) {
     this.#redis = redis
     this.#encrypted = encrypted
-    redis.on('error', (error: Error) => events.onLost(whatHappened(error), causeOf(error)))
+    redis.on('error', (error: Error) => events.onLost(whatHappened(error, encrypted), causeOf(error)))
     redis.once('close', () => events.onLost('closed the connection'))
     redis.once('end', () => events.onLost('closed the connection'))
     redis.once('ready', () => events.onReady(this))
@@ -179,9 +183,10 @@ function causeOf(error: Error): unknown {
   return 'code' in error ? error : undefined
 }
 
-function whatHappened(error: Error): string {
+function whatHappened(error: Error, encrypted: boolean): string {
   if (error.message.startsWith('Command queue state error')) return 'sent a reply that answers no pending operation'
-  return `can't be reached: ${error.message}`
+  if (/RESP type|Protocol error, got/.test(error.message)) return 'sent something that is not a reply'
+  return troubleOf(error, { encrypted, ...redisKind })
 }
 
 function ignore(): void {}

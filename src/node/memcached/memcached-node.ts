@@ -48,6 +48,7 @@ class CasToken {
 }
 
 const anyState = 0n
+
 const refused: PutResult = Object.freeze({ stored: false })
 
 class MemcachedNode implements StorageNode {
@@ -56,6 +57,8 @@ class MemcachedNode implements StorageNode {
   readonly maxValueBytes: number
   readonly #client: MemcachedClient
   readonly #clock: Clock
+  /** The connection on which the server was found to have no CAS. */
+  #unfencedOn = 0
 
   constructor(options: MemcachedNodeOptions & MemcachedClientOptions) {
     this.id = options.id
@@ -82,7 +85,7 @@ class MemcachedNode implements StorageNode {
     const cas = typeof expected === 'string' ? anyState : this.#usableCas(expected)
     if (cas === undefined) return this.#unasked(refused)
     const kind = expected === 'absent' ? 'add' : 'set'
-    return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, readPutResult)
+    return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, this.#readPutResult)
   }
 
   async verify(key: string, seen: VersionToken, renewTo?: number): Promise<'unchanged' | StoredValue | undefined> {
@@ -111,13 +114,21 @@ class MemcachedNode implements StorageNode {
     return this.#client.send({ kind: 'delete', key, cas }, readDeleteResult)
   }
 
-  ping(): Promise<void> {
-    return this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
+  /** A server of which a write has shown that it can't fence doesn't work for us, though it would answer. */
+  async ping(): Promise<void> {
+    const generation = await this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
+    if (generation === this.#unfencedOn) throw withoutCas()
   }
 
   close(): Promise<void> {
     this.#client.close()
     return Promise.resolve()
+  }
+
+  readonly #readPutResult = (answer: Answer, generation: number): PutResult => {
+    if (answer.outcome !== 'ok') return refused
+    if (answer.cas === 0n) this.#unfencedOn = generation
+    return { stored: true, token: readToken(answer, generation) }
   }
 
   #usableCas(token: VersionToken): bigint | undefined {
@@ -154,11 +165,6 @@ function readVerification(
   return answer.value === undefined ? 'changed' : readValue(answer, generation)
 }
 
-function readPutResult(answer: Answer, generation: number): PutResult {
-  if (answer.outcome !== 'ok') return refused
-  return { stored: true, token: readToken(answer, generation) }
-}
-
 function readTouchResult(answer: Answer): boolean {
   if (answer.outcome === 'absent') return false
   requireOk(answer)
@@ -172,8 +178,9 @@ function readDeleteResult(answer: Answer): 'deleted' | 'absent' | 'refused' {
   return 'deleted'
 }
 
-function readPong(answer: Answer): void {
+function readPong(answer: Answer, generation: number): number {
   requireOk(answer)
+  return generation
 }
 
 function requireOk({ outcome }: Answer): void {
@@ -182,8 +189,11 @@ function requireOk({ outcome }: Answer): void {
 
 /** With `-C` memcached has no CAS and says 0; sent back, a 0 would mean "whatever is there" and lift the fence. */
 function readToken({ cas }: Answer, generation: number): CasToken {
-  if (cas === 0n) {
-    throw new NodeRefusedError("the memcached server runs without CAS (option -C): writes can't be fenced there")
-  }
+  if (cas === 0n) throw withoutCas()
   return new CasToken(generation, cas)
+}
+
+function withoutCas(): NodeRefusedError {
+  const message = "the memcached server runs without CAS (option -C): writes can't be fenced there"
+  return new NodeRefusedError(message, { refuses: 'everything' })
 }
