@@ -43,7 +43,7 @@ const mayImport: Record<string, string[]> = {
     'lock',
     'type:config',
   ],
-  http: ['errors', 'session', 'local', 'manager', 'type:lock'],
+  http: ['errors', 'session-id', 'session', 'local', 'manager', 'type:lock'],
   store: ['errors', 'session-id', 'record', 'session', 'local', 'manager'],
   testing: [...base, 'node', 'record', 'memcached-wire', 'memcached-server'],
   dashboard: ['here', 'type:admin'],

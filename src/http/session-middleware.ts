@@ -6,6 +6,7 @@ import { RequestActivity } from '../manager/session-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import { tokenOf } from '../session-id/session-id.js'
 import { Adoption } from './adoption.js'
 import { pathMatches } from './cookie-header.js'
 import type { OpenRequests } from './open-requests.js'
@@ -137,6 +138,9 @@ function begin(
   /* One that still has an end from when there was that setting. */
   if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
     manager.count(state, manager.engine.clock.now())
+  }
+  if (state === undefined && id !== undefined) {
+    scope.isLate = manager.engine.replaced.has(tokenOf(id), manager.engine.clock.now())
   }
   scope.begin(handle)
   requests?.add(scope)
