@@ -26,14 +26,13 @@ export class SessionLoader {
 
   /**
    * Loads and claims a session; requests that ask for the same one share one look-up.
-   * @param hint the node that the id names, if it is a configured one.
    * @returns `undefined`: no storage node knows the session, or it was ended.
    * @throws StorageUnavailableError when it may exist where nobody answers.
    */
-  load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  load(token: string): Promise<SessionState | undefined> {
     const underWay = this.loading.get(token)
     if (underWay !== undefined) return underWay
-    const load = this.loadOnce(token, hint).finally(() => this.loading.delete(token))
+    const load = this.loadOnce(token).finally(() => this.loading.delete(token))
     this.loading.set(token, load)
     return load
   }
@@ -41,14 +40,13 @@ export class SessionLoader {
   /**
    * Compares a local copy with all stored ones, wherever they are, and claims the session for this server: for a visitor who comes
    * back from another one, who may have changed it.
-   * @param hint the node that the id names, if it is a configured one.
    * @throws StorageUnavailableError when what others have changed may be where nobody answers.
    */
-  verifyEverywhere(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
+  verifyEverywhere(state: SessionState): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
     const verification = this.lines
-      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies, hint)))
+      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies)))
       .finally(() => this.verifying.delete(state))
     this.verifying.set(state, verification)
     return verification
@@ -70,7 +68,7 @@ export class SessionLoader {
     await this.saver.meet(state, copies, true)
   }
 
-  private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  private async loadOnce(token: string): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
@@ -81,7 +79,9 @@ export class SessionLoader {
       return undefined
     }
     const best = copies.sessions[0]
-    this.checkCertain(copies, hint)
+    /* A node that answers over a new connection may have lost what it had. */
+    if (best === undefined) await this.engine.notes.settled()
+    this.checkCertain(copies)
     if (best === undefined) {
       statistics.count('unknownIds')
       return undefined
@@ -102,12 +102,13 @@ export class SessionLoader {
    * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
    * with "no such session", would be for good.
    */
-  private checkCertain(copies: LookUp, hint: WatchedNode | undefined): void {
+  private checkCertain(copies: LookUp): void {
     const { notes, placement } = this.engine
     if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
     const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
-    if (placement.nodes.some(isAway)) throw new StorageUnavailableError()
-    if (copies.sessions.length === 0 && hint?.returnedRecently()) throw new StorageUnavailableError()
+    const isNowhere = copies.sessions.length === 0
+    if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))
+      throw new StorageUnavailableError()
   }
 
   /** The session as all of its copies together say. */

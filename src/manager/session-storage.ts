@@ -78,7 +78,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key, node)
     const record = decoded instanceof Promise ? await decoded : decoded
-    if (renewTo !== undefined) await this.keepLife(node, record)
+    if (renewTo !== undefined) this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -92,7 +92,7 @@ export class SessionStorage {
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
     if (record instanceof UnreadableRecordError) return this.read(node, key, renewTo)
-    if (renewTo !== undefined) await this.keepLife(node, record)
+    if (renewTo !== undefined) this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -108,7 +108,7 @@ export class SessionStorage {
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
     if (record instanceof UnreadableRecordError) return this.read(node, key, renewal.to)
-    await this.keepLife(node, record)
+    this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -159,6 +159,24 @@ export class SessionStorage {
     return (await node.put(key, bytes, deadline, expected, durably)).stored
   }
 
+  /**
+   * Removes a copy, as it was seen, whose content is stored on those nodes. Two addresses may lead to one server, as after a change of its
+   * name or password: then there is one copy only, which stays.
+   * @returns whether there is none left beside those; false: it is not known yet, or somebody has written another one.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async removeCopy(
+    node: WatchedNode,
+    key: string,
+    token: VersionToken,
+    elsewhere: readonly WatchedNode[],
+  ): Promise<boolean> {
+    const answers = elsewhere.map((other) => this.engine.notes.areOne(node, other))
+    if (answers.includes('yes')) return true
+    if (answers.includes('unknown') || answers.length === 0) return false
+    return (await node.delete(key, token)) !== 'refused'
+  }
+
   /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
   async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
     await node.delete(key, token).catch(() => {})
@@ -198,14 +216,15 @@ export class SessionStorage {
   }
 
   /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
-  private async keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): Promise<void> {
+  private keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): void {
     if (
       record instanceof UnreadableRecordError ||
       record.kind !== 'tombstone' ||
       record.absoluteDeadline <= this.engine.clock.now()
     )
       return
-    await node.touch(record.key, record.absoluteDeadline)
+    /* Nobody waits for it: whoever asks is to know at once that the session has ended. */
+    node.touch(record.key, record.absoluteDeadline).catch(() => {})
   }
 
   private isForeign(bytes: Buffer, { reason }: UnreadableRecordError): boolean {

@@ -282,14 +282,11 @@ export class StickyMode implements SessionMode {
    */
   private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
     const { settings, placement } = this.engine
-    const node = parseSessionId(id)?.node
     /* A save under way must not meet the comparison half-way. */
     if (this.parts.queue.has(state))
       await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
-      if (state.phase === 'live') {
-        await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))
-      }
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state)
     } catch (error) {
       const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
       if (error instanceof StorageUnavailableError && !isLasting) throw error
@@ -338,7 +335,7 @@ export class StickyMode implements SessionMode {
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
-    const { statistics, tokens, ended, expired, clock, settings, placement } = this.engine
+    const { statistics, tokens, ended, expired, clock, settings } = this.engine
     const parts = parseSessionId(id)
     if (parts === undefined || !tokens.verify(parts.token)) {
       statistics.count('invalidIds')
@@ -347,8 +344,7 @@ export class StickyMode implements SessionMode {
     const now = clock.now()
     if (!settings.enabled || ended.has(parts.token, now)) return undefined
     if (parts.route === this.route && expired.has(parts.token, now)) return undefined
-    const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
-    return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
+    return this.loader.load(parts.token).then((state) => this.takeIn(state))
   }
 
   /* Several requests may have waited for the same look-up. */
