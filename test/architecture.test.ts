@@ -9,16 +9,17 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
  * Who may import whom: each part only what stands below it, so that data flows one way. `type:` allows types alone.
  * request → middleware (http) → manager → session, placement → record → node
  */
-const base = ['errors', 'clock', 'random', 'logger']
+const base = ['errors', 'clock', 'random', 'logger', 'here']
 const mayImport: Record<string, string[]> = {
   errors: [],
   clock: [],
   random: [],
   logger: [],
+  here: [],
   'session-id': ['errors', 'random'],
-  record: ['errors'],
+  record: ['errors', 'here'],
   'memcached-wire': ['errors'],
-  node: ['errors', 'clock', 'memcached-wire'],
+  node: ['errors', 'here', 'clock', 'memcached-wire'],
   connections: [],
   'memcached-server': ['errors', 'clock', 'connections', 'memcached-wire'],
   lock: ['errors', 'clock', 'random', 'type:node'],
@@ -42,10 +43,10 @@ const mayImport: Record<string, string[]> = {
     'lock',
     'type:config',
   ],
-  http: ['errors', 'session', 'local', 'manager', 'type:lock'],
+  http: ['errors', 'session-id', 'session', 'local', 'manager', 'type:lock'],
   store: ['errors', 'session-id', 'record', 'session', 'local', 'manager'],
   testing: [...base, 'node', 'record', 'memcached-wire', 'memcached-server'],
-  dashboard: ['type:admin'],
+  dashboard: ['here', 'type:admin'],
   mbeans: [
     'dashboard',
     ...base,

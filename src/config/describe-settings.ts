@@ -58,6 +58,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     ...describeNearCache(settings.nearCache),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
     ...describeActivity(settings.activity),
+    ...describeAdopt(settings.adopt),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     'compression.algorithm': compression.algorithm,
     'compression.threshold': formatSize(compression.threshold),
@@ -100,6 +101,12 @@ function describeWait(wait: Settings['wait']): DescribedSettings {
   if (wait === undefined) return { wait: 'none' }
   const { replicas, timeout } = wait
   return { 'wait.replicas': String(replicas), 'wait.timeout': formatDuration(timeout), 'wait.for': wait.for }
+}
+
+function describeAdopt(adopt: Settings['adopt']): DescribedSettings {
+  if (adopt === undefined) return { adopt: 'none' }
+  const until = adopt.until === undefined ? 'none' : new Date(adopt.until).toISOString()
+  return { 'adopt.cookie': adopt.cookie, 'adopt.secret': redacted, 'adopt.store': 'set', 'adopt.until': until }
 }
 
 function describeActivity(activity: Settings['activity']): DescribedSettings {

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
+import { here } from '../here.js'
 import { redactCredentials } from './redaction.js'
 
-const load = createRequire(import.meta.url)
+const load = createRequire(here)
 
 /** A module gives nothing that can be used; the message says what was expected, and what happened. */
 export class ModuleError extends Error {}
@@ -26,7 +27,7 @@ export function moduleExport(path: string, name: string, what: string): unknown 
 
 function evaluate(path: string): unknown {
   const { createJiti } = load('jiti') as typeof import('jiti')
-  const jiti = createJiti(import.meta.url, { fsCache: false, moduleCache: false, interopDefault: false })
+  const jiti = createJiti(here, { fsCache: false, moduleCache: false, interopDefault: false })
   try {
     return jiti(path)
   } catch (error) {

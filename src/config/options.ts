@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AdminToken, AdminUser } from '../admin/admin-settings.js'
 import type { Logger } from '../logger.js'
 import type { AttributeCodec } from '../record/attribute-codec.js'
+import type { AdoptStore } from './settings.js'
 
 /** A number of milliseconds, or a text such as `'100ms'`, `'10s'`, `'30m'`, `'1.5h'`, `'7d'`. */
 export type Duration = number | string
@@ -152,6 +153,18 @@ export interface WaitOptions {
   for?: 'security' | 'synchronous' | undefined
 }
 
+/** From where sessions of express-session are brought over. */
+export interface AdoptOptions {
+  /** Name of the cookie that express-session has set. Default `'connect.sid'`. */
+  cookie?: string | undefined
+  /** With which it was signed. */
+  secret: string | readonly string[]
+  /** The store, as it was configured there. */
+  store: AdoptStore
+  /** From then on nothing is looked for any more; milliseconds since the epoch, a date or its text. Default: none. */
+  until?: Date | string | number | undefined
+}
+
 /** Which requests are no use of their session. */
 export interface ActivityOptions {
   /** URLs (path and query) of requests that leave the session's end as it is. Default: none, but `session.passive()` works. */
@@ -243,6 +256,8 @@ export interface HoldfastOptions {
   ignore?: Pattern | undefined
   /** Which requests are no use of their session. Default: each is one. */
   activity?: ActivityOptions | undefined
+  /** Brings the sessions of express-session over, each at its visitor's first request. Default: none. */
+  adopt?: AdoptOptions | undefined
   /** Names of the attributes that are backed up. Default: all. */
   attributes?: Pattern | undefined
   /**

@@ -107,6 +107,10 @@ function isFunction(value: unknown): value is CookieFunction {
   return typeof value === 'function'
 }
 
+function adoptSettings({ cookie, secret, store, until }: NonNullable<Read['adopt']>): Settings['adopt'] {
+  return Object.freeze({ cookie, secret: Object.freeze(hideFromPrinting(secret, redacted)), store, until })
+}
+
 type Read = ReturnType<typeof optionsSchema.parse>
 
 /** The keys that can be read although others can't: so that their combinations are checked in the same go. */
@@ -131,6 +135,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     nearCache: keys.nearCache && Object.freeze(keys.nearCache),
     ignore: keys.ignore,
     activity: keys.activity && Object.freeze({ except: keys.activity.except }),
+    adopt: keys.adopt && adoptSettings(keys.adopt),
     attributes: keys.attributes,
     merge: keys.merge,
     nodes: Object.freeze(keys.nodes.map(sealAddress)),

@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module'
 import { ConfigError } from '../errors.js'
+import { here } from '../here.js'
 import { problemAt } from './problems.js'
 
 /** Loaded on first use: who configures by an object pays nothing for the parser. */
-const load = createRequire(import.meta.url)
+const load = createRequire(here)
 const yaml = (): typeof import('yaml') => load('yaml')
 
 /**

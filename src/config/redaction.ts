@@ -10,7 +10,7 @@ const passwordWithoutHost = /(:\/\/[^:/\s,]*):(?!\d{1,5}(?:[/,\s?]|$)).*$/s
 
 /** Keys whose values are never printed: also where a key's material may have been put by mistake. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  if (path[0] === 'secret') return true
+  if (path[0] === 'secret' || (path[0] === 'adopt' && path[1] === 'secret')) return true
   if (path[0] === 'admin' && path.length === 1) return true
   if (path[0] === 'encryption') return path.length === 1 || path[1] === 'keys'
   const credentials = path[0] === 'admin' && path[1] === 'auth'

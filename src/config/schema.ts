@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { consoleLogger, type Logger, oneLineLogger } from '../logger.js'
 import { activitySchema } from './activity-keys.js'
 import { adminSchema } from './admin-keys.js'
+import { adoptSchema } from './adopt-keys.js'
 import { backupSchema } from './backup-keys.js'
 import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
@@ -180,6 +181,12 @@ const shape = {
     default: 'each request is a use',
     meaning:
       'Which requests are no use of their session, see [Requests that are no activity](modes.md#requests-that-are-no-activity). `{}`: those that call `req.session.passive()`.',
+  }),
+  adopt: adoptSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'none',
+    meaning:
+      'Brings the sessions of express-session over, each at the first request of its visitor, see [Coming from express-session](migrating-from-express-session.md#what-happens-to-visitors-who-are-logged-in).',
   }),
   attributes: pattern().optional().register(keyNotes, {
     type: 'pattern',

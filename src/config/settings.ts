@@ -50,6 +50,22 @@ export interface NearCacheSettings {
   maxAge: number
 }
 
+/** What is asked of a store of express-session. */
+export interface AdoptStore {
+  // biome-ignore lint/suspicious/noExplicitAny: each store has its own idea of a session
+  get(sid: string, callback: (error?: any, session?: any) => void): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  destroy(sid: string, callback?: (error?: any) => void): unknown
+}
+
+export interface AdoptSettings {
+  cookie: string
+  secret: readonly string[]
+  store: AdoptStore
+  /** Milliseconds since the epoch. */
+  until: number | undefined
+}
+
 /** The checked configuration: every default filled in, every text parsed. Frozen; `reconfigure` makes a new one. */
 export interface Settings {
   mode: Mode
@@ -92,6 +108,8 @@ export interface Settings {
   ignore: RegExp | undefined
   /** Which requests are a use of their session; `undefined`: all. `except` is tested against the URL (path and query). */
   activity: { except: RegExp | undefined } | undefined
+  /** From where sessions of express-session are brought over; `undefined`: from nowhere. */
+  adopt: AdoptSettings | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */
   attributes: RegExp | undefined
   /** `undefined`: the last writer wins. */

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Asset, Assets } from '../admin/http/admin-handler.js'
+import { here } from '../here.js'
 import { pageMarkup } from './page-markup.js'
 import { pageStyle } from './page-style.js'
 
 /** Where the build puts the page's script; the same place from `src/` and from `dist/`. */
-const scripts = new URL('../../dist/dashboard/browser/', import.meta.url)
+const scripts = new URL('../dist/dashboard/browser/', here)
 
 /**
  * The files of the dashboard: the page, its style, its modules, and the chart library from its package. It loads nothing from anywhere
@@ -32,7 +33,7 @@ function readFiles(): ReadonlyMap<string, Asset> {
 }
 
 function fromUplot(name: string): string {
-  return createRequire(import.meta.url).resolve(`uplot/dist/${name}`)
+  return createRequire(here).resolve(`uplot/dist/${name}`)
 }
 
 function read(file: URL | string): string {

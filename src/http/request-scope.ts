@@ -12,6 +12,9 @@ import { isSecure } from './secure-request.js'
 import { followSessionId, ownSessionId, provideSessionId } from './session-id-property.js'
 import { type CookieToSend, clearSessionCookie, isShared, setSessionCookie } from './set-cookie.js'
 
+/** Milliseconds within which requests that were sent with an id before it was replaced have come. */
+const REMEMBER_REPLACED = 10_000
+
 /** What we read of a request and put on it; Express and connect add the optional parts. */
 export type SessionRequest = IncomingMessage & {
   originalUrl?: string | undefined
@@ -46,6 +49,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private changed = false
   /** It has ended or replaced the session. */
   private wrote = false
+  /** It came with an id that another request has just replaced: the browser has another cookie already, or gets it. */
+  isLate = false
   /** The session is one that somebody has asked for, by `regenerate`: it is kept although nothing was put into it. */
   private askedFor = false
   private defaults: CookieAttributes | undefined
@@ -145,6 +150,11 @@ export class RequestScope implements HandleScope, ResponseObserver {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
       void this.handle?.endLock()
+    }
+    const before = this.handle?.state
+    if (isAnother && handle !== undefined && before?.phase === 'ended') {
+      const { replaced, clock } = this.manager.engine
+      replaced.add(before.token, clock.now() + REMEMBER_REPLACED)
     }
     this.handle = handle
     this.req.session = handle?.session
@@ -358,6 +368,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { settings } = this.manager.engine
     const state = handle?.state
     if (handle === undefined || state === undefined || this.isUnset) return false
+    /* Its cookie would take the place of the one that the visitor has logged in with. */
+    if (this.isLate && !this.askedFor) return true
     /* The browser drops a cookie whose end is over. */
     if (handle.ending !== undefined && this.sentId !== undefined) {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)

@@ -6,6 +6,8 @@ import { RequestActivity } from '../manager/session-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import { tokenOf } from '../session-id/session-id.js'
+import { Adoption } from './adoption.js'
 import { pathMatches } from './cookie-header.js'
 import type { OpenRequests } from './open-requests.js'
 import { candidateIds, cookieSettingsFor } from './request-cookie.js'
@@ -22,6 +24,7 @@ export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next:
  */
 export function createSessionMiddleware(manager: SessionManager, requests?: OpenRequests): SessionMiddleware {
   const { engine } = manager
+  const adoption = new Adoption(manager)
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
     if (req.session !== undefined && req.session !== null) return next()
@@ -35,13 +38,13 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
     }
     const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
-    if (id === undefined) return attach(manager, requests, req, res, next, cookie, undefined, undefined)
+    if (id === undefined) return attach(manager, adoption, requests, req, res, next, cookie, undefined, undefined)
     const activity = settings.activity === undefined ? undefined : new RequestActivity(manager, url)
     if (ids.length > 1) statistics.count('duplicateCookies')
     const locks = manager.needsLock(req.method, url)
     if (locks || ids.length > 1) {
       requests?.add({ res, commitSoFar: nothing })
-      return openFirst(manager, requests, ids, locks, req, res, next, cookie, activity)
+      return openFirst(manager, adoption, requests, ids, locks, req, res, next, cookie, activity)
     }
     let opened: ReturnType<SessionManager['open']>
     try {
@@ -51,8 +54,8 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
     }
     if (opened instanceof Promise) {
       requests?.add({ res, commitSoFar: nothing })
-      opened.then((state) => attach(manager, requests, req, res, next, cookie, id, state, activity), next)
-    } else attach(manager, requests, req, res, next, cookie, id, opened, activity)
+      opened.then((state) => attach(manager, adoption, requests, req, res, next, cookie, id, state, activity), next)
+    } else attach(manager, adoption, requests, req, res, next, cookie, id, opened, activity)
   }
 }
 
@@ -61,6 +64,7 @@ function nothing(): void {}
 /* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
 async function openFirst(
   manager: SessionManager,
+  adoption: Adoption,
   requests: OpenRequests | undefined,
   ids: string[],
   locks: boolean,
@@ -87,11 +91,12 @@ async function openFirst(
     return next(error)
   }
   const others = ids.slice(ids.indexOf(used) + 1)
-  attach(manager, requests, req, res, next, cookie, used, state, activity, others, hold)
+  attach(manager, adoption, requests, req, res, next, cookie, used, state, activity, others, hold)
 }
 
 function attach(
   manager: SessionManager,
+  adoption: Adoption,
   requests: OpenRequests | undefined,
   req: SessionRequest,
   res: ServerResponse,
@@ -103,6 +108,28 @@ function attach(
   otherIds: readonly string[] = none,
   hold?: LockHold,
 ): void {
+  const adopting = state === undefined && manager.engine.settings.adopt !== undefined ? adoption.find(req) : undefined
+  if (adopting === undefined) {
+    begin(manager, requests, req, res, next, cookie, id, state, activity, otherIds, hold)
+    return
+  }
+  requests?.add({ res, commitSoFar: nothing })
+  adopting.then((found) => begin(manager, requests, req, res, next, cookie, id, found, activity, otherIds, hold), next)
+}
+
+function begin(
+  manager: SessionManager,
+  requests: OpenRequests | undefined,
+  req: SessionRequest,
+  res: ServerResponse,
+  next: Next,
+  cookie: CookieAttributes,
+  id: string | undefined,
+  state: SessionState | undefined,
+  activity: RequestActivity | undefined,
+  otherIds: readonly string[],
+  hold: LockHold | undefined,
+): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
   const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
@@ -111,6 +138,9 @@ function attach(
   /* One that still has an end from when there was that setting. */
   if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
     manager.count(state, manager.engine.clock.now())
+  }
+  if (state === undefined && id !== undefined) {
+    scope.isLate = manager.engine.replaced.has(tokenOf(id), manager.engine.clock.now())
   }
   scope.begin(handle)
   requests?.add(scope)

@@ -139,7 +139,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
   create(req: IncomingMessage | undefined): SessionState {
     const { settings, tokens } = this.engine
     const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
-    return this.createAs(tokens.issue(text))
+    const token = tokens.issue(text)
+    /* Two visitors would have one session. */
+    if (text !== undefined && (this.engine.local.get(token) ?? this.mode.known?.get(token)) !== undefined) {
+      throw new TypeError(
+        'genid gave a text again that is the id of a session already; it has to give another one each time',
+      )
+    }
+    return this.createAs(token)
   }
 
   createAs(token: string): SessionState {

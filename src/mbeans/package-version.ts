@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { here } from '../here.js'
 
-/** The version of the package that this file belongs to. */
+/** The version of the package that this file belongs to; `unknown` in a bundle, which is none. */
 export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
+  try {
+    const { name, version } = JSON.parse(readFileSync(new URL('../package.json', here), 'utf8'))
+    return name === 'holdfast' && typeof version === 'string' ? version : 'unknown'
+  } catch {
+    return 'unknown'
+  }
 }

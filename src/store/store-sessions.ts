@@ -4,6 +4,7 @@ import { within } from '../manager/within.js'
 import {
   cookieSettings,
   endOf,
+  isObject,
   payloadOf,
   replaceAttributes,
   type Snapshot,
@@ -17,11 +18,20 @@ const REMEMBER_ENDED = 60_000
 /** Sessions that `clear` ends at a time. */
 const CLEAR_BATCH = 50
 
+interface Base {
+  /** Of which session. */
+  token: string
+  snapshot: Snapshot
+}
+
 /** What a store does, on the live sessions of this server. */
 export class StoreSessions {
   private readonly manager: SessionManager
-  /** How the attributes of a payload were when it was handed out: what was changed since is the caller's change. */
-  private readonly handedOut = new WeakMap<object, Snapshot>()
+  /**
+   * How the attributes of a payload were when it was handed out: what was changed since is the caller's change. Also under the objects
+   * in it, which libraries put into payloads of their own.
+   */
+  private readonly handedOut = new WeakMap<object, Base>()
 
   constructor(manager: SessionManager) {
     this.manager = manager
@@ -148,9 +158,9 @@ export class StoreSessions {
 
   private write(state: SessionState, payload: StorePayload, keepsCookie: boolean): void {
     const { settings, rules } = this.manager.engine
-    const base = this.handedOut.get(payload)
+    const base = this.baseOf(payload, state)
     const written = replaceAttributes(state.attributes, payload, keepsCookie, base, rules)
-    this.handedOut.set(payload, written)
+    this.remember(payload, state, written)
     this.manager.commit(state, [], keepsCookie ? undefined : cookieSettings(state, payload, settings.cookie))
     /* An empty session is one too. */
     this.manager.initialize(state)
@@ -161,9 +171,24 @@ export class StoreSessions {
     const { rules, settings } = this.manager.engine
     const snapshot = snapshotOf(state.attributes, rules)
     const payload = payloadOf(state, snapshot, rules, settings.cookie)
-    this.handedOut.set(payload, snapshot)
+    this.remember(payload, state, snapshot)
     this.compact(state)
     return payload
+  }
+
+  private remember(payload: StorePayload, { token }: SessionState, snapshot: Snapshot): void {
+    const base = { token, snapshot }
+    this.handedOut.set(payload, base)
+    for (const value of Object.values(payload)) if (isObject(value)) this.handedOut.set(value, base)
+  }
+
+  /* What was handed out for one session is news for another. */
+  private baseOf(payload: StorePayload, { token }: SessionState): Snapshot | undefined {
+    for (const object of [payload, ...Object.values(payload)]) {
+      const base = isObject(object) ? this.handedOut.get(object) : undefined
+      if (base?.token === token) return base.snapshot
+    }
+    return undefined
   }
 
   private compact(state: SessionState): void {

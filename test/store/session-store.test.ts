@@ -143,6 +143,25 @@ describe('the sessions as a store', () => {
       expect(merged).toEqual({ x: 2, y: 2 })
     })
 
+    it('leaves alone what a caller has only read, also when it puts a part of it into an object of its own', async () => {
+      const store = a.sessions.asStore()
+      await store.set('overlap', { data: { user: 'ada' }, header: 1 })
+      const [reader, writer] = [await store.get('overlap'), await store.get('overlap')]
+      await store.set('overlap', { data: { user: 'bob' }, header: 2, cookie: writer?.cookie })
+      await store.set('overlap', { data: reader?.data, header: 1 })
+      expect(await store.get('overlap')).toMatchObject({ data: { user: 'bob' }, header: 2 })
+    })
+
+    it('takes what was handed out for one session as news for another', async () => {
+      const store = a.sessions.asStore()
+      await store.set('first', { user: 'ada', data: { n: 1 } })
+      const first = (await store.get('first')) as StorePayload
+      await store.set('second', first)
+      await store.set('third', { data: first.data })
+      expect(await store.get('second')).toMatchObject({ user: 'ada', data: { n: 1 } })
+      expect(await store.get('third')).toMatchObject({ data: { n: 1 } })
+    })
+
     it('does not bring a destroyed session back by a late set or touch', async () => {
       const [one, two] = [a.sessions.asStore(), b.sessions.asStore()]
       await one.set(sid, { x: 1 })

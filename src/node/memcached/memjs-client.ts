@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { NodeUnreachableError } from '../../errors.js'
+import { here } from '../../here.js'
 import type { MemcachedAddress } from './memcached-address.js'
 
 /** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
@@ -60,7 +61,7 @@ function loadMemjs(load: () => unknown): Memjs {
 }
 
 function requireMemjs(): unknown {
-  return createRequire(import.meta.url)('memjs')
+  return createRequire(here)('memjs')
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
+import { here } from '../../here.js'
 
-const load = createRequire(import.meta.url)
+const load = createRequire(here)
 
 /**
  * Loads a codec's package at its first use, so that only who needs it pays for it.

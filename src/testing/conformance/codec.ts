@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import v8 from 'node:v8'
+import { here } from '../../here.js'
 import type { AttributeCodec } from '../../record/attribute-codec.js'
 import { mutateBytes, randomNumbers } from '../mutate-bytes.js'
 import { guardPrototypes, isPolluted } from '../prototype-guard.js'
@@ -255,7 +256,7 @@ class Subject {
 
 function loadFastCheck(): FastCheck {
   try {
-    return createRequire(import.meta.url)('fast-check') as FastCheck
+    return createRequire(here)('fast-check') as FastCheck
   } catch (cause) {
     throw new Error('the conformance of codecs needs a package: npm install --save-dev fast-check', { cause })
   }
