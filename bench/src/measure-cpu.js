@@ -1,7 +1,6 @@
 import { Participant } from './participant.js'
 import { scenarios } from './scenarios.js'
 import { median, quantile } from './statistics.js'
-import { BASE } from './subjects.js'
 
 /** Windows whose figures are thrown away: by then the hot functions are compiled. */
 const WARM_UP = 2
@@ -10,7 +9,7 @@ const WARM_UP = 2
  * @typedef {object} CpuFigures
  * @property {string} subject
  * @property {number} cpu microseconds a request, median over the rounds
- * @property {number} overBare microseconds a request over bare Express of the same round, median over the rounds
+ * @property {number} overBare microseconds a request over the same server without sessions in the same round, median over the rounds
  * @property {[number, number]} overBareQuartiles
  * @property {number} requestsPerSecond median over the rounds
  * @property {number} p50 milliseconds, of all requests
@@ -45,13 +44,14 @@ export async function measureCpu(name, options, surroundings) {
     await participant.checkSessions()
     await participant.stop()
   }
-  const bare = samples[participants.findIndex(({ subject }) => subject.name === BASE)]
-  return participants.map(({ subject }, index) => summarise(subject.name, samples[index], bare))
+  const of = (name) => samples[participants.findIndex(({ subject }) => subject.name === name)]
+  return participants.map(({ subject: { name, base = name } }) => summarise(name, of(name), of(base)))
 }
 
-async function startAll({ subjects, connections }, surroundings) {
+async function startAll({ subjects, connections, size }, surroundings) {
   const participants = []
-  for (const subject of subjects) participants.push(await Participant.start(subject, { ...surroundings, connections }))
+  const settings = { ...surroundings, connections, size }
+  for (const subject of subjects) participants.push(await Participant.start(subject, settings))
   return participants
 }
 
@@ -69,7 +69,7 @@ async function runRounds(participants, scenario, { rounds, requests }) {
 /**
  * @param {string} subject
  * @param {import('./participant.js').Sample[]} samples
- * @param {import('./participant.js').Sample[]} bare of the same rounds
+ * @param {import('./participant.js').Sample[]} bare without sessions, of the same rounds
  * @returns {CpuFigures}
  */
 function summarise(subject, samples, bare) {
