@@ -34,7 +34,7 @@ npm run bench -- codecs [options]   (see there)
   --json FILE       write all figures there too
   --help`
 
-const FULL = { rounds: 5, requests: 2000, connections: 24, sessions: 1000, memorySessions: 20_000 }
+const FULL = { rounds: 5, requests: 2000, connections: 24, sessions: 256, memorySessions: 20_000 }
 const QUICK = { rounds: 3, requests: 500, connections: 24, sessions: 200, memorySessions: 2000 }
 
 /** The arguments can't be used; the message says why. */
