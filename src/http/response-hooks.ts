@@ -1,22 +1,18 @@
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
+import { type ResponseObserver as Observer, watchCloseBelow, watchEndBelow, watchHeadBelow } from './prototype-hooks.js'
 import { rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
+import { keepCookies } from './written-head.js'
 
 /** Who is told of a response's way. */
-export interface ResponseObserver {
+export interface ResponseObserver extends Observer {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  /** The head is about to go. */
-  beforeHead(): void
-  /** The response is about to end; what comes back is waited for first. Must not reject. */
-  finish(): Promise<unknown> | undefined
-  /** The response is over, whether it ended or was aborted. */
-  close(): void
 }
 
 /*
- * Express gives every request and response an object shape of its own, so each property that is added to one costs a copy of its
- * whole description (over a kilobyte). Hence closures here, instead of shared functions that find their observer in a property.
+ * Where all responses share a prototype that is not Node's, as with Express, the hooks stand there. Elsewhere, and where somebody else has
+ * put methods on this one response, they are closures on the response itself.
  */
 
 /* Only public methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out. */
@@ -27,6 +23,7 @@ export interface ResponseObserver {
  */
 export function watchClose(observer: ResponseObserver): boolean {
   const { req, res } = observer
+  if (watchCloseBelow(res, observer)) return true
   const { socket } = req as Partial<IncomingMessage>
   if (typeof res.on !== 'function') {
     if (typeof socket?.once === 'function') onSocketClose(socket, () => observer.close())
@@ -57,6 +54,7 @@ export function isGone(res: ServerResponse): boolean {
  */
 export function watchSent(observer: ResponseObserver): boolean {
   const { res } = observer
+  if (watchEndBelow(res, observer)) return true
   /* Node emits this within `end()`, before a slow client has taken anything. */
   if (!(res instanceof OutgoingMessage)) return false
   res.on('prefinish', () => void observer.finish())
@@ -66,6 +64,7 @@ export function watchSent(observer: ResponseObserver): boolean {
 /** Has the observer told when the head is about to go. */
 export function watchHead(observer: ResponseObserver): void {
   const { res } = observer
+  if (watchHeadBelow(res, observer)) return
   const original = res.writeHead
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
@@ -80,6 +79,7 @@ export function watchHead(observer: ResponseObserver): void {
 /** Has the observer told when the response is about to end. */
 export function watchEnd(observer: ResponseObserver): void {
   const { res } = observer
+  if (watchEndBelow(res, observer)) return
   const original = res.end
   if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
@@ -107,38 +107,4 @@ export function watchEnd(observer: ResponseObserver): void {
     if (withoutEvents) observer.close()
     return result
   }
-}
-
-/* Headers that are given to writeHead replace those that were set: cookies among them would take ours with them. */
-function keepCookies(res: ServerResponse, args: unknown[]): void {
-  const headers = args.at(-1)
-  if (Array.isArray(headers)) {
-    args[args.length - 1] = keepCookiesOfList(res, flatList(headers))
-    return
-  }
-  if (typeof headers !== 'object' || headers === null) return
-  for (const name of Object.keys(headers)) {
-    if (name.toLowerCase() !== 'set-cookie') continue
-    const { [name]: cookies, ...others } = headers as Record<string, string | string[]>
-    res.setHeader('Set-Cookie', cookies as string | string[])
-    args[args.length - 1] = others
-  }
-}
-
-/* Node takes a list of pairs only while no other header is set, and ours may be. */
-function flatList(headers: unknown[]): unknown[] {
-  return Array.isArray(headers[0]) ? headers.flat() : headers
-}
-
-/* Names and values in turn. */
-function keepCookiesOfList(res: ServerResponse, headers: unknown[]): unknown[] {
-  const cookies: string[] = []
-  const others: unknown[] = []
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (String(headers[i]).toLowerCase() === 'set-cookie') cookies.push(...([headers[i + 1]].flat() as string[]))
-    else others.push(headers[i], headers[i + 1])
-  }
-  if (cookies.length === 0) return headers
-  res.setHeader('Set-Cookie', cookies)
-  return others
 }
