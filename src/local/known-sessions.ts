@@ -30,6 +30,8 @@ export class KnownSession implements Expiring {
   copies: KnownCopy[] = []
   /** Nodes that may hold an older copy. */
   leftBehind: Set<WatchedNode> | undefined
+  /** Of the token; made once, as it costs more than all else of a look-up. */
+  digest = ''
 
   constructor(token: string) {
     this.token = token

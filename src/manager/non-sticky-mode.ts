@@ -236,15 +236,43 @@ export class NonStickyMode implements SessionMode {
       statistics.count('rememberedMisses')
       return undefined
     }
-    return this.load(token, hint, fresh)
+    if (fresh) return this.load(token, hint, true)
+    const near = this.beginNear(token, hint)
+    const isAtHand = near !== undefined && !(near instanceof Promise)
+    return (isAtHand ? this.presentNear(token, near) : undefined) ?? this.load(token, hint, false, near)
+  }
+
+  /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
+  private beginNear(token: string, hint: WatchedNode | undefined): Found | Promise<Found | undefined> | undefined {
+    const { placement } = this.engine
+    const first = this.firstNode(token, hint)
+    if (first?.caches !== true || placement.shouldLeave(first)) return undefined
+    return this.parts.storage.readCached(first, this.parts.storage.key(this.digestOf(token)), this.renewalOf(token))
+  }
+
+  /** `undefined`: there is something about it that has to be looked into. */
+  private presentNear(token: string, found: Found): SessionState | undefined {
+    const { record } = found
+    if (record?.kind !== 'session' || found.outdated || this.isDoubtful(found as FoundSession)) return undefined
+    const started = this.engine.clock.monotonic()
+    const state = this.present(token, found as FoundSession)
+    if (state === undefined) return undefined
+    state.keepDigest(this.digestOf(token))
+    this.engine.statistics.record('load', this.engine.clock.monotonic() - started)
+    return this.asShared(state)
   }
 
   /* While a failover is under way nobody answers; requests that can wait for its end need not fail. */
-  private async load(token: string, hint: WatchedNode | undefined, fresh: boolean): Promise<SessionState | undefined> {
+  private async load(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+    near?: Found | Promise<Found | undefined>,
+  ): Promise<SessionState | undefined> {
     const { deadline } = this.outage
-    for (;;) {
+    for (let begun = near; ; begun = undefined) {
       try {
-        return await this.loadOnce(token, hint, fresh)
+        return await this.loadOnce(token, hint, fresh, begun)
       } catch (error) {
         if (!mayPass(error) || !(await this.outage.forNode(deadline))) throw error
       }
@@ -255,15 +283,16 @@ export class NonStickyMode implements SessionMode {
     token: string,
     hint: WatchedNode | undefined,
     fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = this.engine.clock.monotonic()
-    const digest = tokenDigest(token)
+    const digest = this.digestOf(token)
     const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
-    const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
+    const first = this.firstNode(token, hint)
     const answer =
-      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh)
+      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh, begun)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
         ? this.present(token, answer)
@@ -295,17 +324,21 @@ export class NonStickyMode implements SessionMode {
     token: string,
     key: string,
     fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<FoundSession | 'absent' | 'failed'> {
     const { clock, settings, placement } = this.engine
-    const known = this.copies.known.get(token)
-    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
-    const absoluteDeadline = known?.absoluteDeadline ?? 0
-    const renewal = this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+    const renewal = this.renewalOf(token)
     const near = !fresh && node.caches && !placement.shouldLeave(node)
-    const read = () =>
-      near
-        ? this.readNear(node, key, renewal).then(sessionOrAbsent)
-        : this.parts.storage.readTwice(node, key, renewal.to).then(sessionOrAbsent)
+    let first = begun
+    const read = async () => {
+      const answer = first ?? (near ? this.parts.storage.readCached(node, key, renewal) : undefined)
+      first = undefined
+      return sessionOrAbsent(
+        answer === undefined
+          ? await this.parts.storage.readTwice(node, key, renewal.to)
+          : await this.unlessDoubtful(answer, node, key, renewal),
+      )
+    }
     const started = clock.monotonic()
     try {
       return await read()
@@ -321,11 +354,35 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* Whoever has a doubt gets what the storage says now, before other copies are compared with it. */
-  private async readNear(node: WatchedNode, key: string, renewal: Renewal): Promise<Found | undefined> {
-    const { storage } = this.parts
-    const found = await storage.readCached(node, key, renewal)
+  private async unlessDoubtful(
+    answer: Found | Promise<Found | undefined>,
+    node: WatchedNode,
+    key: string,
+    renewal: Renewal,
+  ): Promise<Found | undefined> {
+    const found = await answer
     if (found?.record === undefined || !this.isDoubtful(found as FoundSession)) return found
-    return storage.readTwice(node, key, renewal.to)
+    return this.parts.storage.readTwice(node, key, renewal.to)
+  }
+
+  /** Who is asked first. */
+  private firstNode(token: string, hint: WatchedNode | undefined): WatchedNode | undefined {
+    return hint ?? this.copies.known.get(token)?.primary ?? this.engine.placement.choose(token)
+  }
+
+  private digestOf(token: string): string {
+    const known = this.copies.known.get(token)
+    if (known === undefined) return tokenDigest(token)
+    if (known.digest === '') known.digest = tokenDigest(token)
+    return known.digest
+  }
+
+  private renewalOf(token: string): Renewal {
+    const { clock, settings } = this.engine
+    const known = this.copies.known.get(token)
+    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
+    const absoluteDeadline = known?.absoluteDeadline ?? 0
+    return this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */
