@@ -65,6 +65,11 @@ interface AttributesInUse {
   removed: string[]
 }
 
+/** Told when the stored form grows or shrinks. */
+export interface SizeTally {
+  bytes: number
+}
+
 /** Who makes a change, and when. */
 export interface ChangeStamp {
   /** The server's clock, in milliseconds. */
