@@ -9,6 +9,7 @@ import { changeSettings, type HoldfastOptions, parseSettings } from './config/pa
 import type { Settings } from './config/settings.js'
 import { configurationWarnings } from './config/warnings.js'
 import { EndNotStoredError } from './errors.js'
+import { OpenRequests } from './http/open-requests.js'
 import { candidateIds } from './http/request-cookie.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
 import { Engine } from './manager/engine.js'
@@ -25,6 +26,14 @@ import type { StatisticsSnapshot } from './statistics/statistics.js'
 import { SessionStore } from './store/session-store.js'
 
 const FLUSH_TIMEOUT = 10_000
+/** Milliseconds of a shutdown that requests under way leave for what is to be stored, or half of it. */
+const FLUSH_RESERVE = 2000
+
+/** What a shutdown could not wait for, or not store. */
+export interface CloseReport extends FlushReport {
+  /** Requests with a session that were not answered: what they change from now on is not stored. */
+  openRequests: number
+}
 
 /** What has a Cookie header: a request, an upgrade request, a socket's handshake, a plain object. */
 export interface WithCookieHeader {
@@ -60,7 +69,7 @@ export interface SessionManagerStats extends StatisticsSnapshot {
 
 /** How a session manager is shut down; times in milliseconds. */
 export interface CloseOptions {
-  /** How long it tries to store what is pending. Default 10 s. */
+  /** How long it waits for requests that are under way, and tries to store what is pending. Default 10 s. */
   timeout?: number
   /** How long it goes on as before while `/readyz` says that it is draining, so that balancers send visitors elsewhere. Default 0. */
   drain?: number
@@ -73,8 +82,9 @@ export class Sessions {
   /* Truly private: it holds secrets as they were given, and must not show when the manager is printed. */
   #options: HoldfastOptions
   private readonly starting: Promise<void>
+  private readonly requests = new OpenRequests()
   private embedded: MemcachedServer | undefined
-  private closing: Promise<FlushReport> | undefined
+  private closing: Promise<CloseReport> | undefined
   private readonly startedAt = systemClock.now()
   private isReady = false
   private administration: Administration | undefined
@@ -86,6 +96,7 @@ export class Sessions {
       openNode(address, {
         operationTimeout: () => this.engine.settings.operationTimeout,
         wait: () => this.engine.settings.wait,
+        keyPrefix: settings.keyPrefix,
         nearCache: {
           limits: () => this.engine.settings.nearCache,
           keyPrefix: settings.keyPrefix,
@@ -117,7 +128,7 @@ export class Sessions {
 
   /** For `app.use(…)` of Express, connect and the like. */
   middleware(): SessionMiddleware {
-    return createSessionMiddleware(this.manager)
+    return createSessionMiddleware(this.manager, this.requests)
   }
 
   /**
@@ -135,11 +146,12 @@ export class Sessions {
   }
 
   /**
-   * For an orderly shutdown: stores what is pending, then closes connections and stops timers. From the call on, `/readyz` says that the
-   * server is draining; with `drain`, everything else goes on for so long.
-   * @returns what could not be stored.
+   * For an orderly shutdown: waits for requests that are under way, stores what is pending, then closes connections and stops timers. From
+   * the call on, `/readyz` says that the server is draining; with `drain`, everything else goes on for so long. A change that is made
+   * afterwards is refused: an assignment throws a `ShutDownError`, one inside of a value is logged.
+   * @returns what it could not wait for, and what could not be stored.
    */
-  close(options: CloseOptions = {}): Promise<FlushReport> {
+  close(options: CloseOptions = {}): Promise<CloseReport> {
     this.closing ??= this.shutDown(options)
     return this.closing
   }
@@ -313,10 +325,24 @@ export class Sessions {
     }
   }
 
-  private async shutDown({ timeout = FLUSH_TIMEOUT, drain = 0 }: CloseOptions): Promise<FlushReport> {
+  /** @returns how many are not over. What those have changed so far counts. */
+  private async waitForRequests(timeout: number): Promise<number> {
+    await within(systemClock, this.requests.over(), timeout)
+    for (const request of this.requests.current()) request.commitSoFar()
+    return this.requests.size
+  }
+
+  private async shutDown({ timeout = FLUSH_TIMEOUT, drain = 0 }: CloseOptions): Promise<CloseReport> {
     await this.starting.catch(() => {})
     if (drain > 0) await sleep(drain)
-    const report = await this.manager.close(timeout)
+    const until = systemClock.monotonic() + timeout
+    const reserve = Math.min(timeout / 2, FLUSH_RESERVE)
+    const openRequests = await this.waitForRequests(timeout - reserve)
+    const report = { ...(await this.manager.close(Math.max(until - systemClock.monotonic(), reserve))), openRequests }
+    if (openRequests > 0) {
+      const requests = `${openRequests} requests with a session were not answered before the shutdown`
+      this.engine.settings.logger.warn(`${requests}: what they change from now on is not stored`)
+    }
     if (report.unsaved > 0) {
       this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
     }

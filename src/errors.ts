@@ -56,10 +56,19 @@ export class NodeUnreachableError extends HoldfastError {
   }
 }
 
+/**
+ * How much of its work a storage node refuses: one operation, every write for now or as it is set up while it goes on to answer
+ * reads, or everything that is asked in the name of this server.
+ */
+export type Refusal = 'operation' | 'writes' | 'everything'
+
 /** A storage node answered, and its answer was an error status (out of memory, authentication, …). */
 export class NodeRefusedError extends HoldfastError {
-  constructor(message: string, options?: { cause?: unknown }) {
+  readonly refuses: Refusal
+
+  constructor(message: string, { refuses = 'operation', ...options }: { cause?: unknown; refuses?: Refusal } = {}) {
     super('HOLDFAST_NODE_REFUSED', message, options)
+    this.refuses = refuses
   }
 }
 
@@ -186,9 +195,9 @@ export class LockTimeoutError extends HttpStatusError {
 }
 
 /** A lock that was held is held no more: it could not be renewed in time, or was removed. */
-export class LockLostError extends HoldfastError {
-  constructor(key: string) {
-    super('HOLDFAST_LOCK_LOST', `the lock ${key} was lost`)
+export class LockLostError extends HttpStatusError {
+  constructor(what: string) {
+    super('HOLDFAST_LOCK_LOST', 503, what, 1)
   }
 }
 

@@ -13,6 +13,7 @@ export type {
 export type { HoldfastOptions } from './config/parse-settings.js'
 export {
   type CloseOptions,
+  type CloseReport,
   createSessionManager,
   type SessionManagerStats,
   type Sessions,

@@ -1,21 +1,38 @@
-/** The four calls that Holdfast makes; `console` and pino instances fit. */
-export interface Logger {
-  debug(message: string): void
-  info(message: string): void
-  warn(message: string): void
-  error(message: string): void
+/** What a line of the log is about, beside its text: for loggers that keep fields apart. */
+export interface LogDetails {
+  /** What went wrong. */
+  readonly error?: Error
+  readonly [field: string]: string | number | boolean | undefined | Error
 }
+
+/**
+ * The four calls that Holdfast makes; `console` fits, and so does an instance of pino, which gets the details first, as it wants
+ * them, with the error as `err`.
+ */
+export interface Logger {
+  debug(message: string, details?: LogDetails): void
+  info(message: string, details?: LogDetails): void
+  warn(message: string, details?: LogDetails): void
+  error(message: string, details?: LogDetails): void
+}
+
+type Level = keyof Logger
+type Write = (level: Level, message: string, details: LogDetails | undefined) => void
 
 const ignore = (): void => {}
 
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 
-/** The default: warnings and errors to stderr, nothing else. */
+/** The default: warnings and errors to stderr with time and level, nothing else. Their text says all that is in their details. */
 export const consoleLogger: Logger = {
   debug: ignore,
   info: ignore,
-  warn: (message) => console.warn(`holdfast: ${onOneLine(message)}`),
-  error: (message) => console.error(`holdfast: ${onOneLine(message)}`),
+  warn: (message) => console.warn(lineOf('warn', message)),
+  error: (message) => console.error(lineOf('error', message)),
+}
+
+function lineOf(level: Level, message: string): string {
+  return `${new Date().toISOString()} ${level} holdfast: ${onOneLine(message)}`
 }
 
 const guarded = new WeakMap<Logger, Logger>([
@@ -23,18 +40,70 @@ const guarded = new WeakMap<Logger, Logger>([
   [silentLogger, silentLogger],
 ])
 
-/** The same logger, which gets each message as one line, see `onOneLine`. Made once for each logger. */
+/**
+ * The same logger, which gets each message as one line, see `onOneLine`, and the texts in its details so, too. Made once for each
+ * logger.
+ */
 export function oneLineLogger(logger: Logger): Logger {
   const known = guarded.get(logger)
   if (known !== undefined) return known
+  const write = isPino(logger) ? toPino(logger) : toTextFirst(logger)
   const made: Logger = {
-    debug: (message) => logger.debug(onOneLine(message)),
-    info: (message) => logger.info(onOneLine(message)),
-    warn: (message) => logger.warn(onOneLine(message)),
-    error: (message) => logger.error(onOneLine(message)),
+    debug: (message, details) => write('debug', onOneLine(message), details),
+    info: (message, details) => write('info', onOneLine(message), details),
+    warn: (message, details) => write('warn', onOneLine(message), details),
+    error: (message, details) => write('error', onOneLine(message), details),
   }
   guarded.set(logger, made).set(made, made)
   return made
+}
+
+function toTextFirst(logger: Logger): Write {
+  return (level, message, details) => {
+    if (details === undefined) logger[level](message)
+    else logger[level](message, escapedDetails(details))
+  }
+}
+
+/** What pino and those who take its place (that of Fastify, say) do. */
+type Pino = Record<Level, (details: object, message: string) => void>
+
+function toPino(logger: Logger): Write {
+  const pino = logger as unknown as Pino
+  return (level, message, details) => {
+    const { error, ...fields } = details === undefined ? {} : escapedDetails(details)
+    pino[level](error === undefined ? fields : { ...fields, err: error }, message)
+  }
+}
+
+/** pino takes what follows a text for values to put into that text, and drops them. */
+function isPino(logger: object): boolean {
+  const { child, bindings } = logger as { child?: unknown; bindings?: unknown }
+  return typeof child === 'function' && typeof bindings === 'function'
+}
+
+function escapedDetails(details: LogDetails): LogDetails {
+  return Object.fromEntries(Object.entries(details).map(([name, value]) => [name, escapedValue(value)]))
+}
+
+function escapedValue(value: LogDetails[string]): LogDetails[string] {
+  if (typeof value === 'string') return onOneLine(value)
+  return value instanceof Error ? escapedError(value) : value
+}
+
+/* Loggers print an error's stack, which repeats its message as it is. */
+function escapedError(error: Error): Error {
+  const message = onOneLine(error.message)
+  const places = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  const copy: Error = Object.create(Object.getPrototypeOf(error), {
+    message: { value: message },
+    name: { value: error.name },
+    stack: {
+      value: [`${error.name}: ${message}`, ...places.map((place) => `    ${onOneLine(place.trim())}`)].join('\n'),
+    },
+  })
+  const code: unknown = Object.getOwnPropertyDescriptor(error, 'code')?.value
+  return code === undefined ? copy : Object.assign(copy, { code })
 }
 
 /**

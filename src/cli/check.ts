@@ -69,7 +69,7 @@ async function askNodes(settings: Settings, io: Terminal): Promise<number> {
 }
 
 async function askNode(address: NodeAddress, settings: Settings): Promise<Answer> {
-  const node = openNode(address, { operationTimeout: settings.operationTimeout })
+  const node = openNode(address, { operationTimeout: settings.operationTimeout, keyPrefix: settings.keyPrefix })
   try {
     return { state: 'ok', latency: await probeNode(node, settings.keyPrefix) }
   } catch (error) {

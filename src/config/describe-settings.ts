@@ -49,6 +49,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'backup.protectRate': String(backup.protectRate),
     'locking.mode': locking.mode,
     'locking.pattern': locking.pattern === undefined ? 'none' : String(locking.pattern),
+    'locking.except': locking.except === undefined ? 'none' : String(locking.except),
     'locking.expiry': formatDuration(locking.expiry),
     'locking.timeout': formatDuration(locking.timeout),
     'locking.onTimeout': locking.onTimeout,

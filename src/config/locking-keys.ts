@@ -16,6 +16,12 @@ const lockingKeys = {
     default: 'none; required with the mode `uri`',
     meaning: 'Requests whose URL (path and query) matches take the lock.',
   }),
+  except: pattern().optional().register(keyNotes, {
+    type: 'pattern',
+    default: 'none',
+    meaning:
+      'Requests whose path (without the query) matches take no lock with `all`, `auto` and `uri`: streams and long polls, which would keep it. Anchor it (`^/events$`), as visitors choose their paths.',
+  }),
   expiry: duration(2 * second, 10 * minute)
     .prefault('5s')
     .register(keyNotes, {

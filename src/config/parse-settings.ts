@@ -138,7 +138,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     cookie: Object.freeze(cookieSettings(keys.cookie)),
     cookieFor: cookieFunction && checkedCookieFunction(cookieFunction),
     backup: Object.freeze(keys.backup),
-    locking: Object.freeze({ ...keys.locking, pattern: keys.locking.pattern }),
+    locking: Object.freeze({ ...keys.locking, pattern: keys.locking.pattern, except: keys.locking.except }),
     compression: Object.freeze(compressionSettings(keys.compression)),
     encryption: encryptionSettings(keys.encryption),
     admin: keys.admin && toAdminSettings(keys.admin),

@@ -1,5 +1,6 @@
 import { ServerResponse } from 'node:http'
-import { rememberHead } from './response-head.js'
+import type { HttpStatusError } from '../errors.js'
+import { answerWith, rememberHead } from './response-head.js'
 import { keepCookies } from './written-head.js'
 
 /*
@@ -16,6 +17,8 @@ export interface ResponseObserver {
   beforeHead(): void
   /** The response is about to end; what comes back is waited for first. Must not reject. */
   finish(): Promise<unknown> | undefined
+  /** What the response is to say in the place of what the application has said, while nothing has gone. */
+  readonly refusal: HttpStatusError | undefined
   /** The response is over, whether it ended or was aborted. */
   close(): void
 }
@@ -113,14 +116,14 @@ function install(prototype: ServerResponse): Hooks {
       if (observer === undefined || (observer.hooks & END) === 0) return end().apply(this, args as never[])
       if ((observer.hooks & WAITING) !== 0) return this
       const wait = observer.finish()
-      if (wait === undefined) return end().apply(this, args as never[])
+      if (wait === undefined) return end().apply(this, answerOf(this, observer, args))
       observer.hooks |= WAITING
       const restoreHead = rememberHead(this)
       wait
         .then(() => {
           restoreHead()
           observer.hooks &= ~WAITING
-          end().apply(this, args as never[])
+          end().apply(this, answerOf(this, observer, args))
         })
         .catch((error: Error) => this.destroy(error))
       return this
@@ -135,6 +138,10 @@ function install(prototype: ServerResponse): Hooks {
     Object.defineProperty(prototype, name, { value, configurable: true, enumerable: true, writable: true })
   }
   return hooks as unknown as Hooks
+}
+
+function answerOf(res: ServerResponse, { refusal }: ResponseObserver, args: unknown[]): never[] {
+  return (refusal === undefined || res.headersSent ? args : answerWith(res, refusal)) as never[]
 }
 
 function tellClose(res: ServerResponse): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpStatusError } from '../errors.js'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
@@ -28,6 +29,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   /** What applies to this request, before the connection decides on what is `auto`. */
   private readonly cookieSettings: CookieAttributes
   private handle: SessionHandle | undefined
+  /** Why the application's answer is not the right one. */
+  refusal: HttpStatusError | undefined
   private headWatched = false
   private endWatched = false
   private sentWatched = false
@@ -81,7 +84,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   mayChange(): void {
     /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
-    if (this.manager.storesFirst || this.mayRenewCookie) this.hook()
+    if (this.manager.storesFirst || this.handle?.locked !== undefined || this.mayRenewCookie) this.hook()
     else if (!this.manager.hasRoom) this.watchEnd()
     else this.watchSent()
   }
@@ -100,7 +103,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (handle !== this.handle) {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
-      void this.handle?.locked?.release()
+      void this.handle?.endLock()
     }
     this.handle = handle
     this.req.session = handle?.session
@@ -127,10 +130,21 @@ export class RequestScope implements HandleScope, ResponseObserver {
    */
   finish(): Promise<unknown> | undefined {
     const wait = this.finishSession()
-    const locked = this.handle?.locked
-    /* The next request may begin when what this one has changed can be read. */
-    if (locked !== undefined) void Promise.resolve(wait).then(() => locked.release())
-    return wait
+    const { handle } = this
+    if (handle?.locked === undefined) return wait
+    const noted = wait === undefined ? this.noteRefusal(handle) : wait.then(() => this.noteRefusal(handle))
+    void Promise.resolve(noted).then(() => handle.endLock())
+    return noted
+  }
+
+  /* What was told already can only be told otherwise. */
+  private noteRefusal(handle: SessionHandle): undefined {
+    const { refusal, state } = handle
+    if (refusal === undefined || this.refusal !== undefined || state === undefined) return
+    const { statistics, events } = this.manager.engine
+    this.refusal = refusal
+    statistics.count('lockedChangesRefused')
+    events.emitSession('lockLost', state, { answered: this.res.headersSent })
   }
 
   private finishSession(): Promise<unknown> | undefined {
@@ -139,9 +153,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.finished = true
     if (this.isUnset) return this.unset()
     const changed = this.commit()
-    const { state } = this.handle ?? {}
-    const { statistics } = this.manager.engine
+    const { state, ending } = this.handle ?? {}
+    const { statistics, settings, clock } = this.manager.engine
     if (state === undefined) return undefined
+    if (this.handle?.locked !== undefined && !this.manager.isStored(state)) {
+      const timeout = Math.max(this.manager.storeTimeout, settings.operationTimeout)
+      return this.waitFor(this.manager.stored(state), timeout, 'backupTimeouts')
+    }
+    if (ending !== undefined) return within(clock, ending, settings.operationTimeout * 2)
     /* What this request changed may have been committed, and not stored yet, by another one. */
     if (this.manager.storesFirst && !this.manager.isStored(state)) {
       return this.waitFor(this.manager.stored(state), this.manager.storeTimeout, 'backupTimeouts')
@@ -149,6 +168,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
     return this.waitFor(this.manager.room(), this.manager.engine.settings.backup.timeout, 'backPressureTimeouts')
+  }
+
+  commitSoFar(): void {
+    if (!this.finished) this.commit()
   }
 
   /** The connection is done with this response, whether it ended or was aborted. */
@@ -267,7 +290,13 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { handle } = this
     const { settings } = this.manager.engine
     const state = handle?.state
-    if (handle === undefined || state === undefined || state.phase !== 'live' || this.isUnset) return false
+    if (handle === undefined || state === undefined || this.isUnset) return false
+    /* The browser drops a cookie whose end is over. */
+    if (handle.ending !== undefined && this.sentId !== undefined) {
+      setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
+      return true
+    }
+    if (state.phase !== 'live') return false
     if (state.isBlank && !settings.saveUninitialized && state.attributes.isEmpty) return false
     const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged

@@ -1,4 +1,5 @@
 import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { HttpStatusError } from '../errors.js'
 
 /**
  * Remembers status and headers of a response that was ended and not sent yet, as Node would have sent them: who believes, as
@@ -24,6 +25,25 @@ export function rememberHead(res: ServerResponse): () => void {
       if (value !== undefined && current[name] !== value) res.setHeader(name, value)
     }
   }
+}
+
+/** What says of a body what does not hold of another one. */
+const ofTheBody =
+  /^(content-|transfer-encoding$|etag$|last-modified$|accept-ranges$|cache-control$|expires$|location$|refresh$)/
+
+/**
+ * Gives a response that was not sent yet another meaning: that of an error.
+ * @returns what to end it with.
+ */
+export function answerWith(res: ServerResponse, error: HttpStatusError): [string] {
+  for (const name of res.getHeaderNames()) if (ofTheBody.test(name)) res.removeHeader(name)
+  res.statusCode = error.status
+  if (res instanceof ServerResponse) res.statusMessage = ''
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('Content-Type', 'text/plain; charset=utf-8')
+  res.setHeader('Content-Length', Buffer.byteLength(error.message))
+  return [error.message]
 }
 
 /* Node's are a copy; a stand-in's may be the thing itself. */

@@ -1,6 +1,6 @@
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
 import { type ResponseObserver as Observer, watchCloseBelow, watchEndBelow, watchHeadBelow } from './prototype-hooks.js'
-import { rememberHead } from './response-head.js'
+import { answerWith, rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
 import { keepCookies } from './written-head.js'
 
@@ -103,7 +103,9 @@ export function watchEnd(observer: ResponseObserver): void {
   function endNow(response: ServerResponse, args: unknown[]): ServerResponse {
     waiting = false
     if (withoutHead) observer.beforeHead()
-    const result = original.apply(response, args as Parameters<ServerResponse['end']>)
+    const { refusal } = observer
+    const given = refusal === undefined || response.headersSent ? args : answerWith(response, refusal)
+    const result = original.apply(response, given as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
     return result
   }

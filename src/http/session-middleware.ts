@@ -6,14 +6,18 @@ import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { pathMatches } from './cookie-header.js'
+import type { OpenRequests } from './open-requests.js'
 import { candidateIds, cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
 
 export type Next = (error?: unknown) => void
 export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
 
-/** The middleware for Express and every other connect-style server. Calls `next` at once when the session is in memory. */
-export function createSessionMiddleware(manager: SessionManager): SessionMiddleware {
+/**
+ * The middleware for Express and every other connect-style server. Calls `next` at once when the session is in memory.
+ * @param requests where those that are under way are noted
+ */
+export function createSessionMiddleware(manager: SessionManager, requests?: OpenRequests): SessionMiddleware {
   const { engine } = manager
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
@@ -28,24 +32,32 @@ export function createSessionMiddleware(manager: SessionManager): SessionMiddlew
     }
     const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
-    if (id === undefined) return attach(manager, req, res, next, cookie, undefined, undefined)
+    if (id === undefined) return attach(manager, requests, req, res, next, cookie, undefined, undefined)
     if (ids.length > 1) statistics.count('duplicateCookies')
     const locks = manager.needsLock(req.method, url)
-    if (locks || ids.length > 1) return openFirst(manager, ids, locks, req, res, next, cookie)
+    if (locks || ids.length > 1) {
+      requests?.add({ res, commitSoFar: nothing })
+      return openFirst(manager, requests, ids, locks, req, res, next, cookie)
+    }
     let opened: ReturnType<SessionManager['open']>
     try {
       opened = manager.open(id)
     } catch (error) {
       return next(error)
     }
-    if (opened instanceof Promise) opened.then((state) => attach(manager, req, res, next, cookie, id, state), next)
-    else attach(manager, req, res, next, cookie, id, opened)
+    if (opened instanceof Promise) {
+      requests?.add({ res, commitSoFar: nothing })
+      opened.then((state) => attach(manager, requests, req, res, next, cookie, id, state), next)
+    } else attach(manager, requests, req, res, next, cookie, id, opened)
   }
 }
+
+function nothing(): void {}
 
 /* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
 async function openFirst(
   manager: SessionManager,
+  requests: OpenRequests | undefined,
   ids: string[],
   locks: boolean,
   req: SessionRequest,
@@ -68,11 +80,12 @@ async function openFirst(
     void hold?.release()
     return next(error)
   }
-  attach(manager, req, res, next, cookie, used, state, hold)
+  attach(manager, requests, req, res, next, cookie, used, state, hold)
 }
 
 function attach(
   manager: SessionManager,
+  requests: OpenRequests | undefined,
   req: SessionRequest,
   res: ServerResponse,
   next: Next,
@@ -87,6 +100,7 @@ function attach(
   const handle = new SessionHandle(manager, state, scope)
   if (hold !== undefined && state !== undefined) handle.keepLock(hold)
   scope.begin(handle)
+  requests?.add(scope)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
   next(refusal)
 }

@@ -5,6 +5,7 @@ import {
   type Change,
   changesSince,
   covers,
+  decodeSection,
   emptySection,
   joinSections,
   latestChange,
@@ -22,9 +23,11 @@ import {
   type AttributeRules,
   Attributes,
   type ChangeStamp,
+  type Guard,
   type OnUnserializable,
 } from '../session/attributes.js'
 import { formatSessionId, tokenDigest } from '../session-id/session-id.js'
+import type { LockedChanges } from './locked-changes.js'
 
 /**
  * `new`: not admitted to the server's memory yet. `live`: it is. `lost`: another server owns it, this copy is let go.
@@ -93,6 +96,7 @@ export class SessionState {
   private digestText: string | undefined
   private pauseBeforeRetry = 0
   private requests = 0
+  private guards: Set<LockedChanges> | undefined
   private comparedEra: number
 
   /** @param era of a session that begins now, or of the copy that it is made from */
@@ -295,8 +299,10 @@ export class SessionState {
     onUnserializable: OnUnserializable,
     stamp: () => ChangeStamp,
     owner: string,
+    own?: Guard,
   ): boolean {
-    if (!this.attributes.commit(handedOut, rules, onUnserializable, stamp, () => this.factsDue(owner))) return false
+    const facts = () => this.factsDue(owner)
+    if (!this.attributes.commit(handedOut, rules, onUnserializable, stamp, facts, this.guards, own)) return false
     this.ownerName = this.ownerAfterChange(owner)
     return true
   }
@@ -333,6 +339,30 @@ export class SessionState {
     if (this.ownerName === owner) return false
     this.ownerName = owner
     return this.attributes.apply([ownerChange(owner)], stamp)
+  }
+
+  /** Begins with the attributes of a session that this one takes the place of. */
+  inherit(section: AttributeSection, stamp: ChangeStamp, owner: string): void {
+    const changes = [...this.factsDue(owner), ...decodeSection(section)]
+    if (this.attributes.apply(changes, stamp)) this.ownerName = this.ownerAfterChange(owner)
+  }
+
+  /** Changes are made under the session's lock from now on. */
+  guard(changes: LockedChanges): void {
+    this.guards ??= new Set()
+    this.guards.add(changes)
+  }
+
+  unguard(changes: LockedChanges): void {
+    this.guards?.delete(changes)
+    if (this.guards?.size === 0) this.guards = undefined
+  }
+
+  /** What was changed here under a lock that did not hold gives way to what others have stored. @returns the names of those attributes. */
+  giveWayTo(theirs: AttributeSection, stamp: () => ChangeStamp): string[] {
+    const changes = [...(this.guards ?? [])].flatMap((guard) => guard.overtakenBy(theirs) ?? [])
+    if (changes.length > 0) this.decide(changes, stamp())
+    return changes.map(({ name }) => name)
   }
 
   /** Values that were decided on in a merge. */

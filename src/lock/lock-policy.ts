@@ -5,7 +5,7 @@ const defaultCapacity = 1000
 
 /** Which requests need the lock of their session before they begin. */
 export class LockPolicy {
-  private readonly settings: () => Pick<LockSettings, 'mode' | 'pattern'>
+  private readonly settings: () => Pick<LockSettings, 'mode' | 'pattern' | 'except'>
   private readonly learned: LearnedRequests
   private caseless: { of: RegExp; pattern: RegExp } | undefined
 
@@ -13,14 +13,15 @@ export class LockPolicy {
    * @param settings asked at each use, so that the mode may change
    * @param capacity patterns that `auto` remembers. Default: 1000.
    */
-  constructor(settings: () => Pick<LockSettings, 'mode' | 'pattern'>, capacity = defaultCapacity) {
+  constructor(settings: () => Pick<LockSettings, 'mode' | 'pattern' | 'except'>, capacity = defaultCapacity) {
     this.settings = settings
     this.learned = new LearnedRequests(capacity)
   }
 
   /** @param url path and query, as the client sent them (`req.originalUrl`) */
   needsLock(method: string | undefined, url: string): boolean {
-    const { mode, pattern } = this.settings()
+    const { mode, pattern, except } = this.settings()
+    if (except?.test(pathOf(url)) === true) return false
     if (mode === 'all') return true
     if (mode === 'uri') return pattern === undefined || this.matches(pattern, url)
     return mode === 'auto' && !this.learned.onlyReads(method ?? '', url)
@@ -45,6 +46,11 @@ export class LockPolicy {
   learn(method: string | undefined, url: string, wrote: boolean): void {
     if (this.settings().mode === 'auto') this.learned.learn(method ?? '', url, wrote)
   }
+}
+
+function pathOf(url: string): string {
+  const end = url.search(/[?#]/)
+  return end === -1 ? url : url.slice(0, end)
 }
 
 /**

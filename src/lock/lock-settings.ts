@@ -4,6 +4,8 @@ export interface LockSettings {
   mode: 'none' | 'all' | 'auto' | 'uri' | 'app'
   /** `uri`: the URLs (path and query) that lock. */
   pattern: RegExp | undefined
+  /** Paths that do not lock, whatever the mode says; see `session.lock()` for those that need it for a moment. */
+  except: RegExp | undefined
   /** How long a lock outlives a holder that died. Default: 5 s. */
   expiry: number
   /** How long a request waits for a lock. Default: 1 s. */

@@ -202,7 +202,7 @@ class Hold implements LockHold {
   }
 
   lose(key: string): void {
-    this.lost = new LockLostError(key)
+    this.lost = new LockLostError(`the lock ${key} was lost`)
     this.controller?.abort(this.lost)
   }
 

@@ -42,6 +42,8 @@ export class ClusterNotes {
   /** Called when sessions have ended altogether: see `hasEnded`. */
   onEnded: () => void = () => {}
   private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
+  /** The greatest of `note.awayAt`. */
+  private lastAway = 0
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
   private readonly raisedAt = new Map<WatchedNode, number>()
@@ -75,6 +77,11 @@ export class ClusterNotes {
     return !this.isRead || era < this.awayAt(node)
   }
 
+  /** Whether any node may have missed something of such a session. */
+  isBehind(era: number): boolean {
+    return era < this.lastAway
+  }
+
   /** The era that a session on the node has to be of. */
   awayAt(node: WatchedNode): number {
     return this.note.awayAt.get(node.name) ?? 0
@@ -92,6 +99,7 @@ export class ClusterNotes {
     this.raisedAt.set(node, now)
     this.note.era++
     this.note.awayAt.set(node.name, this.note.era)
+    this.lastAway = this.note.era
     void this.exchange()
   }
 
@@ -171,7 +179,10 @@ export class ClusterNotes {
     const { note } = this
     note.era = Math.max(note.era, theirs.era)
     this.endUntil(theirs.endedBefore)
-    for (const [name, era] of theirs.awayAt) note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
+    for (const [name, era] of theirs.awayAt) {
+      note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
+      this.lastAway = Math.max(this.lastAway, era)
+    }
   }
 }
 

@@ -137,6 +137,13 @@ export class CopyKeeper {
     this.repair.add(token)
   }
 
+  /** A session was read from its primary node, in a record of that era: its further copies may have missed something since. */
+  compareIfBehind(state: SessionState, era: number): void {
+    const { notes } = this.engine
+    if (state.node === undefined || this.repair.has(state.token)) return
+    if (this.othersOf(state.token, state.node).some((node) => notes.isDoubtful(era, node))) this.isShort(state.token)
+  }
+
   forget(token: string): void {
     this.known.delete(token)
     this.repair.remove(token)

@@ -60,6 +60,11 @@ export class CopyRepair {
     this.work.wake()
   }
 
+  /** Whether the session waits for its turn, or for a node to return. */
+  has(token: string): boolean {
+    return this.waiting.has(token) || this.short.has(token)
+  }
+
   /** All sessions that match, found bit by bit. */
   addAll(matches: (known: KnownSession) => boolean): void {
     if (this.closed) return
@@ -166,10 +171,11 @@ export class CopyRepair {
     wanted: readonly WatchedNode[],
     deadline: number,
   ): Promise<boolean> {
+    const { notes } = this.engine
     const standing = new Map(copies.sessions.map((copy) => [copy.node, copy]))
     const missing = wanted.filter((node) => {
       const record = standing.get(node)?.record
-      return record?.attributes !== joined || this.engine.notes.isDoubtful(record.era, node)
+      return record?.attributes !== joined || wanted.some((other) => notes.isDoubtful(record.era, other))
     })
     if (missing.length === 0) return true
     const [latest] = copies.sessions as [FoundSession]

@@ -28,6 +28,8 @@ export class Engine {
   readonly events: SessionEventBus
   readonly local: LocalSessions
   readonly ended = new EndedTokens()
+  /** Sessions that expired on this server: who comes with an id that names it has none any more. */
+  readonly expired = new EndedTokens()
   readonly placement = new Placement([], [])
   readonly notes: ClusterNotes
   readonly log: RateLimitedLog

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { NodeRefusedError } from '../errors.js'
 import type { NodeAddress } from '../node/node-address.js'
 import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
 import { type NodeObserver, WatchedNode, type WatchOptions } from '../placement/watched-node.js'
@@ -106,20 +107,36 @@ export class NodeSet implements NodeObserver {
     await Promise.all(this.preparing)
   }
 
-  nodeDown(node: WatchedNode): void {
+  nodeDown(node: WatchedNode, error: Error): void {
     if (this.closed) return
     this.engine.statistics.count('nodeFailures')
-    this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address })
-    this.engine.settings.logger.warn(`storage node ${node.id ?? ''} (${node.address}) is down`)
+    this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address, error })
+    this.warn(node, `is down${becauseOf(node)}`, error)
     this.engine.notes.raise(node)
     this.callbacks.leave(node)
+  }
+
+  /* Its copies stay as they are while the sessions go on elsewhere. So they are as those of a node that is away, but for being read. */
+  nodeReadOnly(node: WatchedNode, error: Error): void {
+    if (this.closed) return
+    this.engine.statistics.count('nodeFailures')
+    this.engine.events.emitNode('nodeReadOnly', { node: node.id, address: node.address, error })
+    this.warn(node, `is used for reads only${becauseOf(node)}`, error)
+    this.engine.notes.raise(node)
+    this.callbacks.leave(node)
+  }
+
+  nodeRefused(node: WatchedNode, error: NodeRefusedError): void {
+    const { log, settings } = this.engine
+    const text = `storage node ${named(node)} has refused an operation${becauseOf(node)}`
+    log.write(`refused ${node.address}`, text, (m) => settings.logger.warn(m, { ...fieldsOf(node), error }))
   }
 
   nodeUp(node: WatchedNode): void {
     if (this.closed) return
     this.engine.statistics.count('nodeRecoveries')
     this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
-    this.engine.settings.logger.info(`storage node ${node.id ?? ''} (${node.address}) is up again`)
+    this.warn(node, 'is up again')
     this.callbacks.returned(node)
     void this.lookAgain(node)
   }
@@ -141,13 +158,19 @@ export class NodeSet implements NodeObserver {
   replicasMissing(node: WatchedNode, { acknowledged, wanted }: ReplicaShortfall): void {
     const { statistics, log, settings } = this.engine
     statistics.count('replicaShortfalls')
-    const text = `storage node ${node.id ?? ''} (${node.address}): ${acknowledged} of ${wanted} replicas have acknowledged a write`
-    log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m))
+    const text = `storage node ${named(node)}: ${acknowledged} of ${wanted} replicas have acknowledged a write`
+    log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
   }
 
   async close(): Promise<void> {
     this.closed = true
     await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
+  }
+
+  /* The end of an outage is told at the level of its beginning: whoever reads of the one has to read of the other. */
+  private warn(node: WatchedNode, what: string, error?: Error): void {
+    const fields = { ...fieldsOf(node), state: node.state, ...(error && { error }) }
+    this.engine.settings.logger.warn(`storage node ${named(node)} ${what}`, fields)
   }
 
   /* The node that this process carries itself is gone when the process is: it protects nothing while there is another. */
@@ -201,6 +224,19 @@ export class NodeSet implements NodeObserver {
     this.engine.notes.raise(node)
     this.callbacks.emptied(node)
   }
+}
+
+/** A node for people: its id where it has one, and its address. */
+function named({ id, address }: WatchedNode): string {
+  return id === undefined ? address : `${id} (${address})`
+}
+
+function becauseOf({ lastError }: WatchedNode): string {
+  return lastError === undefined ? '' : `: ${lastError.message}`
+}
+
+function fieldsOf({ name, address }: WatchedNode): { node: string; address: string } {
+  return { node: name, address }
 }
 
 /** Everything counts: another password or another certificate asks for other connections. */

@@ -113,6 +113,11 @@ export class NonStickyMode implements SessionMode {
     else this.engine.local.reschedule(state)
   }
 
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    this.copies.forget(state.token)
+    return this.parts.ending.replace(state)
+  }
+
   destroy(state: SessionState): Promise<boolean> {
     this.copies.forget(state.token)
     return this.parts.ending.destroy(state)
@@ -139,12 +144,6 @@ export class NonStickyMode implements SessionMode {
     const shared = this.engine.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
     return shared
-  }
-
-  lockNode(token: string, named: string | undefined): WatchedNode | undefined {
-    const { placement } = this.engine
-    const node = placement.byName(named)
-    return node?.isUsable ? node : placement.choose(token)
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
@@ -228,18 +227,34 @@ export class NonStickyMode implements SessionMode {
 
   /** @param fresh the storage itself is to be asked */
   private find(token: string, hint: WatchedNode | undefined, fresh: boolean): Opened {
-    const { settings, statistics, ended, local, clock } = this.engine
+    const { settings, ended, local, clock } = this.engine
     const now = clock.now()
     if (!settings.enabled) return local.get(token)
     if (ended.has(token, now)) return undefined
-    if (this.misses.has(token, now)) {
-      statistics.count('rememberedMisses')
-      return undefined
-    }
+    if (this.misses.has(token, now)) return this.findAfterMiss(token, hint, fresh)
     if (fresh) return this.load(token, hint, true)
     const near = this.beginNear(token, hint)
     const isAtHand = near !== undefined && !(near instanceof Promise)
     return (isAtHand ? this.presentNear(token, near) : undefined) ?? this.load(token, hint, false, near)
+  }
+
+  /* One that another server was about to store a moment ago is on its first node by now; only that one is asked. */
+  private async findAfterMiss(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+  ): Promise<SessionState | undefined> {
+    const first = hint ?? this.engine.placement.choose(token)
+    const isThere = await first
+      ?.get(this.parts.storage.key(tokenDigest(token)))
+      .then((value) => value !== undefined)
+      .catch(() => true)
+    if (isThere === false) {
+      this.engine.statistics.count('rememberedMisses')
+      return undefined
+    }
+    this.misses.delete(token)
+    return this.load(token, hint, fresh)
   }
 
   /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
@@ -472,8 +487,9 @@ export class NonStickyMode implements SessionMode {
     const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
-    /* A server in sticky mode has written it, to one node only. */
+    /* A server in sticky mode has written it, to one node only; or a node with a further copy has missed something since. */
     if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
+    else if (this.engine.notes.isBehind(record.era)) this.copies.compareIfBehind(state, record.era)
     this.copies.seen(state, record.accessedAt)
     return state
   }

@@ -97,6 +97,10 @@ export class NonStickySaver {
       if (state.phase === 'ended') return undefined
       const started = this.engine.clock.monotonic()
       const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
+      if (result.stored && hasEnded(state)) {
+        await storage.takeBack(node, key, result.token)
+        return undefined
+      }
       if (result.stored) {
         this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
         this.engine.statistics.count('backupsStored')
@@ -183,6 +187,11 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
+}
+
+/* It may have, while something was waited for. */
+function hasEnded({ phase }: SessionState): boolean {
+  return phase === 'ended'
 }
 
 /* For further copies too, when the shared memory has long been used for others. */

@@ -1,23 +1,21 @@
-import { LockTimeoutError, NodeUnreachableError } from '../errors.js'
+import { LockTimeoutError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import { LockPolicy } from '../lock/lock-policy.js'
 import { type LockHold, SessionLocks } from '../lock/session-locks.js'
-import type { WatchedNode } from '../placement/watched-node.js'
 import { formatSessionId, parseSessionId, tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
 
-type PlaceOfLock = (token: string, named: string | undefined) => WatchedNode | undefined
+/** Attempts at a lock whose node does not answer. */
+const MAX_ATTEMPTS = 2
 
 /** The locks of sessions, for requests and for the application. */
 export class RequestLocks {
   readonly policy: LockPolicy
   private readonly engine: Engine
   private readonly locks: SessionLocks
-  private readonly placeOf: PlaceOfLock
 
-  constructor(engine: Engine, placeOf: PlaceOfLock) {
+  constructor(engine: Engine) {
     const { clock, random, statistics } = engine
     this.engine = engine
-    this.placeOf = placeOf
     this.policy = new LockPolicy(() => engine.settings.locking)
     this.locks = new SessionLocks({
       clock,
@@ -50,8 +48,8 @@ export class RequestLocks {
     if (parts === undefined || !settings.enabled || !tokens.verify(parts.token)) return undefined
     if (ended.has(parts.token, clock.now())) return undefined
     try {
-      const hold = await this.acquire(parts.token, parts.node)
-      if (hold !== undefined) this.engine.statistics.count('locksAcquired')
+      const hold = await this.acquire(parts.token)
+      this.engine.statistics.count('locksAcquired')
       return hold
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error
@@ -69,18 +67,22 @@ export class RequestLocks {
     this.locks.close()
   }
 
-  /* Where no node answers, the look for the session says so; while one writes, the fence protects. */
-  private async acquire(token: string, named: string | undefined): Promise<LockHold | undefined> {
+  /**
+   * Where all nodes are gone, the lock is of this process alone.
+   * @throws LockTimeoutError also when the lock's node does not answer: others may hold the lock there.
+   */
+  private async acquire(token: string): Promise<LockHold> {
     const key = `${this.engine.settings.keyPrefix}lock:${tokenDigest(token)}`
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const node = this.placeOf(token, named)
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const node = this.engine.placement.lockNode(token)
       try {
         return await this.locks.acquire(key, node)
       } catch (error) {
-        if (!(error instanceof NodeUnreachableError)) throw error
+        if (!(error instanceof NodeUnreachableError || error instanceof NodeRefusedError)) throw error
         await node?.check()
       }
     }
-    return undefined
+    this.engine.statistics.count('lockTimeouts')
+    throw new LockTimeoutError('the storage node of its lock does not answer, or takes no writes')
   }
 }

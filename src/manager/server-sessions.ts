@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Timer } from '../clock.js'
 import type { Mode } from '../config/settings.js'
+import { ShutDownError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import type { Attribute, AttributeRules } from '../session/attributes.js'
+import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import { NodeSet, type OpenNode } from './node-set.js'
@@ -83,7 +84,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     engine.notes.onEnded = () => void this.endOldOnes()
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[engine.settings.mode]
-    this.locks = new RequestLocks(engine, (token, named) => this.mode.lockNode(token, named))
+    this.locks = new RequestLocks(engine)
     this.directory = new SessionDirectory(this)
   }
 
@@ -167,12 +168,13 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.use(state)
   }
 
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie): CommitResult {
+  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie, guard?: Guard): CommitResult {
     if (this.unlessEnded(state) === undefined || state.phase === 'ended') return 'ended'
     const newCookie = this.content.setCookie(state, cookie)
-    if (!this.content.commit(state, handedOut) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (!this.content.commit(state, handedOut, guard) && (!newCookie || state.phase === 'new')) return 'unchanged'
     if (state.phase === 'new') this.admit(state)
-    if (this.engine.settings.enabled) this.queue.add(state)
+    if (this.closed) this.reportLate(state)
+    else if (this.engine.settings.enabled) this.queue.add(state)
     return 'changed'
   }
 
@@ -201,7 +203,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   async stored(state: SessionState): Promise<boolean> {
-    if (!this.engine.settings.enabled || state.phase === 'new') return true
+    if (!this.engine.settings.enabled || state.phase === 'new' || state.isBlank) return true
     if (!isKept(state) && !this.queue.has(state)) this.queue.add(state)
     await this.queue.settled(state)
     return isKept(state)
@@ -227,6 +229,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   destroy(state: SessionState): Promise<boolean> {
     return this.mode.destroy(state)
+  }
+
+  async replace(state: SessionState, successor: SessionState): Promise<void> {
+    const values = state.attributes.memoryOnlyValues()
+    const section = await this.mode.replace(state)
+    if (section === undefined) return
+    successor.inherit(section, this.engine.stamp(successor.idleTimeout), this.engine.owner)
+    for (const [name, value] of values) if (!successor.attributes.has(name)) successor.attributes.set(name, value)
   }
 
   reload(state: SessionState): Promise<SessionState> {
@@ -341,6 +351,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const inUse = this.mode.nodesInUse()
     void this.nodes.retire((node) => !inUse.has(node))
     for (const node of draining) if (inUse.has(node)) this.mode.leave(node)
+  }
+
+  private reportLate(state: SessionState): void {
+    const { events, settings, statistics } = this.engine
+    const error = new ShutDownError()
+    statistics.count('backupFailures')
+    events.emitSession('backupFailed', state, { node: undefined, error })
+    settings.logger.error(`session ${state.handle} was changed after the shutdown, and the change is not stored`)
   }
 
   private report(): FlushReport {

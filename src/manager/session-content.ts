@@ -1,6 +1,6 @@
 import type { SessionState } from '../local/session-state.js'
 import type { Life } from '../record/session-facts.js'
-import type { Attribute } from '../session/attributes.js'
+import type { Attribute, Guard } from '../session/attributes.js'
 import type { Engine } from './engine.js'
 
 /** Ten years, in milliseconds. */
@@ -17,12 +17,12 @@ export class SessionContent {
   }
 
   /** What was assigned, and changed inside `handedOut`. @returns whether the stored form is another than before. */
-  commit(state: SessionState, handedOut: readonly Attribute[]): boolean {
+  commit(state: SessionState, handedOut: readonly Attribute[], guard?: Guard): boolean {
     const { rules, statistics } = this.engine
     const started = statistics.enabled ? this.engine.clock.monotonic() : 0
     const report = (error: Error & { attribute: string }) => this.reportAttribute(state, error)
     const stamp = () => this.engine.stamp(state.idleTimeout)
-    if (!state.commit(handedOut, rules, report, stamp, this.engine.owner)) return false
+    if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
     if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)
     return true
   }

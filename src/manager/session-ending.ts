@@ -1,5 +1,6 @@
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import { type AttributeSection, emptySection, joinSections } from '../record/attribute-section.js'
 import type { StoredRecord } from '../record/record-format.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
@@ -10,6 +11,8 @@ import type { SessionStorage, Tombstone } from './session-storage.js'
 
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
+/** How often an end may be overtaken by changes that it is to take along. */
+const MAX_ROUNDS = 8
 
 /** The ways in which a session leaves this server's memory: destroyed, expired, ended or owned elsewhere. */
 export class SessionEnding {
@@ -37,6 +40,28 @@ export class SessionEnding {
     if (ended === undefined) return true
     this.engine.events.emitSession('destroyed', state, { elsewhere: false })
     return ended
+  }
+
+  /**
+   * Ends a session on every node, for another one that takes its place.
+   * @returns its attributes, with all that others have stored of it until it was ended; `undefined`: it had ended before.
+   */
+  async replace(given: SessionState): Promise<AttributeSection | undefined> {
+    const state = this.currentOf(given)
+    const { phase, mayBeStored } = state
+    if (phase === 'ended') return undefined
+    const section = joinSections(state.section, given.pending())
+    this.end(state)
+    if (phase === 'new') return section
+    const { statistics, clock, events, placement } = this.engine
+    const started = clock.monotonic()
+    const tombstone = this.tombstoneOf(state)
+    const stored = mayBeStored ? await Promise.all(placement.nodes.map((node) => this.replaceOn(node, tombstone))) : []
+    statistics.record('delete', clock.monotonic() - started)
+    if (stored.includes(undefined)) return undefined
+    statistics.count('sessionsDestroyed')
+    events.emitSession('destroyed', state, { elsewhere: false })
+    return (stored as AttributeSection[]).reduce(joinSections, section)
   }
 
   /**
@@ -115,19 +140,26 @@ export class SessionEnding {
     this.engine.events.emitSession('released', state, { owner: state.owner })
   }
 
-  /** The stored copy goes too, if it is still the one that this server has written: another may have taken over. */
+  /**
+   * The stored copy goes too, if it is still the one that this server has written: another may have taken over. One that is being written
+   * goes when it is there: see `takeBack`.
+   */
   expire(state: SessionState): void {
     const { backup } = state
+    const { ended, expired, clock, events, statistics } = this.engine
+    /* Until its copies are gone nobody who comes back may find them. */
+    const until = clock.now() + REMEMBER_ENDED
+    ended.add(state.token, until)
+    expired.add(state.token, until)
+    const underWay = this.queue.running(state)
     this.leaveMemory(state)
-    this.engine.statistics.count('sessionsExpired')
-    this.engine.events.emitSession('expired', state)
+    statistics.count('sessionsExpired')
+    events.emitSession('expired', state)
     /* What could not be read may be another server's newer copy. */
-    if (backup === undefined || backup.section === undefined || backup.node.state === 'down') return
-    /* Until its copy is gone nobody who comes back may find it there. */
-    const { ended, clock } = this.engine
-    ended.add(state.token, clock.now() + REMEMBER_ENDED)
+    const isOurs = backup?.section !== undefined && backup.node.state !== 'down'
+    const removal = isOurs ? backup.node.delete(this.storage.key(state.keyDigest), backup.token) : undefined
     const forget = () => ended.delete(state.token)
-    backup.node.delete(this.storage.key(state.keyDigest), backup.token).then(forget, forget)
+    void Promise.allSettled([removal, underWay]).then(forget)
   }
 
   private end(state: SessionState): void {
@@ -167,6 +199,26 @@ export class SessionEnding {
     } catch {
       return true
     }
+  }
+
+  /**
+   * The tombstone replaces exactly what was read: whatever others store before it is read, and what comes after it is refused.
+   * @returns what was there; `undefined`: the session had been ended. Never rejects.
+   */
+  private async replaceOn(node: WatchedNode, tombstone: Tombstone): Promise<AttributeSection | undefined> {
+    let section = emptySection
+    try {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const found = await this.storage.readTwice(node, tombstone.key)
+        if (found?.record?.kind === 'tombstone') return undefined
+        if (found?.record !== undefined) section = joinSections(section, found.record.attributes)
+        if (await this.storage.writeTombstone(node, tombstone, found?.token ?? 'absent')) return section
+      }
+      await this.storage.writeTombstone(node, tombstone)
+    } catch {
+      this.pending.add(tombstone, node)
+    }
+    return section
   }
 
   /** @returns whether all of these nodes have taken it. */

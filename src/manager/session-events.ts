@@ -32,6 +32,12 @@ export interface NodeEvent {
   address: string
 }
 
+/** A storage node can't be used, or not for writes. */
+export interface NodeTroubleEvent extends NodeEvent {
+  /** Why: its `message` is a sentence for people. */
+  error: Error
+}
+
 /** A stored record that can't be read: it counts as no session, and is left where it is. */
 export interface UnreadableEvent extends NodeEvent {
   /** The session's name in logs. */
@@ -59,13 +65,22 @@ export interface SessionEvents {
   attributeFailed: SessionEvent & { attribute: string; error: Error }
   /** A request waited for the session's lock in vain, or was turned away because too many wait. */
   lockTimeout: SessionEvent
+  /**
+   * What a request has changed under its lock does not count, as somebody else has changed the same meanwhile: the lock did not hold.
+   * `answered`: the answer had begun, so that it could not be made a 503.
+   */
+  lockLost: SessionEvent & { answered: boolean }
   /** Stored bytes are no record, or one that this server has no means to read; once for each time they are met. */
   unreadable: UnreadableEvent
-  nodeDown: NodeEvent
+  nodeDown: NodeTroubleEvent
+  /** The node answers reads, and refuses writes for now or as it is set up. */
+  nodeReadOnly: NodeTroubleEvent
+  /** The node works again: it was down or read-only. */
   nodeUp: NodeEvent
 }
 
 export type SessionEventName = keyof SessionEvents
+type NodeEventName = 'nodeDown' | 'nodeReadOnly' | 'nodeUp'
 export type SessionListener<N extends SessionEventName> = (event: SessionEvents[N]) => void
 
 /** Typed events. A listener that throws is reported and harms nobody. */
@@ -90,7 +105,7 @@ export class SessionEventBus {
     this.emitter.off(name, listener)
   }
 
-  emitNode(name: 'nodeDown' | 'nodeUp', event: NodeEvent): void {
+  emitNode<N extends NodeEventName>(name: N, event: SessionEvents[N]): void {
     this.deliver(name, event)
   }
 
@@ -99,7 +114,7 @@ export class SessionEventBus {
   }
 
   /** Builds the event only when somebody listens. */
-  emitSession<N extends Exclude<SessionEventName, 'unreadable' | 'nodeDown' | 'nodeUp'>>(
+  emitSession<N extends Exclude<SessionEventName, 'unreadable' | NodeEventName>>(
     name: N,
     state: NamedSession,
     details?: Omit<SessionEvents[N], keyof SessionEvent>,

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError } from '../errors.js'
+import { EndNotStoredError, LockLostError, ShutDownError } from '../errors.js'
+import { LockedChanges } from '../local/locked-changes.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
-import { type Attribute, type AttributeRules, type Attributes, decodedValue } from '../session/attributes.js'
+import type { Attribute, AttributeRules, Attributes } from '../session/attributes.js'
 import {
   createSession,
   type DestroyOptions,
@@ -52,8 +53,12 @@ export class SessionHandle implements SessionHost {
   private over: boolean
   /** The session's lock, while this request or job has it. */
   locked: LockHold | undefined
+  /** Under way, when the cookie's age has ended the session. */
+  ending: Promise<unknown> | undefined
   /** How many of the application's calls want it. */
   private lockUses = 0
+  /** What is changed while this request or job has the lock. */
+  private lockedChanges: LockedChanges | undefined
 
   constructor(manager: SessionManager, state: SessionState | undefined, scope: HandleScope | undefined) {
     this.manager = manager
@@ -97,12 +102,17 @@ export class SessionHandle implements SessionHost {
   }
 
   attributesToWrite(): Attributes {
+    if (this.manager.isClosed) throw new ShutDownError()
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
     if (this.over) this.hold(state)
     else if (!this.counted) this.use()
     this.scope?.mayChange()
     return this.ensureState().attributes
+  }
+
+  changing(name: string): void {
+    this.lockedChanges?.touched.add(name)
   }
 
   handOut(attribute: Attribute): void {
@@ -129,19 +139,40 @@ export class SessionHandle implements SessionHost {
   commit(): CommitResult {
     const { state } = this
     if (state === undefined) return 'unchanged'
-    return this.manager.commit(state, this.handedOut, this.newCookieSettings(state))
+    const cookie = this.newCookieSettings(state)
+    if (cookie !== undefined && this.isOutOfAge) {
+      this.ending ??= this.manager.destroy(state)
+      return 'ended'
+    }
+    return this.manager.commit(state, this.handedOut, cookie, this.lockedChanges)
+  }
+
+  /** Whether the application has given the cookie an end that is not in the future: that ends the session. */
+  get isOutOfAge(): boolean {
+    const age = this.ownCookie?.originalMaxAge
+    return typeof age === 'number' && age <= 0
   }
 
   async save(): Promise<void> {
     const state = this.ensureState()
     if (state.phase === 'new') this.manager.admit(state)
-    this.commit()
+    if (this.commit() === 'changed' && this.manager.isClosed) throw new ShutDownError()
+    if (this.ending !== undefined) return void (await this.ending)
+    /* Whoever saves a session that has nothing in it wants it to be there. */
+    if (state.isBlank) this.manager.initialize(state)
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
     if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
       statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
     if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
+    if (this.refusal !== undefined) throw this.refusal
+  }
+
+  /** Why nothing of what was changed under the lock counts; `undefined`: all of it does, as far as is known. */
+  get refusal(): LockLostError | undefined {
+    if (this.lockedChanges?.isRefused !== true) return undefined
+    return new LockLostError('the session was changed by somebody else while this request had its lock')
   }
 
   async reload(): Promise<void> {
@@ -149,10 +180,7 @@ export class SessionHandle implements SessionHost {
     /* The changes of others are not ours to drop. */
     if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
-    this.uncount()
-    this.handedOut = none
-    this.ownCookie = undefined
-    this.state = current
+    this.follow(current)
     this.scope?.replaced(this)
   }
 
@@ -170,8 +198,8 @@ export class SessionHandle implements SessionHost {
     next.over = this.over
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
-    if (options.keep === true && old !== undefined) this.copyTo(next)
-    if (old !== undefined) await this.manager.destroy(old)
+    if (options.keep === true && old !== undefined) await this.handOnTo(next, old)
+    else if (old !== undefined) await this.manager.destroy(old)
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
@@ -192,6 +220,14 @@ export class SessionHandle implements SessionHost {
   keepLock(hold: LockHold): void {
     this.locked = hold
     this.lockUses++
+    this.guard()
+  }
+
+  async unlock(): Promise<void> {
+    const hold = this.locked
+    if (hold === undefined) return
+    this.lockUses = 0
+    await this.letGoOf(hold)
   }
 
   touch(): void {
@@ -222,6 +258,7 @@ export class SessionHandle implements SessionHost {
     try {
       const current = await this.manager.refresh(state)
       if (current !== this.state) this.follow(current)
+      if (hold !== undefined) this.guard()
     } catch (error) {
       this.locked = undefined
       await hold?.release()
@@ -238,19 +275,56 @@ export class SessionHandle implements SessionHost {
       released = true
       this.lockUses--
       if (this.lockUses > 0 || this.locked !== hold) return
-      if (this.state?.phase === 'live') await this.save()
-      this.locked = undefined
-      await hold.release()
+      await this.letGoOf(hold)
     }
     return { signal: hold.signal, release }
+  }
+
+  /** The request is over: the next one gets the lock when what this one has changed can be read. Never rejects. */
+  async endLock(): Promise<void> {
+    const hold = this.locked
+    if (hold === undefined) return
+    const { state } = this
+    if (state?.phase === 'live') await this.manager.stored(state)
+    this.unguard()
+    await hold.release()
+  }
+
+  private async letGoOf(hold: LockHold): Promise<void> {
+    try {
+      if (this.state?.phase === 'live') await this.save()
+    } finally {
+      this.locked = undefined
+      this.unguard()
+      await hold.release()
+    }
+  }
+
+  /* What is changed from now on is checked against what was read under the lock. */
+  private guard(): void {
+    this.unguard()
+    const { state } = this
+    if (state === undefined) return
+    this.lockedChanges = new LockedChanges(state.section)
+    state.guard(this.lockedChanges)
+  }
+
+  private unguard(): void {
+    if (this.lockedChanges !== undefined) this.state?.unguard(this.lockedChanges)
+    this.lockedChanges = undefined
   }
 
   private use(): void {
     if (this.over) return
     this.counted = true
     if (this.state !== undefined) {
-      this.state = this.manager.use(this.state)
+      const used = this.state
+      this.state = this.manager.use(used)
       this.state.enter()
+      if (this.lockedChanges !== undefined && used !== this.state) {
+        used.unguard(this.lockedChanges)
+        this.guard()
+      }
     }
     this.scope?.used(this)
   }
@@ -272,10 +346,13 @@ export class SessionHandle implements SessionHost {
 
   private follow(state: SessionState | undefined): void {
     if (state === undefined) return
+    const isGuarded = this.lockedChanges !== undefined
+    this.unguard()
     this.uncount()
     this.handedOut = none
     this.ownCookie = undefined
     this.state = state
+    if (isGuarded) this.guard()
   }
 
   private uncount(): void {
@@ -284,12 +361,10 @@ export class SessionHandle implements SessionHost {
     if (this.state !== undefined) this.manager.release(this.state)
   }
 
-  private copyTo(next: SessionHandle): void {
-    const { attributes } = this.state as SessionState
-    const target = next.attributesToWrite()
-    for (const name of attributes.names()) {
-      const attribute = attributes.get(name)
-      if (attribute !== undefined) target.set(name, decodedValue(attribute, this.rules))
-    }
+  /* Nothing ends before it is sure that the new session can begin. */
+  private async handOnTo(next: SessionHandle, old: SessionState): Promise<void> {
+    next.attributesToWrite()
+    this.commit()
+    await this.manager.replace(old, next.ensureState())
   }
 }

@@ -36,23 +36,35 @@ export class SessionLoader {
   }
 
   /**
-   * Compares a local copy with the newest stored one, wherever that is, and takes the session over if it is newer: for a
-   * visitor who comes back from another server.
-   * @throws StorageUnavailableError
+   * Compares a local copy with all stored ones, wherever they are, and claims the session for this server: for a visitor who comes
+   * back from another one, who may have changed it.
+   * @param hint the node that the id names, if it is a configured one.
+   * @throws StorageUnavailableError when what others have changed may be where nobody answers.
    */
   verifyEverywhere(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
-    const verification = this.verifyOnce(state, hint).finally(() => this.verifying.delete(state))
+    const verification = this.verifyOnce(state, (copies) => this.checkCertain(copies, hint)).finally(() =>
+      this.verifying.delete(state),
+    )
     this.verifying.set(state, verification)
     return verification
   }
 
-  private async verifyOnce(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
+  /**
+   * Compares the copy of this server, which is in use, with all stored ones that can be had.
+   * @throws StorageUnavailableError when no node answers
+   */
+  compare(state: SessionState): Promise<void> {
+    return this.verifying.get(state) ?? this.verifyOnce(state)
+  }
+
+  private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (state.phase !== 'live') return
     if (copies.tombstone) return this.saver.endedElsewhere(state)
-    if (!(await this.saver.meet(state, copies, true))) this.checkReachable(copies, hint)
+    check(copies)
+    await this.saver.meet(state, copies, true)
   }
 
   private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
@@ -66,8 +78,8 @@ export class SessionLoader {
       return undefined
     }
     const best = copies.sessions[0]
+    this.checkCertain(copies, hint)
     if (best === undefined) {
-      this.checkReachable(copies, hint)
       statistics.count('unknownIds')
       return undefined
     }
@@ -83,13 +95,16 @@ export class SessionLoader {
   }
 
   /*
-   * No copy where we could look. If the node that the id names has just stopped answering, the server that has the session
-   * is likely about to back it up elsewhere: to answer "no such session" now would log the visitor out for good.
+   * A copy that is of its node's era has missed nothing. Without one, what a node has that does not answer may be newer; and where
+   * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
+   * with "no such session", would be for good.
    */
-  private checkReachable(copies: LookUp, hint: WatchedNode | undefined): void {
-    if (hint === undefined) return
-    if (copies.failed.includes(hint) || hint.failedRecently() || hint.returnedRecently())
-      throw new StorageUnavailableError()
+  private checkCertain(copies: LookUp, hint: WatchedNode | undefined): void {
+    const { notes, placement } = this.engine
+    if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
+    const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
+    if (placement.nodes.some(isAway)) throw new StorageUnavailableError()
+    if (copies.sessions.length === 0 && hint?.returnedRecently()) throw new StorageUnavailableError()
   }
 
   /** The session as all of its copies together say. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
-import type { Attribute, AttributeRules } from '../session/attributes.js'
+import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
 import type { Engine } from './engine.js'
 
 /** What a request's use of its session came to. */
@@ -43,8 +43,9 @@ export interface SessionManager {
   /**
    * Takes what was assigned, and changed inside `handedOut`, as the session's new content.
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
+   * @param guard what was changed under the session's lock, and is refused when others were faster.
    */
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie?: string): CommitResult
+  commit(state: SessionState, handedOut: readonly Attribute[], cookie?: string, guard?: Guard): CommitResult
   /** Makes a session without attributes one that is stored too. */
   initialize(state: SessionState): void
   /** Counts as a use now; what has ended, or expired meanwhile, stays so. Beside it the storage is asked, if that is due. */
@@ -82,6 +83,11 @@ export interface SessionManager {
   refresh(state: SessionState): Promise<SessionState>
   /** Ends a session everywhere; resolves when the storage has answered. @returns whether every node has taken the end. */
   destroy(state: SessionState): Promise<boolean>
+  /**
+   * Ends a session everywhere, for another one that takes its place and begins with what it had: all that was committed here, and all
+   * that others have stored of it until it was ended. That of one that had ended before is nothing.
+   */
+  replace(state: SessionState, successor: SessionState): Promise<void>
   /** Drops what was not committed and fetches what the storage has, if that is newer. @throws SessionGoneError */
   reload(state: SessionState): Promise<SessionState>
 }

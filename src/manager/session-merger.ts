@@ -51,7 +51,11 @@ export class SessionMerger {
     this.engine.statistics.count('yieldedAttributes', yielded.length)
     const foreign = conflicts.filter(({ theirs }) => !this.engine.isOwn(theirs))
     this.engine.statistics.count('conflictingAttributes', foreign.length)
-    this.decide(state, foreign)
+    const decided = state.giveWayTo(other.attributes, () => this.engine.stamp(state.idleTimeout))
+    this.decide(
+      state,
+      foreign.filter(({ mine }) => !decided.includes(mine.name)),
+    )
     this.engine.local.reschedule(state)
     return state.section !== section
   }

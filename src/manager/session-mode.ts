@@ -1,6 +1,7 @@
 import type { KnownSessions } from '../local/known-sessions.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { AttributeSection } from '../record/attribute-section.js'
 import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
 import type { NodeSet } from './node-set.js'
@@ -55,14 +56,14 @@ export interface SessionMode {
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
   destroy(state: SessionState): Promise<boolean>
+  /** See `SessionManager.replace`. */
+  replace(state: SessionState): Promise<AttributeSection | undefined>
   /** Ends a session everywhere as if its time were over. */
   expireEarly(state: SessionState): Promise<void>
   /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
   reload(state: SessionState): Promise<SessionState>
   /** See `SessionManager.refresh`. */
   refresh(state: SessionState): Promise<SessionState>
-  /** Where the lock of a session stands; `undefined`: in this process alone. */
-  lockNode(token: string, named: string | undefined): WatchedNode | undefined
   /** One attempt to bring a session to the storage. Never rejects. */
   save(state: SessionState, attempt: number): Promise<SaveResult>
 

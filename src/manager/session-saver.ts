@@ -153,6 +153,10 @@ export class SessionSaver {
         if (state.phase === 'ended') return false
       }
       const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, this.storage.putOptions())
+      if (result.stored && state.phase === 'ended') {
+        await this.storage.takeBack(node, key, result.token)
+        return false
+      }
       if (result.stored) {
         this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
         this.engine.statistics.count('backupsStored')
@@ -242,10 +246,11 @@ export class SessionSaver {
     if (here !== undefined) return this.handTo(here, state)
     const key = this.storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const pending = state.pending()
       const copies = await lookUp(this.storage, this.engine.placement.readable(state.token), key)
       if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state)
       const [latest] = copies.sessions
+      for (const { record } of copies.sessions) this.giveWay(state, record.attributes)
+      const pending = state.pending()
       if (latest === undefined || (await this.raise(latest, pending))) return state.handedOver(pending)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times`)
@@ -253,6 +258,7 @@ export class SessionSaver {
 
   private handTo(here: SessionState, old: SessionState): void {
     if (here.attributes.isAssigned) this.callbacks.commit(here)
+    this.giveWay(old, here.section)
     const pending = old.pending()
     const joined = joinSections(here.section, pending)
     old.handedOver(pending)
@@ -260,6 +266,10 @@ export class SessionSaver {
     this.engine.statistics.count('mergedAttributes')
     here.receive(pending)
     this.callbacks.needsSaving(here)
+  }
+
+  private giveWay(state: SessionState, theirs: AttributeSection): void {
+    state.giveWayTo(theirs, () => this.engine.stamp(state.idleTimeout))
   }
 
   /** @returns false: somebody was faster. */

@@ -1,6 +1,6 @@
 import { type UnreadableReason, UnreadableRecordError } from '../errors.js'
 import type { SessionState, Snapshot } from '../local/session-state.js'
-import type { PutOptions, Renewal, StoredValue, VersionToken } from '../node/storage-node.js'
+import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { type AttributeSection, changeSection, emptySection } from '../record/attribute-section.js'
 import { scratchMemory } from '../record/byte-string.js'
@@ -148,9 +148,15 @@ export class SessionStorage {
 
   /**
    * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
+   * @param expected only in the place of that, by whoever takes over what was there
+   * @returns false: something else is there
    * @throws NodeUnreachableError, NodeRefusedError
    */
-  async writeTombstone(node: WatchedNode, { key, idleTimeout, deadline }: Tombstone): Promise<void> {
+  async writeTombstone(
+    node: WatchedNode,
+    { key, idleTimeout, deadline }: Tombstone,
+    expected: Expected = 'any',
+  ): Promise<boolean> {
     const now = this.engine.clock.now()
     const packed = this.pack({
       kind: 'tombstone',
@@ -161,7 +167,13 @@ export class SessionStorage {
       writer: this.engine.writer,
       attributes: this.endOf(idleTimeout, deadline),
     })
-    await node.put(key, packed instanceof Promise ? await packed : packed, deadline, 'any', durably)
+    const bytes = packed instanceof Promise ? await packed : packed
+    return (await node.put(key, bytes, deadline, expected, durably)).stored
+  }
+
+  /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
+  async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
+    await node.delete(key, token).catch(() => {})
   }
 
   /**

@@ -1,6 +1,7 @@
 import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
+import type { AttributeSection } from '../record/attribute-section.js'
 import { parseSessionId, sameRoute, tokenOf } from '../session-id/session-id.js'
 import type { SaveResult } from '../write-behind/save-queue.js'
 import type { Engine } from './engine.js'
@@ -49,7 +50,7 @@ export class StickyMode implements SessionMode {
     return this.engine.settings.route
   }
 
-  open(id: string): Opened {
+  open(id: string, fresh = false): Opened {
     const { local, clock } = this.engine
     const state = local.get(tokenOf(id))
     if (state === undefined) return this.openElsewhere(id)
@@ -63,6 +64,7 @@ export class StickyMode implements SessionMode {
     if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
     if (this.isDoubtful(state, node)) return this.openAfter(() => this.compare(state), state, id)
+    if (fresh && state.wasStored) return this.openAfter(() => this.compare(state), state, id)
     const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
     if (!trusted) return this.openAfter(() => this.verify(state), state, id)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)
@@ -109,6 +111,10 @@ export class StickyMode implements SessionMode {
     this.parts.ending.expire(state)
   }
 
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    return this.parts.ending.replace(state)
+  }
+
   destroy(state: SessionState): Promise<boolean> {
     return this.parts.ending.destroy(state)
   }
@@ -129,13 +135,14 @@ export class StickyMode implements SessionMode {
     return current
   }
 
-  refresh(state: SessionState): Promise<SessionState> {
-    return Promise.resolve(state)
-  }
-
-  /* All requests of a session are on this server. */
-  lockNode(): undefined {
-    return undefined
+  async refresh(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'new') return state
+    /* With a lock others may have had it on any node. */
+    await this.compare(state)
+    if (state.phase === 'live') return state
+    const current = state.phase === 'lost' ? await this.open(state.id) : undefined
+    if (current === undefined) throw new SessionGoneError()
+    return current
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
@@ -306,7 +313,7 @@ export class StickyMode implements SessionMode {
   private async compare(state: SessionState): Promise<void> {
     try {
       await this.parts.queue.settled(state)
-      if (state.phase === 'live') await this.loader.verifyEverywhere(state, undefined)
+      if (state.phase === 'live') await this.loader.compare(state)
     } catch {
       /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
     }
@@ -331,13 +338,15 @@ export class StickyMode implements SessionMode {
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
-    const { statistics, tokens, ended, clock, settings, placement } = this.engine
+    const { statistics, tokens, ended, expired, clock, settings, placement } = this.engine
     const parts = parseSessionId(id)
     if (parts === undefined || !tokens.verify(parts.token)) {
       statistics.count('invalidIds')
       return undefined
     }
-    if (!settings.enabled || ended.has(parts.token, clock.now())) return undefined
+    const now = clock.now()
+    if (!settings.enabled || ended.has(parts.token, now)) return undefined
+    if (parts.route === this.route && expired.has(parts.token, now)) return undefined
     const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
     return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
   }

@@ -95,6 +95,8 @@ export class ClusterRedis implements RedisRoute {
     void this.#refresh()
   }
 
+  leaveApart(): void {}
+
   close(): void {
     this.#closed = true
     for (const { link, durableLink } of this.#servers.values()) {

@@ -1,5 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { NodeUnreachableError } from '../errors.js'
+import { troubleOf } from './connection-trouble.js'
 import type { HostAndPort } from './host.js'
 import type { RedisArgument } from './redis-operation.js'
 import { type ReplyReceiver, RespConversation } from './resp-conversation.js'
@@ -42,6 +43,9 @@ export interface RedisSocket {
   /** Ends at once; what the system has not sent yet is dropped. Idempotent. */
   discard(): void
 }
+
+/** How servers of this kind are called. */
+export const redisKind = { protocol: 'Redis', schemes: ['redis://', 'rediss://'] } as const
 
 type Ioredis = Pick<typeof import('ioredis'), 'Redis'>
 type Loader = () => Promise<Ioredis>
@@ -125,7 +129,7 @@ class IoredisSocket implements RedisSocket {
     this.#redis = redis
     this.#encrypted = encrypted
     this.#events = events
-    redis.on('error', (error: Error) => events.onLost(whatHappened(error), causeOf(error)))
+    redis.on('error', (error: Error) => events.onLost(whatHappened(error, encrypted), causeOf(error)))
     redis.once('close', () => events.onLost('closed the connection'))
     redis.once('end', () => events.onLost('closed the connection'))
     redis.once('ready', () => this.#begin())
@@ -190,9 +194,10 @@ function causeOf(error: Error): unknown {
   return 'code' in error ? error : undefined
 }
 
-function whatHappened(error: Error): string {
+function whatHappened(error: Error, encrypted: boolean): string {
   if (error.message.startsWith('Command queue state error')) return 'sent a reply that answers no pending operation'
-  return `can't be reached: ${error.message}`
+  if (/RESP type|Protocol error, got/.test(error.message)) return 'sent something that is not a reply'
+  return troubleOf(error, { encrypted, ...redisKind })
 }
 
 function ignore(): void {}

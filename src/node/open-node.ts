@@ -12,6 +12,8 @@ export interface OpenNodeOptions {
   operationTimeout?: number | (() => number)
   /** Replicas that durable writes wait for, on Redis; a function when that may change. Default: none. */
   wait?: ReplicaWait | (() => ReplicaWait | undefined)
+  /** What keys begin with; the node writes a key of its own beside them to find out what the server can do. Default: `holdfast:`. */
+  keyPrefix?: string
   /** What is kept of Redis nodes in this process' memory. Default: nothing. */
   nearCache?: NearCacheOptions
   clock?: Clock
@@ -19,7 +21,8 @@ export interface OpenNodeOptions {
 
 /** The storage node for an address. Nothing is connected before the first operation. */
 export function openNode(address: NodeAddress, options: OpenNodeOptions = {}): StorageNode {
-  const common = { id: address.id, ...(options.clock === undefined ? {} : { clock: options.clock }) }
+  const probeKey = `${options.keyPrefix ?? 'holdfast:'}probe`
+  const common = { id: address.id, probeKey, ...(options.clock === undefined ? {} : { clock: options.clock }) }
   if (address.scheme === 'memory') return createMemoryNode(common)
   const operationTimeout = options.operationTimeout ?? 1000
   if (address.scheme !== 'redis') return createMemcachedNode({ ...common, address, operationTimeout })

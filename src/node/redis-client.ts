@@ -1,4 +1,4 @@
-import { ClosedError, NodeUnreachableError } from '../errors.js'
+import { ClosedError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import { NotDone } from './redis-errors.js'
 import { type RedisCommand, RedisOperation } from './redis-operation.js'
 import type { RedisRoute } from './redis-route.js'
@@ -37,10 +37,14 @@ export class RedisClient {
   send<T>(command: RedisCommand<T>): Promise<T> {
     const started = performance.now()
     return new Promise((resolve, reject) => {
+      const giveUp = (error: Error): void => {
+        if (command.recover === undefined) reject(error)
+        else command.recover(error).then(resolve, reject)
+      }
       const fail = (error: Error): void => {
-        if (!(error instanceof NotDone)) reject(error)
-        else if (!this.#isWorthRetrying(error)) reject(error.outcome)
-        else this.#retry(command, error, started + this.#options.operationTimeout()).then(resolve, reject)
+        if (!(error instanceof NotDone)) giveUp(error)
+        else if (!this.#isWorthRetrying(error, command)) giveUp(error.outcome)
+        else this.#retry(command, error, started + this.#options.operationTimeout()).then(resolve, giveUp)
       }
       this.#route.perform(new RedisOperation(command, resolve as (result: never) => void, fail))
     })
@@ -52,8 +56,10 @@ export class RedisClient {
     for (const wake of this.#sleepers) wake()
   }
 
-  #isWorthRetrying({ why, outcome }: NotDone): boolean {
+  #isWorthRetrying({ why, outcome }: NotDone, { reads }: RedisCommand<unknown>): boolean {
     if (this.#closed || this.#retrying >= this.#options.maxRetrying) return false
+    /* The only server that there is can be read at once. Of several, another one may be the master by now. */
+    if (reads && !this.#route.finds && refusesWrites(outcome)) return false
     if (why === 'not-connected') return this.#route.finds && outcome instanceof NodeUnreachableError
     return why === 'not-now' || why === 'no-script' || this.#route.finds
   }
@@ -76,7 +82,7 @@ export class RedisClient {
       if (this.#closed) throw new ClosedError(`storage node ${this.#options.label}`)
       if (performance.now() >= deadline) throw failed.outcome
       const outcome = await this.#within(deadline, this.#attempt(command))
-      if (outcome === undefined) throw this.#tooLate()
+      if (outcome === undefined) throw refusesWrites(failed.outcome) ? failed.outcome : this.#tooLate()
       if (!(outcome.failure instanceof NotDone)) return outcome.result as T
       failed = outcome.failure
       if (!(failed.outcome instanceof NodeUnreachableError) && failed.why === 'not-connected') throw failed.outcome
@@ -117,6 +123,10 @@ export class RedisClient {
     const { label, operationTimeout } = this.#options
     return new NodeUnreachableError(`storage node ${label} gave no answer within ${operationTimeout()} ms`)
   }
+}
+
+function refusesWrites(error: Error): boolean {
+  return error instanceof NodeRefusedError && error.refuses === 'writes'
 }
 
 /** EVAL in place of EVALSHA: the server keeps the script and knows it from then on. */

@@ -1,5 +1,6 @@
 import { HoldfastError, NodeUnreachableError, ProtocolError } from '../errors.js'
-import { openRedisSocket, type RedisEndpoint, type RedisSocket } from './ioredis-client.js'
+import { explained } from './connection-trouble.js'
+import { openRedisSocket, type RedisEndpoint, type RedisSocket, redisKind } from './ioredis-client.js'
 import { PendingOperations } from './pending-operations.js'
 import { NotDone, readErrorReply } from './redis-errors.js'
 import { type RedisLogin, shakeHands } from './redis-handshake.js'
@@ -18,7 +19,7 @@ export interface RedisConnectionOptions {
   /** The server has been greeted; `incarnation` identifies its process where that is known. */
   onOpen(incarnation: string | undefined): void
   /** Called once, before the pending operations reject. */
-  onEnd(connection: RedisConnection): void
+  onEnd(connection: RedisConnection, reason: HoldfastError | undefined): void
 }
 
 /**
@@ -65,16 +66,16 @@ export class RedisConnection implements ReplyReceiver {
   /** Ends the connection; what is pending rejects with the error, or as not done where it was not sent. Idempotent. */
   end(error: HoldfastError): void {
     if (this.#ended) return
-    let operation = this.#stop()
+    let operation = this.#stop(error)
     for (; operation !== undefined; operation = operation.next) {
       operation.reject(operation.sent ? error : new NotDone('not-connected', error))
     }
   }
 
   /** @returns what was pending, oldest first. */
-  #stop(): RedisOperation | undefined {
+  #stop(reason?: HoldfastError): RedisOperation | undefined {
     this.#ended = true
-    this.#options.onEnd(this)
+    this.#options.onEnd(this, reason)
     this.#socket?.discard()
     return this.#pending.clear()
   }
@@ -171,7 +172,8 @@ export class RedisConnection implements ReplyReceiver {
   }
 
   #lose(what: string, cause?: unknown): void {
-    this.end(this.#unreachable(what, cause))
+    const encrypted = this.#options.endpoint.tls !== undefined
+    this.end(this.#unreachable(explained(what, { proven: this.proven, encrypted, ...redisKind }), cause))
   }
 
   #unreachable(what: string, cause?: unknown): NodeUnreachableError {

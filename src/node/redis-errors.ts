@@ -1,4 +1,4 @@
-import { type HoldfastError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
+import { type HoldfastError, NodeRefusedError, NodeUnreachableError, type Refusal } from '../errors.js'
 
 /** `host:port` of a cluster's server, and the slot that it has. */
 export interface Redirection {
@@ -37,9 +37,18 @@ export class NotDone extends Error {
 }
 
 /** Answers of a server that is not, or not yet, or not any more, the one to ask: a proxy or Sentinel may lead to another. */
-const otherServerCodes = new Set(['READONLY', 'LOADING', 'MASTERDOWN', 'NOREPLICAS', 'UNBLOCKED'])
+const otherServerCodes = new Set(['READONLY', 'LOADING', 'MASTERDOWN', 'UNBLOCKED'])
 /** Answers of a server that will be able to do it soon. */
 const waitingCodes = new Set(['BUSY', 'TRYAGAIN', 'CLUSTERDOWN'])
+/** What a refusal says, in place of that the server answered. */
+const meanings: Readonly<Record<string, string>> = {
+  MISCONF: "takes no writes, as it can't save them to its disk",
+  NOREPLICAS: 'takes no writes, as too few replicas follow it',
+  NOPERM: 'forbids by its access rules what Holdfast needs',
+  OOM: 'has no room left, and removes nothing to make some',
+}
+/** Refusals that will meet what comes next too. */
+const refusals: Readonly<Record<string, Refusal>> = { MISCONF: 'writes', NOPERM: 'writes', NOAUTH: 'everything' }
 /** What older servers wrap into the error of a script. */
 const wrappedPattern = /-(READONLY|NOREPLICAS|MISCONF|OOM)\b/
 
@@ -55,14 +64,17 @@ export function errorCode(message: string): string {
  */
 export function readErrorReply(label: string, message: string): NotDone | NodeRefusedError {
   const code = errorCode(message)
-  const text = `storage node ${label} answered: ${printable(message)}`
+  const text = `storage node ${label} ${meanings[code] ?? 'answered'}: ${printable(message)}`
   if (otherServerCodes.has(code)) {
     return new NotDone('not-now', new NodeUnreachableError(text), { wantsOtherConnection: true })
+  }
+  if (code === 'NOREPLICAS') {
+    return new NotDone('not-now', new NodeRefusedError(text, { refuses: 'writes' }), { wantsOtherConnection: true })
   }
   if (waitingCodes.has(code)) return new NotDone('not-now', new NodeUnreachableError(text))
   if (code === 'NOSCRIPT') return new NotDone('no-script', new NodeRefusedError(text))
   const redirection = /^(MOVED|ASK) (\d{1,5}) (\S+)$/.exec(message)
-  if (redirection === null) return new NodeRefusedError(text)
+  if (redirection === null) return new NodeRefusedError(text, { refuses: refusals[code] ?? 'operation' })
   const why = redirection[1] === 'MOVED' ? 'moved' : 'ask'
   return new NotDone(why, new NodeRefusedError(`${text}: it is part of a cluster, redis+cluster://`), {
     redirection: { slot: Number(redirection[2]) % 16_384, target: redirection[3] as string },

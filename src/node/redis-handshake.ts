@@ -33,7 +33,8 @@ export async function shakeHands(socket: RedisSocket, label: string, login: Redi
     if (answer instanceof Error && errorCode(answer.message) === 'NOAUTH') throw refusedLogin(label, answer)
   }
   if (select instanceof Error) {
-    throw new NodeRefusedError(`storage node ${label} refused database ${database}: ${printable(select.message)}`)
+    const message = `storage node ${label} refused database ${database}: ${printable(select.message)}`
+    throw new NodeRefusedError(message, { refuses: 'everything' })
   }
   requireMaster(label, role)
   return readRunId(info)
@@ -62,7 +63,10 @@ function needsNoLogin({ message }: Error): boolean {
 }
 
 function refusedLogin(label: string, error: Error): HoldfastError {
-  return new NodeRefusedError(`storage node ${label} refused the login (${errorCode(error.message) || 'no answer'})`)
+  const code = errorCode(error.message)
+  const why = code === 'NOAUTH' ? 'its address has no password' : 'the user or the password in its address is wrong'
+  const message = `storage node ${label} refused the login: ${why} (${code || 'no answer'})`
+  return new NodeRefusedError(message, { refuses: 'everything' })
 }
 
 function readRunId(info: unknown): string | undefined {

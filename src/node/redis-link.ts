@@ -25,11 +25,14 @@ export class RedisLink {
   readonly #open = new Set<RedisConnection>()
   #current: RedisConnection | undefined
   #nextAttempt = 0
+  /** Why the last attempt failed. */
+  #failure: HoldfastError
   #failures = 0
   #closed = false
 
   constructor(options: RedisLinkOptions) {
     this.#options = options
+    this.#failure = new NodeUnreachableError(`storage node ${options.label} could not be reached a moment ago`)
   }
 
   /** Sends the operations one right after the other on the same connection. */
@@ -56,7 +59,7 @@ export class RedisLink {
     this.#current?.retire()
     if (this.#closed) return this.#closedError()
     if (performance.now() < this.#nextAttempt) {
-      return new NodeUnreachableError(`storage node ${this.#options.label} could not be reached a moment ago`)
+      return this.#failure
     }
     const connection = new RedisConnection({
       ...this.#options,
@@ -76,11 +79,12 @@ export class RedisLink {
     this.#options.onOpen()
   }
 
-  readonly #forget = (connection: RedisConnection): void => {
+  readonly #forget = (connection: RedisConnection, reason: HoldfastError | undefined): void => {
     this.#open.delete(connection)
     if (this.#current === connection) this.#current = undefined
     if (!connection.proven) {
       this.#failures += 1
+      if (reason !== undefined) this.#failure = reason
       this.#nextAttempt = performance.now() + this.#options.reconnectPause
     }
     this.#options.onEnd()

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.js'
-import { ClosedError, NodeRefusedError, ProtocolError } from '../errors.js'
+import { ClosedError, NodeRefusedError, NodeUnreachableError, ProtocolError } from '../errors.js'
 import { ContentToken } from './content-token.js'
 import type { HostAndPort } from './host.js'
 import { checkItemSize } from './item-size.js'
@@ -12,6 +12,7 @@ import type { RedisArgument, RedisCommand } from './redis-operation.js'
 import type { RedisRoute } from './redis-route.js'
 import { deleteScript, persistScript, putScript, type RedisScript, readScript } from './redis-scripts.js'
 import { openRedisRoute } from './redis-topology.js'
+import { forbidsScripts, lacksComparison, neither, tryWrites } from './redis-write-trial.js'
 import type {
   Expected,
   PutOptions,
@@ -38,6 +39,8 @@ export interface RedisNodeOptions {
   maxPendingBytes?: number
   /** Milliseconds without a new attempt after a connection that never answered. Default: 50. */
   reconnectPause?: number
+  /** A key that is written to find out whether writes are taken, when there is a doubt. Default: `holdfast:probe`. */
+  probeKey?: string
   clock?: Clock
 }
 
@@ -59,11 +62,15 @@ export interface RedisStorageNode extends StorageNode {
 }
 
 const mebibyte = 1024 * 1024
+/** Milliseconds after a refusal in which reads don't try to be writes first, unless it is known sooner that writes are taken. */
+const plainFor = 5000
 
 /**
  * Redis or Valkey as a storage node: one server, the master of a Sentinel group, or a cluster. Redis 6.2 or later.
  *
- * Reads use GETEX, which the server counts as a write: a demoted master, which may hold old data, refuses it.
+ * Reads use GETEX, which the server counts as a write: a demoted master, which may hold old data, refuses it. Where writes are refused
+ * (a full disk, missing replicas, a pause, access rules) reads are plain ones, of a server that says afterwards that it is the master.
+ * Fences are scripts; where those are forbidden, a SET that compares, on servers that have it.
  * Lives are sent in milliseconds from now, so that the clocks of the machines need not agree.
  */
 export function createRedisNode(options: RedisNodeOptions): RedisStorageNode {
@@ -80,6 +87,13 @@ class RedisNode implements RedisStorageNode {
   readonly #client: RedisClient
   readonly #clock: Clock
   readonly #isCluster: boolean
+  readonly #probeKey: string
+  /** Something failed that only a trial can explain. */
+  #doubtsWrites = false
+  /** Until then reads are plain ones, on the clock of `performance.now()`. */
+  #plainUntil = 0
+  /** The connections that there were when scripts were found to be forbidden. */
+  #comparesOn = -1
 
   constructor(options: RedisNodeOptions) {
     const { address, operationTimeout: timeout, wait, maxPending = 10_000 } = options
@@ -89,6 +103,7 @@ class RedisNode implements RedisStorageNode {
     this.maxValueBytes = options.maxValueBytes ?? 16 * mebibyte
     this.#clock = options.clock ?? systemClock
     this.#isCluster = address.topology === 'cluster'
+    this.#probeKey = options.probeKey ?? 'holdfast:probe'
     this.#route = openRedisRoute(address, {
       operationTimeout,
       wait: typeof wait === 'function' ? wait : () => wait,
@@ -120,15 +135,24 @@ class RedisNode implements RedisStorageNode {
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const sentAt = this.#clock.now()
     const args = [this.#life(to) ?? '0', String(Math.max(0, Math.floor(slack)))]
-    return this.#client.send(this.#scriptCommand(readScript, key, args, (reply) => readRenewedValue(reply, sentAt)))
+    const command = this.#scriptCommand(readScript, key, args, (reply) => readRenewedValue(reply, sentAt))
+    /* What is known of its life then is only that it has not ended. */
+    command.reads = true
+    command.recover = async (error) => {
+      const value = forbidsScripts(error) ? await this.get(key, to) : await this.#recoverRead(key, error)
+      return value && { value, deadline: forbidsScripts(error) ? to : sentAt }
+    }
+    return this.#client.send(command)
   }
 
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
-    return this.#client.send(
-      this.#command('GETEX', key, renewTo === undefined ? [] : this.#renewal(renewTo), readValue),
-    )
+    if (this.#plainUntil > 0 && performance.now() < this.#plainUntil) return this.#readPlainly(key)
+    const command = this.#command('GETEX', key, renewTo === undefined ? [] : this.#renewal(renewTo), readValue)
+    command.reads = true
+    command.recover = (error) => this.#recoverRead(key, error)
+    return this.#client.send(command)
   }
 
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult> {
@@ -139,41 +163,153 @@ class RedisNode implements RedisStorageNode {
     const command = this.#putCommand(key, value, this.#life(deadline), expected, result)
     if (command === undefined) return this.#unasked(refused)
     if (options?.durable) command.durable = true
-    return this.#client.send(command)
+    const digest = typeof expected === 'string' ? undefined : ContentToken.digestOf(expected)
+    if (digest === undefined) return this.#write(command)
+    const more = deadline === 0 ? [] : ['PX', this.#life(deadline) as string]
+    return this.#fenced(command, async () => {
+      const answer = await this.#compareAndSet(key, digest, () => value, more)
+      return answer === 'done' ? result : refused
+    })
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const life = this.#life(deadline)
-    return this.#client.send(
-      life === undefined
-        ? this.#scriptCommand(persistScript, key, [], readFlag)
-        : this.#command('PEXPIRE', key, [life], readFlag),
-    )
+    if (life !== undefined) return this.#write(this.#command('PEXPIRE', key, [life], readFlag))
+    return this.#fenced(this.#scriptCommand(persistScript, key, [], readFlag), async () => {
+      const persisted = await this.#write(this.#command('PERSIST', key, [], readFlag))
+      return persisted || this.#write(this.#command('EXISTS', key, [], readFlag))
+    })
   }
 
   delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
-    if (expected === undefined) return this.#client.send(this.#command('DEL', key, [], readDeleteResult))
+    if (expected === undefined) return this.#write(this.#command('DEL', key, [], readDeleteResult))
     const digest = ContentToken.digestOf(expected)
     if (digest === undefined) return this.#unasked('refused')
-    return this.#client.send(this.#scriptCommand(deleteScript, key, [digest], readDeleteResult))
+    const command = this.#scriptCommand(deleteScript, key, [digest], readDeleteResult)
+    /* Gone in a millisecond: there is no comparison before a removal that all of these servers know. */
+    return this.#fenced(command, async () => {
+      const answer = await this.#compareAndSet(key, digest, (bytes) => bytes, ['PX', '1'])
+      return answer === 'done' ? 'deleted' : answer
+    })
   }
 
-  /** A server that is not the master doesn't work for us, though it would answer PING. */
-  ping(): Promise<void> {
+  /**
+   * A server that is not the master doesn't work for us, though it would answer PING. Where something failed that looks as if
+   * writes were refused, a write is tried, too.
+   */
+  async ping(): Promise<void> {
     const command = { args: [], key: undefined, bytes: 0 }
     if (this.#isCluster) return this.#client.send({ ...command, name: 'PING', read: ignoreReply })
-    return this.#client
+    await this.#client
       .send({ ...command, name: 'ROLE', read: (role) => requireMaster(this.address, role) })
       .catch(allowRefusal)
+    if (this.#doubtsWrites) await this.#tryWrites()
   }
 
   close(): Promise<void> {
     this.#client.close()
     return Promise.resolve()
+  }
+
+  async #tryWrites(): Promise<void> {
+    try {
+      const fence = await tryWrites(this.#route, this.address, this.#route.serverKey(this.#probeKey))
+      if (fence === undefined) return
+      this.#doubtsWrites = false
+      this.#plainUntil = 0
+      this.#comparesOn = fence === 'comparison' ? this.connections : -1
+    } catch (error) {
+      this.#notice(error)
+      if (!(error instanceof NodeRefusedError) || error.refuses !== 'operation') throw error
+      this.#doubtsWrites = false
+    }
+  }
+
+  #write<T>(command: RedisCommand<T>): Promise<T> {
+    command.recover = (error) => {
+      this.#notice(error)
+      return Promise.reject(this.#ofOneServer(error))
+    }
+    return this.#client.send(command)
+  }
+
+  /** A script, or its other way where scripts are forbidden. */
+  #fenced<T>(command: RedisCommand<T>, otherWay: () => Promise<T>): Promise<T> {
+    if (this.#comparesOn === this.connections) return otherWay()
+    command.recover = async (error) => {
+      if (!forbidsScripts(error)) {
+        this.#notice(error)
+        throw this.#ofOneServer(error)
+      }
+      const result = await otherWay()
+      this.#comparesOn = this.connections
+      return result
+    }
+    return this.#client.send(command)
+  }
+
+  /**
+   * What a script does, in two steps: the value is read, and replaced by a SET that does so only when that value is still there.
+   */
+  async #compareAndSet(
+    key: string,
+    digest: string,
+    next: (found: Buffer) => Buffer,
+    more: RedisArgument[],
+  ): Promise<'done' | 'absent' | 'refused'> {
+    const found = await this.get(key)
+    if (found === undefined) return 'absent'
+    if (ContentToken.digestOf(found.token) !== digest) return 'refused'
+    const command = this.#command('SET', key, [next(found.bytes), 'IFEQ', found.bytes, ...more], isOk)
+    command.recover = (error) => {
+      const meant = lacksComparison(error) ? neither(this.address, error) : error
+      this.#notice(meant)
+      return Promise.reject(this.#ofOneServer(meant))
+    }
+    return (await this.#client.send(command)) ? 'done' : 'refused'
+  }
+
+  #recoverRead(key: string, error: Error): Promise<StoredValue | undefined> {
+    this.#notice(error)
+    const isReadOnly = error instanceof NodeRefusedError && error.refuses === 'writes'
+    return isReadOnly ? this.#readPlainly(key, error) : Promise.reject(error)
+  }
+
+  /** Only from a server that says, after the read, that it is the master: one that was demoted may hold old data. */
+  async #readPlainly(key: string, refusal?: Error): Promise<StoredValue | undefined> {
+    const read = this.#client.send(this.#command('GET', key, [], readValue))
+    /* The servers of a cluster send away by themselves what is not theirs. */
+    if (this.#isCluster) return read
+    const role = { name: 'ROLE', args: [], key: undefined, bytes: 0, read: (reply: unknown) => this.#readRole(reply) }
+    try {
+      const [value] = await Promise.all([read, this.#client.send(role)])
+      return value
+    } catch (error) {
+      throw error instanceof NodeRefusedError ? (refusal ?? error) : error
+    }
+  }
+
+  #readRole(reply: unknown): void {
+    if (!Array.isArray(reply)) throw new ProtocolError('answered ROLE with something else')
+    requireMaster(this.address, reply)
+  }
+
+  /** Notes what may mean that writes are refused: the next ping finds out. */
+  #notice(error: unknown): void {
+    if (error instanceof NodeUnreachableError) this.#doubtsWrites = true
+    if (!(error instanceof NodeRefusedError) || error.refuses !== 'writes') return
+    this.#doubtsWrites = true
+    if (!this.#isCluster) this.#plainUntil = performance.now() + plainFor
+  }
+
+  /** What one server of a cluster refuses says nothing about the others. */
+  #ofOneServer(error: Error): Error {
+    const isOfAll = !this.#isCluster || !(error instanceof NodeRefusedError) || error.refuses !== 'writes'
+    return isOfAll ? error : new NodeRefusedError(error.message, { cause: error })
   }
 
   #putCommand(

@@ -15,6 +15,12 @@ export interface RedisCommand<T> {
   bytes: number
   /** The write is to be acknowledged by replicas. */
   durable?: boolean
+  /** It only reads, though the server counts it as a write; `recover` knows how to read where writes are refused. */
+  reads?: boolean
+  /** Goes over a connection of its own, so that what the server holds back holds nothing else up. */
+  apart?: boolean
+  /** Another way to the result, when the command has failed for good. */
+  recover?(error: Error): Promise<T>
   /** Throws `ProtocolError` when no such reply can follow the command. */
   read(reply: unknown): T
 }

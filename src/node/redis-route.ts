@@ -15,6 +15,8 @@ export interface RedisRoute {
   perform(operation: RedisOperation): void
   /** Before another attempt: takes notice of a redirection, finds out who has which keys. Never rejects, always ends. */
   prepare(failed: NotDone, command: RedisCommand<unknown>): Promise<void>
+  /** The connection of commands that went `apart` ends; the next such command opens another. */
+  leaveApart(): void
   /** How the key is called on the server. */
   serverKey(key: string): string
   close(): void

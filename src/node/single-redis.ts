@@ -9,6 +9,7 @@ export class SingleRedis implements RedisRoute {
   readonly masters = []
   readonly #link: RedisLink
   readonly #durableLink: RedisLink
+  readonly #apart: RedisLink
   readonly #durable: RedisDurableWrites
   readonly #wait: () => ReplicaWait | undefined
 
@@ -17,6 +18,7 @@ export class SingleRedis implements RedisRoute {
     this.#wait = wait
     this.#link = new RedisLink(options)
     this.#durableLink = new RedisLink(options)
+    this.#apart = new RedisLink({ ...options, onOpen: ignore, onEnd: ignore })
     this.#durable = new RedisDurableWrites(this.#durableLink, options.maxPending)
   }
 
@@ -30,12 +32,17 @@ export class SingleRedis implements RedisRoute {
 
   perform(operation: RedisOperation): void {
     const wait = operation.command.durable ? this.#wait() : undefined
-    if (wait === undefined) this.#link.perform(operation)
+    if (operation.command.apart) this.#apart.perform(operation)
+    else if (wait === undefined) this.#link.perform(operation)
     else this.#durable.perform(operation, wait)
   }
 
   prepare(): Promise<void> {
     return Promise.resolve()
+  }
+
+  leaveApart(): void {
+    this.#apart.retire()
   }
 
   serverKey(key: string): string {
@@ -45,5 +52,8 @@ export class SingleRedis implements RedisRoute {
   close(): void {
     this.#link.close()
     this.#durableLink.close()
+    this.#apart.close()
   }
 }
+
+function ignore(): void {}

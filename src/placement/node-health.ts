@@ -1,16 +1,26 @@
 import type { Clock, Timer } from '../clock.js'
+import { NodeRefusedError } from '../errors.js'
 import type { RandomSource } from '../random.js'
 
-export type HealthState = 'up' | 'suspect' | 'down'
+/**
+ * `suspect`: an operation failed, and a probe is under way. `read-only`: reads are answered, writes are refused for now or as the node is
+ * set up.
+ */
+export type HealthState = 'up' | 'suspect' | 'read-only' | 'down'
 
 export interface NodeHealthOptions {
   clock: Clock
   random: RandomSource
-  /** One cheap round trip; rejects when the node does not work. Must be bounded in time. */
+  /**
+   * One cheap round trip; rejects when the node does not work, with a `NodeRefusedError` that `refuses` writes when it answers reads
+   * all the same. Must be bounded in time.
+   */
   probe: () => Promise<void>
   /** Milliseconds between two probes; asked anew each time. */
   interval: () => number
-  onDown: () => void
+  onDown: (reason: Error) => void
+  onReadOnly: (reason: Error) => void
+  /** It was down or read-only, and works again. */
   onUp: () => void
 }
 
@@ -51,12 +61,21 @@ export class NodeHealth {
   }
 
   /** An operation got no usable answer. Those that fail together, as at a lost connection, count once. */
-  failed(): void {
-    if (this.state !== 'up' || this.closed) return
+  failed(reason: Error): void {
+    if (this.closed) return
+    if (this.state === 'read-only') void this.check()
+    if (this.state !== 'up') return
     this.failures++
     this.state = 'suspect'
-    if (this.failures >= FAILURES_IN_A_ROW) this.goDown()
+    if (this.failures >= FAILURES_IN_A_ROW) this.goDown(reason)
     else void this.check()
+  }
+
+  /** The node has answered that it takes no writes. That needs no second opinion; whether it still is so, probes tell. */
+  refusedWrites(reason: Error): void {
+    if (this.closed || this.state === 'down' || this.state === 'read-only') return
+    this.becomeReadOnly(reason)
+    void this.check()
   }
 
   /** Probes until it is known whether the node is up or down. Never rejects. */
@@ -78,32 +97,41 @@ export class NodeHealth {
   }
 
   private async probe(): Promise<void> {
+    let reason: unknown
     for (let attempt = 0; attempt < 2 && !this.closed; attempt++) {
       /* A probe that was under way when an operation failed may have failed with it: it confirms nothing. */
       const before = this.state
       try {
         await this.options.probe()
         return this.probed()
-      } catch {
-        if (before !== 'up' && this.state !== 'up') break
-        this.state = 'suspect'
+      } catch (error) {
+        if (takesNoWrites(error)) return this.becomeReadOnly(error)
+        reason = error
+        if (isInDoubt(before) && this.state !== 'up') break
+        if (this.state !== 'read-only') this.state = 'suspect'
       }
     }
-    if (this.state !== 'down' && !this.closed) this.goDown()
+    if (this.state !== 'down' && !this.closed) this.goDown(reason as Error)
   }
 
   private probed(): void {
-    const wasDown = this.state === 'down'
+    const wasAway = this.state === 'down' || this.state === 'read-only'
     this.state = 'up'
-    if (!wasDown || this.closed) return
+    if (!wasAway || this.closed) return
     this.failures = 0
     this.options.onUp()
   }
 
-  private goDown(): void {
+  private becomeReadOnly(reason: Error): void {
+    if (this.state === 'read-only' || this.closed) return
+    this.state = 'read-only'
+    this.options.onReadOnly(reason)
+  }
+
+  private goDown(reason: Error): void {
     this.state = 'down'
     this.downSince = this.options.clock.monotonic()
-    this.options.onDown()
+    this.options.onDown(reason)
   }
 
   /* Steady traffic that succeeds is proof enough. */
@@ -119,4 +147,12 @@ export class NodeHealth {
     this.timer = this.options.clock.setTimeout(() => this.tick(), interval)
     this.timer.unref()
   }
+}
+
+function isInDoubt(state: HealthState): boolean {
+  return state === 'suspect' || state === 'down'
+}
+
+function takesNoWrites(error: unknown): error is NodeRefusedError {
+  return error instanceof NodeRefusedError && error.refuses === 'writes'
 }

@@ -46,6 +46,17 @@ export class Placement {
     return order.slice(0, count)
   }
 
+  /**
+   * Where the lock of a session stands: the same node for every server, as it follows from the token alone. One that is gone gives way to the
+   * next; one that may be alive for others does not.
+   * @returns `undefined`: all are gone
+   */
+  lockNode(token: string): WatchedNode | undefined {
+    const { regular } = this
+    const order = regular.length < 2 ? regular : failoverOrder(token, [...regular], nameOf)
+    return order.find((node) => !node.isGone)
+  }
+
   /** Whether a session that is on this node should move: the node can't be used, or it is a failover node that is not needed any more. */
   shouldLeave(node: WatchedNode): boolean {
     if (!node.isUsable) return true

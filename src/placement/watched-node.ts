@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { NodeUnreachableError } from '../errors.js'
+import { NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type {
   Expected,
   NearCacheFigures,
@@ -22,8 +22,13 @@ const REFILL_TIME = 5000
 
 /** What a watched node tells about itself. */
 export interface NodeObserver {
-  nodeDown(node: WatchedNode): void
+  nodeDown(node: WatchedNode, reason: Error): void
+  /** It answers reads, and takes no writes. */
+  nodeReadOnly(node: WatchedNode, reason: Error): void
+  /** It was down or read-only. */
   nodeUp(node: WatchedNode): void
+  /** It works, and has refused one operation. */
+  nodeRefused(node: WatchedNode, reason: NodeRefusedError): void
   /** A new connection stands where an old one was: the server may have been restarted, and may be empty. */
   nodeReconnected(node: WatchedNode): void
   /** Another server process answers than before: what it has may be nothing, or old. */
@@ -39,6 +44,14 @@ export interface WatchOptions {
   probeInterval: () => number
 }
 
+/** What a storage node last did wrong. */
+export interface NodeProblem {
+  /** A sentence without its subject, which is the storage node: `can't be reached: nothing listens there (ECONNREFUSED)`. */
+  message: string
+  /** Milliseconds since the epoch. */
+  at: number
+}
+
 export interface NodeStatus {
   id: string | undefined
   address: string
@@ -46,6 +59,8 @@ export interface NodeStatus {
   draining: boolean
   /** Milliseconds since it went down; 0 while it is not. */
   downFor: number
+  /** Why it was last down, read-only, or refused something; it stays when the node works again. `undefined`: it never was. */
+  lastError: NodeProblem | undefined
   operations: number
   errors: number
   latency: HistogramSnapshot
@@ -69,7 +84,9 @@ export class WatchedNode implements StorageNode {
   private readonly latency = new Histogram(durationBounds)
   private operations = 0
   private errors = 0
+  private problem: NodeProblem | undefined
   private returnedAt = Number.NEGATIVE_INFINITY
+  private isRefusing = false
   private seenConnections = 0
   private seenIncarnation: string | undefined
 
@@ -84,7 +101,8 @@ export class WatchedNode implements StorageNode {
       interval: options.probeInterval,
       clock: options.clock,
       random: options.random,
-      onDown: () => observer.nodeDown(this),
+      onDown: (reason) => observer.nodeDown(this, reason),
+      onReadOnly: (reason) => observer.nodeReadOnly(this, reason),
       onUp: () => {
         this.returnedAt = this.clock.monotonic()
         observer.nodeUp(this)
@@ -113,9 +131,19 @@ export class WatchedNode implements StorageNode {
     return this.health.state
   }
 
+  /** Why it was last down, read-only, or refused something. */
+  get lastError(): NodeProblem | undefined {
+    return this.problem
+  }
+
+  /** What it does wrong at present, as a sentence without its subject; `undefined`: it works. */
+  get trouble(): string | undefined {
+    return this.state === 'up' || this.state === 'suspect' ? undefined : this.problem?.message
+  }
+
   /** Whether backups can be written here. */
   get isUsable(): boolean {
-    return this.health.state !== 'down' && !this.draining
+    return this.takesWrites && !this.draining
   }
 
   /** Whether the node was away, or lost what it had, a moment ago: what is not on it yet may be on its way there. */
@@ -133,6 +161,11 @@ export class WatchedNode implements StorageNode {
     return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
   }
 
+  /** Whether nobody uses the node: its place takes no connections, so no process is there, or an operator has it drained. */
+  get isGone(): boolean {
+    return this.health.state === 'down' && (this.isRefusing || this.draining)
+  }
+
   start(): void {
     this.health.start()
   }
@@ -142,9 +175,10 @@ export class WatchedNode implements StorageNode {
     return this.health.check()
   }
 
+  /* To renew is to write. */
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
     if (this.health.state === 'down') return this.refuse()
-    return this.watched(this.node.get(key, renewTo))
+    return this.watched(this.takesWrites ? this.node.get(key, renewTo) : this.node.get(key))
   }
 
   get caches(): boolean {
@@ -154,24 +188,24 @@ export class WatchedNode implements StorageNode {
   /* An answer from memory is no operation, and says nothing about the server. */
   getCached(key: string, renewal: Renewal): StoredValue | Promise<StoredValue | undefined> {
     if (this.health.state === 'down') return this.refuse()
-    if (this.node.getCached === undefined) return this.get(key, renewal.to)
+    if (this.node.getCached === undefined || !this.takesWrites) return this.get(key, renewal.to)
     const answer = this.node.getCached(key, renewal)
     return answer instanceof Promise ? this.watched(answer) : answer
   }
 
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult> {
-    if (this.health.state === 'down') return this.refuse()
+    if (!this.takesWrites) return this.refuse()
     const result = this.watched(this.node.put(key, bytes, deadline, expected, options))
     return options?.durable ? this.withReplicas(result) : result
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
-    if (this.health.state === 'down') return this.refuse()
+    if (!this.takesWrites) return this.refuse()
     return this.watched(this.node.touch(key, deadline))
   }
 
   delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
-    if (this.health.state === 'down') return this.refuse()
+    if (!this.takesWrites) return this.refuse()
     return this.watched(this.node.delete(key, expected))
   }
 
@@ -187,6 +221,7 @@ export class WatchedNode implements StorageNode {
       state: this.state,
       draining: this.draining,
       downFor: this.health.downFor(),
+      lastError: this.problem,
       operations: this.operations,
       errors: this.errors,
       latency: this.latency.snapshot(),
@@ -199,8 +234,17 @@ export class WatchedNode implements StorageNode {
     return this.node.close()
   }
 
+  private get takesWrites(): boolean {
+    return this.health.state === 'up' || this.health.state === 'suspect'
+  }
+
   private refuse(): Promise<never> {
-    return Promise.reject(new NodeUnreachableError(`storage node ${this.address} is down`))
+    const why = this.problem === undefined ? '' : `: ${this.problem.message}`
+    if (this.health.state === 'down') {
+      return Promise.reject(new NodeUnreachableError(`storage node ${this.address} is down${why}`))
+    }
+    const message = `storage node ${this.address} takes no writes${why}`
+    return Promise.reject(new NodeRefusedError(message, { refuses: 'writes' }))
   }
 
   private watched<T>(operation: Promise<T>): Promise<T> {
@@ -215,11 +259,31 @@ export class WatchedNode implements StorageNode {
       },
       (error) => {
         this.errors++
-        /* Any other error is an answer: it says nothing against the node's health. */
-        if (error instanceof NodeUnreachableError) this.health.failed()
+        this.noticeFailure(error)
         throw error
       },
     )
+  }
+
+  /* Any other error is about this one value: it says nothing against the node. */
+  private noticeFailure(error: unknown): void {
+    if (error instanceof NodeUnreachableError) {
+      this.note(error)
+      this.health.failed(error)
+    } else if (error instanceof NodeRefusedError) {
+      this.note(error)
+      if (error.refuses === 'writes') this.health.refusedWrites(error)
+      else if (error.refuses === 'everything') this.health.failed(error)
+      else this.observer.nodeRefused(this, error)
+    }
+  }
+
+  private note(error: Error): void {
+    const { message } = error
+    this.isRefusing = refusesConnections(error)
+    const subject = `storage node ${this.address} `
+    const text = message.startsWith(subject) ? message.slice(subject.length) : message
+    this.problem = { message: text, at: this.clock.now() }
   }
 
   private async withReplicas(result: Promise<PutResult>): Promise<PutResult> {
@@ -229,7 +293,12 @@ export class WatchedNode implements StorageNode {
   }
 
   private async probe(): Promise<void> {
-    await this.node.ping()
+    try {
+      await this.node.ping()
+    } catch (error) {
+      this.note(error as Error)
+      throw error
+    }
     this.noticeConnection()
   }
 
@@ -251,4 +320,14 @@ export class WatchedNode implements StorageNode {
     this.seenIncarnation = incarnation
     return known
   }
+}
+
+/* Libraries wrap it, some more than once. */
+function refusesConnections(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') return true
+    if (cause instanceof AggregateError && cause.errors.every(refusesConnections)) return true
+  }
+  return false
 }

@@ -65,6 +65,14 @@ interface AttributesInUse {
   removed: string[]
 }
 
+/** Decides whether what was changed under a lock may be committed: see `LockedChanges`. */
+export interface Guard {
+  /** Assigned or removed under the lock since the last commit. */
+  readonly touched: ReadonlySet<string>
+  allows(section: AttributeSection, names: Iterable<string>): boolean
+  committed(section: AttributeSection, names: Iterable<string>): void
+}
+
 /** Told when the stored form grows or shrinks. */
 export interface SizeTally {
   bytes: number
@@ -148,6 +156,8 @@ export class Attributes {
    * Turns assigned values, and those of `handedOut` that were changed inside, into bytes. One that can't be
    * serialised is reported, keeps the stored form that it had, and its value stays in memory.
    * @param further the changes that go with these, asked for only when there are any
+   * @param guards what is changed under locks: where it is not allowed, it is dropped, and the changes of others stay
+   * @param own under which of them `handedOut` was changed
    * @returns whether the stored form of the session is another than before.
    */
   commit(
@@ -156,10 +166,12 @@ export class Attributes {
     onUnserializable: OnUnserializable,
     stamp: () => ChangeStamp,
     further: () => readonly Change[] = () => [],
+    guards: Iterable<Guard> = [],
+    own?: Guard,
   ): boolean {
     if (handedOut.length === 0 && !this.isAssigned) return false
     const use = this.inUse()
-    const changes: Change[] = []
+    let changes: Change[] = []
     for (const attribute of handedOut) {
       if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
     }
@@ -168,12 +180,25 @@ export class Attributes {
         changes.push({ ...changeOf(attribute), moved: use.removed.includes(attribute.name) })
       }
       attribute.assigned = false
+      this.keepCopyOf(attribute, use.map)
     }
     /* What was assigned again after a removal is a change, unless it has no stored form. */
     for (const name of use.removed) if (use.map.get(name)?.encoded === undefined) changes.push(removalOf(name))
     use.assigned = []
     use.removed = []
-    return changes.length > 0 && this.apply([...changes, ...further()], stamp())
+    const allowed: [Guard, ReadonlySet<string>][] = []
+    for (const guard of guards) {
+      const inside = guard === own ? handedOut.filter(isIn(changes)).map(({ name }) => name) : []
+      const names = new Set([...guard.touched, ...inside])
+      if (guard.allows(this.packed, names)) allowed.push([guard, names])
+      else {
+        for (const name of names) this.forget(name)
+        changes = changes.filter(({ name }) => !names.has(name))
+      }
+    }
+    const isNew = changes.length > 0 && this.apply([...changes, ...further()], stamp())
+    for (const [guard, names] of allowed) guard.committed(this.packed, names)
+    return isNew
   }
 
   /** @returns whether the stored form is another than before. */
@@ -191,6 +216,12 @@ export class Attributes {
     this.memoryOnly = this.memoryOnly?.filter(
       ({ encoded, name }) => encoded === undefined && attributeIn(section, name) === undefined,
     )
+  }
+
+  /** Values that have no stored form, by name. */
+  memoryOnlyValues(): Map<string, unknown> {
+    const kept = this.use === undefined ? this.memoryOnly : memoryOnlyOf(this.use.map)
+    return new Map((kept ?? none).map(({ name, value }) => [name, value]))
   }
 
   /** Forgets decoded values, unless something waits for a commit; for when no request works with the session. */
@@ -229,6 +260,23 @@ export class Attributes {
     return map
   }
 
+  /* As if it had not been used. */
+  private forget(name: string): void {
+    const { map } = this.inUse()
+    const used = map.get(name)
+    if (used !== undefined) used.superseded = true
+    const encoded = attributeIn(this.packed, name)
+    if (encoded === undefined) map.delete(name)
+    else map.set(name, create(name, encoded))
+  }
+
+  /* The object itself stays the application's, which may have put it into other sessions too: from now on everybody gets what was committed. */
+  private keepCopyOf(attribute: Attribute, map: Map<string, Attribute>): void {
+    const { name, encoded, value, memoryOnly } = attribute
+    if (memoryOnly || encoded === undefined || typeof value !== 'object' || value === null) return
+    if (map.get(name) === attribute) map.set(name, create(name, encoded))
+  }
+
   private add(name: string): Attribute {
     const map = this.all()
     if (map.size >= MAX_ATTRIBUTES) {
@@ -259,6 +307,10 @@ export class Attributes {
     if (current !== attribute) this.inUse().map.set(attribute.name, attribute)
     return true
   }
+}
+
+function isIn(changes: readonly Change[]): (attribute: Attribute) => boolean {
+  return ({ name }) => changes.some((change) => change.name === name)
 }
 
 /* Under a reserved name nothing of the session's own is found, as its attribute lives in memory only. */

@@ -21,6 +21,8 @@ export interface SessionHost {
   attributesToRead(): Attributes | undefined
   /** Makes the session when there is none yet. @throws TooManySessionsError */
   attributesToWrite(): Attributes
+  /** An attribute is about to be assigned or removed. */
+  changing(name: string): void
   /** A value that can be changed inside was given to the application. */
   handOut(attribute: Attribute): void
   /** An attribute's stored bytes can't be read. */
@@ -32,13 +34,17 @@ export interface SessionHost {
   touch(): void
   /** @throws LockTimeoutError, SessionGoneError */
   lock(): Promise<SessionLock>
+  unlock(): Promise<void>
 }
 
 /** A session's lock in the application's hands. */
 export interface SessionLock {
   /** Aborted when the lock was lost, because it could not be renewed in time. */
   readonly signal: AbortSignal
-  /** Stores what was changed, then lets the next one in. Idempotent. */
+  /**
+   * Stores what was changed, then lets the next one in. Idempotent.
+   * @throws LockLostError when somebody else has changed the same since it was read under the lock: then nothing of it counts.
+   */
   release(): Promise<void>
 }
 
@@ -65,6 +71,7 @@ const reserved: ReadonlySet<string> = new Set([
   'regenerate',
   'touch',
   'lock',
+  'unlock',
   'resetMaxAge',
   '__proto__',
 ])
@@ -139,7 +146,8 @@ export class Session {
    * Waits until no other request has the session's lock (`locking` configures for how long), then reads what others have stored
    * meanwhile. With `work` the lock is held as long as that takes, and what it changed is stored before the lock goes; without, until
    * `release()`, at the latest until the end of the response.
-   * @throws LockTimeoutError (503), SessionGoneError
+   * @throws LockTimeoutError (503), SessionGoneError; LockLostError (503) when the lock did not hold and somebody else has changed the same:
+   * then nothing counts of what was changed under it.
    */
   lock(): Promise<SessionLock>
   lock<T>(work: () => T | Promise<T>): Promise<T>
@@ -151,6 +159,17 @@ export class Session {
     } finally {
       await hold.release()
     }
+  }
+
+  /**
+   * Gives the lock back that this request has, before its response ends: for streams and long polls. What was changed is stored first;
+   * what is changed afterwards is joined as without locks. Without a lock, nothing happens.
+   * @throws LockLostError (503): see `lock`.
+   */
+  unlock(): Promise<void>
+  unlock(done: Done): this
+  unlock(done?: Done): this | Promise<void> {
+    return settle(this, this[HOST].unlock(), done)
   }
 
   /** Counts as a use of the session now. */
@@ -214,7 +233,9 @@ function isReadOnly(name: string | symbol): name is 'id' | 'req' {
 }
 
 function assign(host: SessionHost, name: string, value: unknown): void {
-  const attribute = host.attributesToWrite().set(name, value)
+  const attributes = host.attributesToWrite()
+  host.changing(name)
+  const attribute = attributes.set(name, value)
   if (typeof value === 'object' && value !== null) host.handOut(attribute)
 }
 
@@ -261,6 +282,7 @@ const handler: ProxyHandler<Session> = {
     if (isReadOnly(name)) return false
     if (isAttributeName(name) && target[HOST].attributesToRead()?.has(name)) {
       target[HOST].attributesToWrite().delete(name)
+      target[HOST].changing(name)
       return true
     }
     return Reflect.deleteProperty(target, name)

@@ -127,6 +127,11 @@ export class SaveQueue {
     return this.entries.has(state)
   }
 
+  /** Resolves when a save of the session that is under way now is over. */
+  running(state: SessionState): Promise<SaveResult> | undefined {
+    return this.entries.get(state)?.status === 'running' ? this.settled(state) : undefined
+  }
+
   /** Resolves when what is pending for the session now has been settled; at once when nothing is. */
   settled(state: SessionState): Promise<SaveResult> {
     const entry = this.entries.get(state)

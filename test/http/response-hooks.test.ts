@@ -7,6 +7,7 @@ import { waitFor } from '../../src/testing/wait-for.js'
 
 /** Sets a cookie with the head, as a session does, and notes what it is told. */
 class Observer implements ResponseObserver {
+  refusal: undefined
   readonly req: IncomingMessage
   readonly res: ServerResponse
   hooks = 0

@@ -4,8 +4,8 @@ import type { LockSettings } from '../../src/lock/lock-settings.js'
 
 type Mode = LockSettings['mode']
 
-function policyOf(mode: Mode, pattern?: RegExp, capacity?: number): LockPolicy {
-  return new LockPolicy(() => ({ mode, pattern }), capacity)
+function policyOf(mode: Mode, pattern?: RegExp, capacity?: number, except?: RegExp): LockPolicy {
+  return new LockPolicy(() => ({ mode, pattern, except }), capacity)
 }
 
 function learnTimes(policy: LockPolicy, times: number, method: string, url: string, wrote = false): void {
@@ -53,9 +53,17 @@ describe('the modes of locking', () => {
     expect(policy.needsLock('POST', '/page')).toBe(false)
   })
 
+  it.each<Mode>(['all', 'auto', 'uri'])('%s: paths that are left out do not lock, whatever the query', (mode) => {
+    const policy = policyOf(mode, undefined, undefined, /^\/events$/)
+    expect(policy.needsLock('GET', '/events')).toBe(false)
+    expect(policy.needsLock('GET', '/events?since=7')).toBe(false)
+    expect(policy.needsLock('POST', '/count?x=/events')).toBe(true)
+    expect(policy.needsLock('POST', '/events/count')).toBe(true)
+  })
+
   it('a change of the mode counts from the next request on', () => {
     let mode: Mode = 'none'
-    const policy = new LockPolicy(() => ({ mode, pattern: undefined }))
+    const policy = new LockPolicy(() => ({ mode, pattern: undefined, except: undefined }))
     expect(policy.needsLock('GET', '/')).toBe(false)
     mode = 'all'
     expect(policy.needsLock('GET', '/')).toBe(true)
@@ -111,7 +119,7 @@ describe('what auto learns', () => {
 
   it('stays while another mode is set', () => {
     let mode: Mode = 'auto'
-    const policy = new LockPolicy(() => ({ mode, pattern: undefined }))
+    const policy = new LockPolicy(() => ({ mode, pattern: undefined, except: undefined }))
     learnTimes(policy, 3, 'GET', '/items')
     mode = 'all'
     policy.learn('GET', '/items', true)

@@ -44,9 +44,10 @@ describe('the events of a manager', () => {
     bus.on('takenOver', ({ handle, from, node }) => seen.push([handle, from, node]))
     bus.on('nodeDown', (event) => seen.push(event))
     bus.emitSession('takenOver', state, { from: 'app2', node: 'n1' })
-    bus.emitNode('nodeDown', { node: 'n1', address: 'memory://' })
+    const error = new Error('why')
+    bus.emitNode('nodeDown', { node: 'n1', address: 'memory://', error })
     bus.emitNode('nodeUp', { node: 'n1', address: 'memory://' })
-    expect(seen).toEqual([[state.handle, 'app2', 'n1'], { node: 'n1', address: 'memory://' }])
+    expect(seen).toEqual([[state.handle, 'app2', 'n1'], { node: 'n1', address: 'memory://', error }])
   })
 
   it('reach a listener once, or no more, when it says so', () => {

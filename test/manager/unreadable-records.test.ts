@@ -199,7 +199,7 @@ describe.each(['sticky', 'non-sticky'] as const)('a record that others may read,
 
 describe('a session that expires here while its stored record can not be read', () => {
   const engine = new Engine(parseSettings({ secret, logger: silentLogger }), systemClock)
-  const stub = { drop: () => {}, forget: () => {} } as never
+  const stub = { drop: () => {}, running: () => undefined, forget: () => {} } as never
   const ending = new SessionEnding(engine, new SessionStorage(engine), stub, stub, stub)
 
   it.each([

@@ -164,6 +164,7 @@ describe('operations on the whole', () => {
     const server = await started()
     const client = new AdminClient(server)
     await new Visitor().post(server.url, { n: 1 })
+    await client.exec('SessionManager', 'flush', 5000)
     expect(await client.read('Statistics')).toMatchObject({ SessionsCreated: 1, RequestsWithoutSession: 1 })
     await client.exec('Statistics', 'reset')
     expect(await client.read('Statistics')).toMatchObject({ SessionsCreated: 0, Backup: { count: 0, p95: 0 } })

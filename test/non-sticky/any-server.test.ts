@@ -94,7 +94,7 @@ describe('without stickiness', () => {
     expect((await operations()) - before).toBe(1)
   })
 
-  it('ids that were not issued here cost no storage operation, and repeated misses only the first', async () => {
+  it('ids that were not issued here cost no storage operation, and a repeated miss one', async () => {
     const visitor = new Visitor()
     await visitor.post(`${a.url}/`, { number: 1 })
     const forged = visitor.copy()
@@ -108,7 +108,7 @@ describe('without stickiness', () => {
     const afterFirst = await operations()
     expect(afterFirst - before).toBe(2)
     for (let i = 0; i < 5; i++) await lost.copy().get(`${b.url}/`)
-    expect(await operations()).toBe(afterFirst)
+    expect(await operations()).toBe(afterFirst + 5)
     expect(b.sessions.stats().counters.rememberedMisses).toBe(5)
   })
 

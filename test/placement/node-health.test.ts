@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/clock.js'
+import { NodeRefusedError } from '../../src/errors.js'
 import { NodeHealth } from '../../src/placement/node-health.js'
 import { systemRandom } from '../../src/random.js'
 import { waitFor } from '../../src/testing/wait-for.js'
@@ -7,6 +8,8 @@ import { waitFor } from '../../src/testing/wait-for.js'
 /** A node whose probes answer as told; notes what the breaker says. */
 class Subject {
   works = true
+  /** Probes answer that no writes are taken. */
+  readOnly = false
   probes = 0
   readonly events: string[] = []
   readonly health: NodeHealth
@@ -20,6 +23,7 @@ class Subject {
       probe: () => this.probe(),
       interval: () => interval,
       onDown: () => this.events.push('down'),
+      onReadOnly: ({ message }) => this.events.push(`read-only: ${message}`),
       onUp: () => this.events.push('up'),
     })
   }
@@ -38,8 +42,11 @@ class Subject {
     this.probes++
     if (this.holding) await new Promise<void>((resolve) => this.held.push(resolve))
     if (!this.works) throw new Error('no answer')
+    if (this.readOnly) throw takesNoWrites
   }
 }
+
+const takesNoWrites = new NodeRefusedError('the disk is full', { refuses: 'writes' })
 
 const opened: Subject[] = []
 
@@ -58,7 +65,7 @@ const aMinute = 60_000
 describe('the health of a node', () => {
   it('is not lost by one failed operation: that only makes it suspect, and is probed at once (W24, W25)', async () => {
     const { health, events, ...rest } = subject(aMinute)
-    health.failed()
+    health.failed(new Error('no answer'))
     expect(health.state).toBe('suspect')
     await health.check()
     expect([health.state, health.downFor(), events]).toEqual(['up', 0, []])
@@ -68,7 +75,7 @@ describe('the health of a node', () => {
   it('is lost by a failed operation and a failed probe', async () => {
     const node = subject(aMinute)
     node.works = false
-    node.health.failed()
+    node.health.failed(new Error('no answer'))
     await node.health.check()
     expect([node.health.state, node.events, node.probes]).toEqual(['down', ['down'], 1])
     expect(node.health.downFor()).toBeGreaterThanOrEqual(0)
@@ -84,13 +91,13 @@ describe('the health of a node', () => {
   it('counts failures at the same time once, and asks one probe for them', async () => {
     const node = subject(aMinute)
     node.hold()
-    for (let i = 0; i < 100; i++) node.health.failed()
+    for (let i = 0; i < 100; i++) node.health.failed(new Error('no answer'))
     expect([node.health.state, node.probes]).toEqual(['suspect', 1])
     node.release()
     await node.health.check()
     expect([node.health.state, node.events]).toEqual(['up', []])
     node.works = false
-    for (let i = 0; i < 100; i++) node.health.failed()
+    for (let i = 0; i < 100; i++) node.health.failed(new Error('no answer'))
     await node.health.check()
     expect(node.events).toEqual(['down'])
   })
@@ -98,18 +105,18 @@ describe('the health of a node', () => {
   it('is lost by five failed operations in a row although each probe between them succeeds', async () => {
     const node = subject(aMinute)
     for (let i = 1; i <= 4; i++) {
-      node.health.failed()
+      node.health.failed(new Error('no answer'))
       await node.health.check()
       expect(node.health.state, `after ${i}`).toBe('up')
     }
-    node.health.failed()
+    node.health.failed(new Error('no answer'))
     expect([node.health.state, node.events]).toEqual(['down', ['down']])
   })
 
   it('is kept by a success among the failures', async () => {
     const node = subject(aMinute)
     for (let i = 0; i < 20; i++) {
-      node.health.failed()
+      node.health.failed(new Error('no answer'))
       await node.health.check()
       if (i % 4 === 3) node.health.succeeded()
     }
@@ -119,7 +126,7 @@ describe('the health of a node', () => {
   it('is back at once when an operation succeeds while the node is suspect', async () => {
     const node = subject(aMinute)
     node.hold()
-    node.health.failed()
+    node.health.failed(new Error('no answer'))
     node.health.succeeded()
     expect(node.health.state).toBe('up')
     node.works = false
@@ -147,7 +154,7 @@ describe('the health of a node', () => {
     node.works = false
     node.health.start()
     await waitFor(() => node.probes > 8)
-    node.health.failed()
+    node.health.failed(new Error('no answer'))
     expect(node.events).toEqual(['down'])
     node.works = true
     await waitFor(() => node.events.length === 2)
@@ -225,7 +232,7 @@ describe('the probes of a node', () => {
       expect(vi.getTimerCount()).toBe(0)
       const { probes } = node
       await vi.advanceTimersByTimeAsync(10_000)
-      node.health.failed()
+      node.health.failed(new Error('no answer'))
       await node.health.check()
       expect([node.probes, node.events, node.health.state]).toEqual([probes, [], 'up'])
     })
@@ -250,5 +257,48 @@ describe('the probes of a node', () => {
     returned.release()
     await late
     expect(returned.events).toEqual(['down'])
+  })
+})
+
+describe('a node that answers reads and refuses writes', () => {
+  it('is read-only at the first refusal, and says so once', async () => {
+    const node = subject(aMinute)
+    node.readOnly = true
+    for (let i = 0; i < 3; i++) node.health.refusedWrites(takesNoWrites)
+    await node.health.check()
+    expect([node.health.state, node.events]).toEqual(['read-only', ['read-only: the disk is full']])
+  })
+
+  it('is read-only when a probe says so, also after it was down', async () => {
+    const node = subject(aMinute)
+    node.works = false
+    await node.health.check()
+    node.works = true
+    node.readOnly = true
+    await node.health.check()
+    expect([node.health.state, node.events]).toEqual(['read-only', ['down', 'read-only: the disk is full']])
+  })
+
+  it('is up when a probe succeeds, and not by reads that are answered', async () => {
+    const node = subject(aMinute)
+    node.readOnly = true
+    await node.health.check()
+    node.health.succeeded()
+    expect(node.health.state).toBe('read-only')
+    node.readOnly = false
+    await node.health.check()
+    expect([node.health.state, node.events]).toEqual(['up', ['read-only: the disk is full', 'up']])
+  })
+
+  it('stays read-only at one failure, and is down when the probe fails twice', async () => {
+    const node = subject(aMinute)
+    node.readOnly = true
+    await node.health.check()
+    node.health.failed(new Error('slow'))
+    await node.health.check()
+    expect(node.health.state).toBe('read-only')
+    node.works = false
+    await node.health.check()
+    expect([node.health.state, node.events.at(-1)]).toEqual(['down', 'down'])
   })
 })

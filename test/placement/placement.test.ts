@@ -8,6 +8,8 @@ import { ScriptedNode } from './scripted-node.js'
 
 const ignore = {
   nodeDown: () => {},
+  nodeReadOnly: () => {},
+  nodeRefused: () => {},
   nodeUp: () => {},
   nodeReconnected: () => {},
   nodeReplaced: () => {},

@@ -16,6 +16,8 @@ beforeEach(() => {
   events = []
   const observer = {
     nodeDown: (node: WatchedNode) => events.push(`down ${node.id}`),
+    nodeReadOnly: (node: WatchedNode) => events.push(`read-only ${node.id}`),
+    nodeRefused: (node: WatchedNode, { message }: Error) => events.push(`refused ${node.id} ${message}`),
     nodeUp: (node: WatchedNode) => events.push(`up ${node.id}`),
     nodeReconnected: (node: WatchedNode) => events.push(`reconnected ${node.id}`),
     nodeReplaced: (node: WatchedNode) => events.push(`replaced ${node.id}`),
@@ -83,7 +85,7 @@ describe('a watched node', () => {
     }
     node.repair()
     await watched.check()
-    expect([watched.state, events]).toEqual(['up', []])
+    expect([watched.state, events.filter((event) => !event.startsWith('refused'))]).toEqual(['up', []])
   })
 
   it('counts operations and errors, and measures what succeeded', async () => {
@@ -154,5 +156,84 @@ describe('a watched node', () => {
     const pings = node.count('ping')
     await watched.check()
     expect(node.count('ping')).toBe(pings)
+  })
+})
+
+describe('why a watched node does not work', () => {
+  it('is told without the name of the node, with the time, and stays when it works again', async () => {
+    expect([watched.lastError, watched.trouble]).toEqual([undefined, undefined])
+    node.failure = new NodeUnreachableError(`storage node ${node.address} can't be reached: nothing listens there`)
+    await expect(watched.get('key')).rejects.toThrow(NodeUnreachableError)
+    await watched.check()
+    expect(watched.trouble).toBe("can't be reached: nothing listens there")
+    expect(watched.status().lastError).toEqual({ message: watched.trouble, at: expect.any(Number) })
+    node.repair()
+    await watched.check()
+    expect([watched.trouble, watched.lastError?.message]).toEqual([
+      undefined,
+      "can't be reached: nothing listens there",
+    ])
+  })
+
+  it('is told by what it refuses while it is down', async () => {
+    await fail()
+    await expect(watched.get('key')).rejects.toThrow('storage node scripted://n1 is down: no answer')
+  })
+
+  it('is told of each operation that is refused while it works', async () => {
+    node.failure = new NodeRefusedError('out of memory')
+    await expect(watched.put('key', Buffer.alloc(1), 0, 'any')).rejects.toThrow('out of memory')
+    expect([watched.state, events, watched.lastError?.message]).toEqual([
+      'up',
+      ['refused n1 out of memory'],
+      'out of memory',
+    ])
+  })
+
+  it('is suspect, and probed at once, when everything is refused', async () => {
+    node.failure = new NodeRefusedError('wrong password', { refuses: 'everything' })
+    await expect(watched.get('key')).rejects.toThrow('wrong password')
+    await watched.check()
+    expect([watched.state, events]).toEqual(['down', ['down n1']])
+  })
+})
+
+describe('a watched node that takes no writes', () => {
+  const takesNone = new NodeRefusedError('the disk is full', { refuses: 'writes' })
+
+  beforeEach(async () => {
+    node.failure = takesNone
+    await expect(watched.touch('key', 0)).rejects.toThrow('the disk is full')
+    await watched.check()
+    node.calls.length = 0
+  })
+
+  it('says so, and is no place for backups', () => {
+    expect([watched.state, watched.isUsable, watched.failedRecently(), events]).toEqual([
+      'read-only',
+      false,
+      false,
+      ['read-only n1'],
+    ])
+  })
+
+  it('refuses writes without trying them, and says why', async () => {
+    for (const write of [
+      () => watched.put('key', Buffer.alloc(1), 0, 'any'),
+      () => watched.touch('key', 0),
+      () => watched.delete('key'),
+    ]) {
+      await expect(write()).rejects.toThrow('storage node scripted://n1 takes no writes: the disk is full')
+    }
+    expect(node.calls).toEqual([])
+  })
+
+  it('is read, without a renewal, and works again when a probe says so', async () => {
+    node.repair()
+    expect(await watched.get('key', 1000)).toBeUndefined()
+    expect(node.calls).toEqual(['get'])
+    await watched.check()
+    expect([watched.state, events.at(-1)]).toEqual(['up', 'up n1'])
+    expect(await watched.touch('key', 0)).toBe(true)
   })
 })

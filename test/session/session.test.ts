@@ -80,6 +80,12 @@ class NotingHost implements SessionHost {
     return this.note('destroy')
   }
 
+  changing(): void {}
+
+  unlock(): Promise<void> {
+    return this.note('unlock')
+  }
+
   regenerate(options: RegenerateOptions): Promise<void> {
     return this.note({ regenerate: options })
   }

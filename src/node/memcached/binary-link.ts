@@ -8,7 +8,8 @@ import {
   REPLY_MAGIC,
   Status,
 } from '../../memcached-wire/binary.js'
-import type { MemcachedAddress } from './memcached-address.js'
+import { troubleOf } from '../connection-trouble.js'
+import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
 import {
@@ -125,10 +126,17 @@ export class BinaryLink implements MemcachedLink {
 
   #fail(error: unknown): void {
     if (typeof error === 'string') {
-      this.#events.onRejected(new NodeRefusedError(`storage node ${this.#label} refused the login`))
+      const why = 'its address has no user and password, or not the right ones'
+      const message = `storage node ${this.#label} refused the login: ${why}`
+      this.#events.onRejected(new NodeRefusedError(message, { refuses: 'everything' }))
     } else {
-      this.#lose(`can't be reached: ${error instanceof Error ? error.message : 'unknown error'}`, error)
+      this.#lose(this.#troubleOf(error), error)
     }
+  }
+
+  #troubleOf(error: unknown): string {
+    if (!(error instanceof Error)) return "can't be reached: unknown error"
+    return troubleOf(error, { encrypted: false, ...memcachedKind })
   }
 
   #lose(what: string, cause?: unknown): void {

@@ -23,6 +23,9 @@ export interface MemcachedAddress {
   label: string
 }
 
+/** How servers of this kind are called. */
+export const memcachedKind = { protocol: 'memcached', schemes: ['memcached://', 'memcacheds://'] } as const
+
 export const memcachedSchemes: readonly string[] = ['memcached', 'memcacheds', 'embedded']
 
 const memcachedPort = 11211

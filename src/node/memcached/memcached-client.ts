@@ -36,10 +36,13 @@ export class MemcachedClient {
   readonly #options: MemcachedClientOptions & typeof defaults
   #current: MemcachedConnection | undefined
   #nextAttempt = 0
+  /** Why the last attempt failed. */
+  #failure: HoldfastError
   #closed = false
 
   constructor(options: MemcachedClientOptions) {
     this.#options = { ...defaults, ...options }
+    this.#failure = new NodeUnreachableError(`storage node ${options.address.label} could not be reached a moment ago`)
   }
 
   get closed(): boolean {
@@ -64,7 +67,7 @@ export class MemcachedClient {
   #open(): MemcachedConnection | HoldfastError {
     if (this.#closed) return this.#closedError()
     if (performance.now() < this.#nextAttempt) {
-      return new NodeUnreachableError(`storage node ${this.#options.address.label} could not be reached a moment ago`)
+      return this.#failure
     }
     const onOpen = (): void => {
       this.connections += 1
@@ -75,9 +78,11 @@ export class MemcachedClient {
     return this.#current
   }
 
-  readonly #forget = (connection: MemcachedConnection): void => {
+  readonly #forget = (connection: MemcachedConnection, reason: HoldfastError): void => {
     this.#current = undefined
-    if (!connection.proven) this.#nextAttempt = performance.now() + this.#options.reconnectPause
+    if (connection.proven) return
+    this.#nextAttempt = performance.now() + this.#options.reconnectPause
+    this.#failure = reason
   }
 
   #closedError(): ClosedError {

@@ -1,7 +1,8 @@
-import { type HoldfastError, NodeUnreachableError, ProtocolError } from '../../errors.js'
+import { HoldfastError, NodeUnreachableError, ProtocolError } from '../../errors.js'
+import { explained } from '../connection-trouble.js'
 import { PendingOperations } from '../pending-operations.js'
 import { BinaryLink } from './binary-link.js'
-import type { MemcachedAddress } from './memcached-address.js'
+import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import { type Answer, type MemcachedOperation, operationBytes } from './memcached-operation.js'
 import { MetaLink } from './meta-link.js'
@@ -18,7 +19,7 @@ export interface ConnectionOptions {
   /** The server was reached. */
   onOpen(): void
   /** Called once, before the pending operations reject. */
-  onEnd(connection: MemcachedConnection): void
+  onEnd(connection: MemcachedConnection, reason: HoldfastError): void
 }
 
 /** Turns an answer into an operation's result; throws `ProtocolError` when no such answer can follow the operation. */
@@ -35,6 +36,9 @@ interface SentOperation {
   deadline: number
   next: SentOperation | undefined
 }
+
+/** In the place of one that could not be made. */
+const noLink: MemcachedLink = { send: () => {}, discard: () => {} }
 
 const largestSequence = 0x7fff_ffff
 
@@ -81,7 +85,7 @@ export class MemcachedConnection {
   end(error: HoldfastError): void {
     if (this.#ended) return
     this.#ended = true
-    this.#options.onEnd(this)
+    this.#options.onEnd(this, error)
     this.#link.discard()
     this.#pending.end(error)
   }
@@ -100,8 +104,16 @@ export class MemcachedConnection {
   }
 
   #openBinary(): MemcachedLink {
-    this.#ready = true
-    return new BinaryLink(this.#options.address, this.#options.maxReplyBytes, this.#events())
+    try {
+      const link = new BinaryLink(this.#options.address, this.#options.maxReplyBytes, this.#events())
+      this.#ready = true
+      return link
+    } catch (error) {
+      const failure = error instanceof HoldfastError ? error : this.#unreachable("can't be connected to", error)
+      /* Not at once: whoever makes the connection does not have it yet. */
+      queueMicrotask(() => this.end(failure))
+      return noLink
+    }
   }
 
   /** Every server of memcached's family speaks the one protocol or the other. */
@@ -113,7 +125,7 @@ export class MemcachedConnection {
     }
     this.#link.discard()
     this.#link = this.#openBinary()
-    this.#begin()
+    if (this.#ready) this.#begin()
   }
 
   /** Sends what has waited. */
@@ -152,7 +164,8 @@ export class MemcachedConnection {
   }
 
   #lose(what: string, cause?: unknown): void {
-    this.end(this.#unreachable(what, cause))
+    const encrypted = this.#options.address.tls !== undefined
+    this.end(this.#unreachable(explained(what, { proven: this.proven, encrypted, ...memcachedKind }), cause))
   }
 
   #unreachable(what: string, cause?: unknown): NodeUnreachableError {

@@ -16,6 +16,8 @@ export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'addr
   id: string | undefined
   /** Largest value in bytes. Default: 1 MiB less 1 KiB, which fits memcached's default item size. */
   maxValueBytes?: number
+  /** A key that is written to find out whether writes can be fenced. Default: `holdfast:probe`. */
+  probeKey?: string
   clock?: Clock
 }
 
@@ -48,6 +50,9 @@ class CasToken {
 }
 
 const anyState = 0n
+const probeValue = Buffer.from('probe')
+/** Milliseconds. */
+const probeLife = 1000
 const refused: PutResult = Object.freeze({ stored: false })
 
 class MemcachedNode implements StorageNode {
@@ -56,6 +61,9 @@ class MemcachedNode implements StorageNode {
   readonly maxValueBytes: number
   readonly #client: MemcachedClient
   readonly #clock: Clock
+  readonly #probeKey: string
+  /** The connection on which it was tried last whether writes can be fenced. */
+  #triedOn = 0
 
   constructor(options: MemcachedNodeOptions & MemcachedClientOptions) {
     this.id = options.id
@@ -63,6 +71,7 @@ class MemcachedNode implements StorageNode {
     this.maxValueBytes = options.maxValueBytes ?? defaultMaxValueBytes
     this.#clock = options.clock ?? systemClock
     this.#client = new MemcachedClient(options)
+    this.#probeKey = options.probeKey ?? 'holdfast:probe'
   }
 
   get connections(): number {
@@ -111,8 +120,16 @@ class MemcachedNode implements StorageNode {
     return this.#client.send({ kind: 'delete', key, cas }, readDeleteResult)
   }
 
-  ping(): Promise<void> {
-    return this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
+  /** A server that can't fence doesn't work for us, though it would answer: that is tried once on each connection. */
+  async ping(): Promise<void> {
+    const generation = await this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
+    if (generation === this.#triedOn) return
+    try {
+      await this.put(this.#probeKey, probeValue, this.#clock.now() + probeLife, 'any')
+    } catch (error) {
+      if (!(error instanceof NodeRefusedError) || error.refuses !== 'operation') throw error
+    }
+    this.#triedOn = generation
   }
 
   close(): Promise<void> {
@@ -172,8 +189,9 @@ function readDeleteResult(answer: Answer): 'deleted' | 'absent' | 'refused' {
   return 'deleted'
 }
 
-function readPong(answer: Answer): void {
+function readPong(answer: Answer, generation: number): number {
   requireOk(answer)
+  return generation
 }
 
 function requireOk({ outcome }: Answer): void {
@@ -183,7 +201,8 @@ function requireOk({ outcome }: Answer): void {
 /** With `-C` memcached has no CAS and says 0; sent back, a 0 would mean "whatever is there" and lift the fence. */
 function readToken({ cas }: Answer, generation: number): CasToken {
   if (cas === 0n) {
-    throw new NodeRefusedError("the memcached server runs without CAS (option -C): writes can't be fenced there")
+    const message = "the memcached server runs without CAS (option -C): writes can't be fenced there"
+    throw new NodeRefusedError(message, { refuses: 'everything' })
   }
   return new CasToken(generation, cas)
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import { NodeUnreachableError } from '../../errors.js'
 import type { MemcachedAddress } from './memcached-address.js'
 
 /** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
@@ -48,17 +49,31 @@ const keepAlive = { keepAlive: true, keepAliveDelay: 30 }
 let loaded: Memjs | undefined
 
 /** Loads memjs at first use: who has no memcached doesn't pay for it. */
-function loadMemjs(): Memjs {
-  loaded ??= createRequire(import.meta.url)('memjs') as Memjs
-  return loaded
+function loadMemjs(load: () => unknown): Memjs {
+  try {
+    loaded ??= load() as Memjs
+    return loaded
+  } catch (cause) {
+    const what = "storage nodes that speak memcached's binary protocol only"
+    throw new NodeUnreachableError(`${what} need the package memjs: npm install memjs`, { cause })
+  }
+}
+
+function requireMemjs(): unknown {
+  return createRequire(import.meta.url)('memjs')
 }
 
 /**
  * A memjs client with one server, that retries nothing, fails over to nowhere and prints nothing.
  * The parts are put together by hand because memjs' own reading of an address doesn't know IPv6.
+ *
+ * @throws NodeUnreachableError when memjs is not installed
  */
-export function createMemjsClient(address: MemcachedAddress): { server: MemjsServer; client: MemjsClient } {
-  const { Server, Client } = loadMemjs()
+export function createMemjsClient(
+  address: MemcachedAddress,
+  load: () => unknown = requireMemjs,
+): { server: MemjsServer; client: MemjsClient } {
+  const { Server, Client } = loadMemjs(load)
   const options = { timeout: memjsTimeout, conntimeout: memjsTimeout, ...keepAlive }
   const server = new Server(address.host, address.port, undefined, undefined, options)
   // Set afterwards: the constructor would take credentials from the environment where there are none.

@@ -56,10 +56,14 @@ export async function greetMeta(ask: Ask, label: string, login: Login | undefine
 }
 
 async function logIn(ask: Ask, label: string, login: Login | undefined): Promise<void> {
-  if (login === undefined) throw new NodeRefusedError(`storage node ${label} refused the login: it wants a user`)
+  if (login === undefined) throw refusedLogin(label, 'its address has no user and password')
   const block = Buffer.from(`${login.username} ${login.password}`)
   const answer = await ask(encodeMetaLine('set', 'login', 0, 0, block.length), block)
-  if (answer.code !== 'STORED') throw new NodeRefusedError(`storage node ${label} refused the login`)
+  if (answer.code !== 'STORED') throw refusedLogin(label, 'the user or the password in its address is wrong')
+}
+
+function refusedLogin(label: string, why: string): NodeRefusedError {
+  return new NodeRefusedError(`storage node ${label} refused the login: ${why}`, { refuses: 'everything' })
 }
 
 /** Whether the server knows the command to which it gave that answer. */

@@ -9,9 +9,10 @@ import {
   type MetaReply,
   printable,
 } from '../../memcached-wire/meta.js'
+import { troubleOf } from '../connection-trouble.js'
 import { RequestBatch } from '../request-batch.js'
 import { readTlsFiles } from '../tls-files.js'
-import type { MemcachedAddress } from './memcached-address.js'
+import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
 import { greetMeta, type MetaFeatures } from './meta-greeting.js'
@@ -80,7 +81,9 @@ export class MetaLink implements MemcachedLink {
     socket.setKeepAlive(true, keepAliveDelay)
     socket.once(this.#address.tls === undefined ? 'connect' : 'secureConnect', () => void this.#greet())
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
-    socket.on('error', (error) => this.#close(`can't be reached: ${error.message}`, error))
+    const encrypted = this.#address.tls !== undefined
+    const what = (error: Error) => troubleOf(error, { encrypted, ...memcachedKind })
+    socket.on('error', (error) => this.#close(what(error), error))
     const closed = (): void => this.#close('closed the connection')
     socket.once('end', closed)
     socket.once('close', closed)
