@@ -22,6 +22,7 @@ const parts = {
   'near-cache': './src/near-cache.js',
   protocols: './src/memcached-protocols.js',
   'hot-paths': './src/hot-paths.js',
+  scale: './src/scale.js',
 }
 const part = parts[process.argv[2]]
 

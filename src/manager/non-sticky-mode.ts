@@ -18,6 +18,8 @@ import type { Found } from './session-storage.js'
 
 /** How long an id that was found nowhere is answered without another look, in milliseconds. */
 const REMEMBER_MISS = 2000
+/** Sessions taken over from sticky mode in one go. */
+const MAX_VISITS = 500
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
 
@@ -35,6 +37,8 @@ export class NonStickyMode implements SessionMode {
   private readonly outage: OutageWait
   /** Sessions that can't be stored as they are, with what was tried. */
   private readonly rejected = new WeakMap<SessionState, AttributeSection>()
+  /** Sessions that sticky mode has left in memory and that wait to be taken over. */
+  private entering: Iterator<SessionState> | undefined
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -56,7 +60,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   get isBusy(): boolean {
-    return this.copies.isBusy
+    return this.entering !== undefined || this.copies.isBusy
   }
 
   open(id: string, fresh = false): Opened {
@@ -183,7 +187,7 @@ export class NonStickyMode implements SessionMode {
     return new Set(this.sessionsByNode().keys())
   }
 
-  sessionsByNode(): Map<WatchedNode, number> {
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
     return this.copies.copiesByNode()
   }
 
@@ -191,17 +195,35 @@ export class NonStickyMode implements SessionMode {
   enter(): void {
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
-    for (const state of [...this.engine.local.values()]) {
-      state.serveUnder(undefined)
-      if (state.isSaved) this.rememberCopies(state)
-      if (this.parts.queue.has(state)) this.renewLife(state)
-      if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
-      this.letGo(state)
-    }
+    this.entering = this.engine.local.values()
+    this.enterSome(this.entering)
   }
 
   rest(): void {
+    this.entering = undefined
     this.copies.close()
+  }
+
+  /* In slices: they may be many, and requests are served meanwhile. What comes up before its turn is met as one that is in use here. */
+  private enterSome(states: Iterator<SessionState>): void {
+    if (this.entering !== states) return
+    for (let visits = 0; visits < MAX_VISITS; visits++) {
+      const next = states.next()
+      if (next.done) {
+        this.entering = undefined
+        return
+      }
+      this.takeOver(next.value)
+    }
+    this.engine.clock.defer(() => this.enterSome(states))
+  }
+
+  private takeOver(state: SessionState): void {
+    state.serveUnder(undefined)
+    if (state.isSaved) this.rememberCopies(state)
+    if (this.parts.queue.has(state)) this.renewLife(state)
+    if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
+    this.letGo(state)
   }
 
   /** Sticky mode has stored the session, once. */

@@ -3,7 +3,7 @@ import { freePort, StorageProcess } from './storage-process.js'
 import { textQuery } from './text-query.js'
 
 /** Megabytes at most: enough that nothing is evicted. */
-const MEMORY = '1024'
+const MEMORY = '4096'
 
 /** @returns {import('./storage.js').Storage} */
 export async function startMemcached() {
