@@ -87,6 +87,7 @@ export class Sessions {
   private closing: Promise<CloseReport> | undefined
   private readonly startedAt = systemClock.now()
   private isReady = false
+  private reachedStorage = false
   private administration: Administration | undefined
 
   constructor(options: HoldfastOptions, settings: Settings) {
@@ -292,7 +293,7 @@ export class Sessions {
   private ownAdministration(): Administration {
     const state = (): 'starting' | 'ready' | 'draining' => {
       if (this.closing !== undefined) return 'draining'
-      return this.isReady ? 'ready' : 'starting'
+      return this.isReady && this.hasStorage() ? 'ready' : 'starting'
     }
     this.administration ??= new Administration({
       manager: this.manager,
@@ -303,6 +304,13 @@ export class Sessions {
       reconfigure: (change) => this.change(change),
     })
     return this.administration
+  }
+
+  /* Whoever has never reached any storage node is likely to be set up wrong, and is to take nobody's place. */
+  private hasStorage(): boolean {
+    const { placement, settings } = this.engine
+    this.reachedStorage ||= placement.nodes.some((node) => node.wasReached)
+    return this.reachedStorage || !settings.enabled || settings.admin?.health.storage === false
   }
 
   private async noteReady(): Promise<void> {

@@ -41,8 +41,11 @@ export interface AdminSettings {
   trustedProxies: readonly string[]
   /** Origins of other sites whose pages may use the endpoint: `https://name:port`. */
   allowedOrigins: readonly string[]
-  /** Whether `/healthz` and `/readyz` tell everybody the state, without detail. */
-  health: { public: boolean }
+  /**
+   * `public`: whether `/healthz` and `/readyz` tell everybody the state, without detail. `storage`: whether a server is unready until it has
+   * reached a storage node.
+   */
+  health: { public: boolean; storage: boolean }
   limits: AdminLimits
 }
 
@@ -124,7 +127,7 @@ export function adminSettings(
     allowedHosts: [],
     trustedProxies: [],
     allowedOrigins: [],
-    health: { public: true },
+    health: { public: true, storage: true },
     ...keys,
     limits: { ...defaultAdminLimits, ...limits },
   }

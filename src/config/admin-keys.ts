@@ -77,7 +77,10 @@ const authSchema = z.strictObject(
   { error: 'an object { users, tokens }' },
 )
 
-const healthSchema = z.strictObject({ public: flag().prefault(true) }, { error: 'an object { public }' })
+const healthSchema = z.strictObject(
+  { public: flag().prefault(true), storage: flag().prefault(true) },
+  { error: 'an object { public, storage }' },
+)
 
 const adminKeys = {
   listen: key('"host:port" or { host, port }', readListen).optional().register(keyNotes, {
@@ -130,10 +133,10 @@ const adminKeys = {
       meaning: 'Other sites whose pages may use the administration from a browser.',
     }),
   health: healthSchema.prefault({}).register(keyNotes, {
-    type: '`{ public }`',
-    default: '`public: true`',
+    type: '`{ public, storage }`',
+    default: '`public: true, storage: true`',
     meaning:
-      'Whether `/healthz` and `/readyz` tell everybody the bare state, for balancers. Detail always needs a login.',
+      '`public`: whether `/healthz` and `/readyz` tell everybody the bare state, for balancers. Detail always needs a login. `storage`: whether `/readyz` fails until this server has reached a storage node since its start, so that a rollout with a wrong password stops at the first server.',
   }),
   rate: count(1, 100_000).prefault(200).register(keyNotes, {
     type: 'number, 1 to 100000',

@@ -4,12 +4,13 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, wait, nearCache, locking, compression, encryption, admin, ...keys } = optionsSchema.shape
+  const { cookie, backup, wait, nearCache, activity, locking, compression, encryption, admin, ...keys } =
+    optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
-    keyTable({ ...keys, cookie, backup, wait, nearCache, locking, compression, encryption, admin }, ''),
+    keyTable({ ...keys, cookie, backup, wait, nearCache, activity, locking, compression, encryption, admin }, ''),
     '### cookie',
     keyTable(cookie.unwrap().shape, 'cookie.'),
     '### backup',
@@ -24,6 +25,8 @@ export function configurationReference(): string {
     keyTable(wait.unwrap().shape, 'wait.'),
     '### nearCache',
     keyTable(nearCache.unwrap().shape, 'nearCache.'),
+    '### activity',
+    keyTable(activity.unwrap().shape, 'activity.'),
     codecs,
     '### admin',
     keyTable(admin.unwrap().shape, 'admin.'),

@@ -57,6 +57,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     ...describeWait(settings.wait),
     ...describeNearCache(settings.nearCache),
     ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
+    ...describeActivity(settings.activity),
     attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
     'compression.algorithm': compression.algorithm,
     'compression.threshold': formatSize(compression.threshold),
@@ -99,6 +100,11 @@ function describeWait(wait: Settings['wait']): DescribedSettings {
   if (wait === undefined) return { wait: 'none' }
   const { replicas, timeout } = wait
   return { 'wait.replicas': String(replicas), 'wait.timeout': formatDuration(timeout), 'wait.for': wait.for }
+}
+
+function describeActivity(activity: Settings['activity']): DescribedSettings {
+  if (activity === undefined) return { activity: 'all requests' }
+  return { 'activity.except': activity.except === undefined ? 'none' : String(activity.except) }
 }
 
 function describeNearCache(nearCache: Settings['nearCache']): DescribedSettings {

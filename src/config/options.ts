@@ -152,6 +152,12 @@ export interface WaitOptions {
   for?: 'security' | 'synchronous' | undefined
 }
 
+/** Which requests are no use of their session. */
+export interface ActivityOptions {
+  /** URLs (path and query) of requests that leave the session's end as it is. Default: none, but `session.passive()` works. */
+  except?: Pattern | undefined
+}
+
 /** Records of Redis nodes that are kept in this server's memory, for reads of non-sticky mode. */
 export interface NearCacheOptions {
   /** Memory for each Redis node. Default `'64MB'`. */
@@ -174,8 +180,11 @@ export interface AdminOptions {
   allowedHosts?: string | readonly string[] | undefined
   /** Other sites whose pages may use the administration, such as `'https://hawtio.example.com'`. */
   allowedOrigins?: string | readonly string[] | undefined
-  /** `public`: whether the health endpoints tell everybody the bare state. Default `true`. */
-  health?: { public?: boolean | undefined } | undefined
+  /**
+   * `public`: whether the health endpoints tell everybody the bare state. `storage`: whether `/readyz` fails until the server has
+   * reached a storage node since its start. Both are `true` by default.
+   */
+  health?: { public?: boolean | undefined; storage?: boolean | undefined } | undefined
   /** Requests a second that one client may send. Default 50. */
   rate?: number | undefined
 }
@@ -232,6 +241,8 @@ export interface HoldfastOptions {
   nearCache?: NearCacheOptions | undefined
   /** URLs (path and query) that need no session. */
   ignore?: Pattern | undefined
+  /** Which requests are no use of their session. Default: each is one. */
+  activity?: ActivityOptions | undefined
   /** Names of the attributes that are backed up. Default: all. */
   attributes?: Pattern | undefined
   /**

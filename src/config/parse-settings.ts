@@ -130,6 +130,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     wait: keys.wait && Object.freeze(keys.wait),
     nearCache: keys.nearCache && Object.freeze(keys.nearCache),
     ignore: keys.ignore,
+    activity: keys.activity && Object.freeze({ except: keys.activity.except }),
     attributes: keys.attributes,
     merge: keys.merge,
     nodes: Object.freeze(keys.nodes.map(sealAddress)),

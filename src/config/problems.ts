@@ -24,6 +24,13 @@ const otherNames = new Map([
   ['keys', 'secret'],
 ])
 
+/** Cookie options of express-session that are none here, and what there is instead. */
+const otherCookieKeys = new Map([
+  ['expires', '; an age is relative: use "maxAge"'],
+  ['encode', '; ids need no encoding'],
+  ['signed', '; the signature is within the id'],
+])
+
 /** A problem with what stands at a path, in the form that errors show: readable and without secrets. */
 export function problemAt(path: readonly PropertyKey[], value: unknown, expected: string): ConfigProblem {
   return { path: printPath(path) || 'options', value: printValue(value, path), expected }
@@ -49,6 +56,8 @@ function carriedForPrinting({ path, value, expected }: ConfigProblem, raw: unkno
 function unknownKey(parent: readonly PropertyKey[], key: string): ConfigProblem {
   const path = [...parent, key]
   if (isSecretPath(path)) return problemAt(path, undefined, 'no such key')
+  const instead = parent.length === 1 && parent[0] === 'cookie' ? otherCookieKeys.get(key) : undefined
+  if (instead !== undefined) return problemAt(path, undefined, `no key of this name${instead}`)
   const close = (parent.length === 0 ? otherNames.get(key) : undefined) ?? suggestion(key, knownKeys(parent))
   const hint = close === undefined ? '' : `; did you mean "${close}"?`
   return problemAt(path, undefined, `no key of this name${hint}`)
@@ -60,6 +69,7 @@ function knownKeys(parent: readonly PropertyKey[]): string[] {
   if (parent[0] === 'cookie') return Object.keys(shape.cookie.unwrap().shape)
   if (parent[0] === 'compression') return Object.keys(shape.compression.unwrap().shape)
   if (parent[0] === 'encryption') return Object.keys(shape.encryption.unwrap().shape)
+  if (parent[0] === 'activity') return Object.keys(shape.activity.unwrap().shape)
   if (parent[0] === 'backup') return Object.keys(shape.backup.unwrap().shape)
   return parent[0] === 'admin' && parent.length === 1 ? Object.keys(shape.admin.unwrap().shape) : []
 }

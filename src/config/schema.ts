@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger, oneLineLogger } from '../logger.js'
+import { activitySchema } from './activity-keys.js'
 import { adminSchema } from './admin-keys.js'
 import { backupSchema } from './backup-keys.js'
 import { codecKey } from './codec-key.js'
@@ -173,6 +174,12 @@ const shape = {
     type: 'pattern',
     default: 'none',
     meaning: 'Requests whose URL (path and query) matches get no session: images, scripts, health checks.',
+  }),
+  activity: activitySchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'each request is a use',
+    meaning:
+      'Which requests are no use of their session, see [Requests that are no activity](modes.md#requests-that-are-no-activity). `{}`: those that call `req.session.passive()`.',
   }),
   attributes: pattern().optional().register(keyNotes, {
     type: 'pattern',

@@ -90,6 +90,8 @@ export interface Settings {
   nearCache: NearCacheSettings | undefined
   /** Tested against the request's URL (path and query). */
   ignore: RegExp | undefined
+  /** Which requests are a use of their session; `undefined`: all. `except` is tested against the URL (path and query). */
+  activity: { except: RegExp | undefined } | undefined
   /** Names of the attributes that are backed up; `undefined`: all. */
   attributes: RegExp | undefined
   /** `undefined`: the last writer wins. */

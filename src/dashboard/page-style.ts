@@ -76,11 +76,12 @@ code { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
 .state { font-size: 13px; font-weight: 600; color: var(--quiet); }
 .node[data-state=up] { border-left-color: var(--good); }
 .node[data-state=up] .state { color: var(--good); }
-.node[data-state=suspect], .node[data-draining=true] { border-left-color: var(--busy); }
-.node[data-state=suspect] .state, .node[data-draining=true] .state { color: var(--busy); }
+.node[data-state=suspect], .node[data-state=read-only], .node[data-draining=true] { border-left-color: var(--busy); }
+.node[data-state=suspect] .state, .node[data-state=read-only] .state, .node[data-draining=true] .state { color: var(--busy); }
 .node[data-state=down] { border-color: var(--bad); background: var(--bad-soft); }
 .node[data-state=down] .state { color: var(--bad); }
 .node .address { margin-top: -8px; }
+.node .problem { overflow-wrap: anywhere; }
 .node .buttons { margin-top: auto; }
 .node .buttons:not(:has(button:not([hidden]))) { display: none; }
 .rows div { display: flex; justify-content: space-between; gap: 16px; padding: 2px 0; font-size: 14px; }

@@ -20,10 +20,20 @@ export function readCookies(header: string | undefined, name: string, limit = MA
 /** Whether a cookie of this path is meant for the request. RFC 6265, section 5.1.4. */
 export function pathMatches(path: string, url: string): boolean {
   if (path === '/') return true
-  const query = url.indexOf('?')
-  const requested = query === -1 ? url : url.slice(0, query)
+  const requested = pathOf(url)
   if (!requested.startsWith(path)) return false
   return requested.length === path.length || path.endsWith('/') || requested[path.length] === '/'
+}
+
+/* A request to a proxy names the whole URL (RFC 9112, section 3.2.2). */
+const origin = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?]*/
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  const path = query === -1 ? url : url.slice(0, query)
+  if (path.startsWith('/')) return path
+  const rest = path.replace(origin, '')
+  return rest === '' ? '/' : rest
 }
 
 const EQUALS = 61

@@ -1,7 +1,8 @@
 import { ServerResponse } from 'node:http'
 import type { HttpStatusError } from '../errors.js'
 import { answerWith, rememberHead } from './response-head.js'
-import { keepCookies } from './written-head.js'
+import { callbackOf, checkBody, refuseWrite } from './waiting-end.js'
+import { settleHead } from './written-head.js'
 
 /*
  * Express gives every request and response an object shape of its own. A property that is added to one costs a copy of its whole
@@ -38,6 +39,8 @@ interface Hooks {
 }
 
 const observers = new WeakMap<ServerResponse, ResponseObserver>()
+/** Who called `end` once more while it waited. */
+const late = new WeakMap<ServerResponse, unknown[]>()
 /** By the prototype of a response; `undefined` as a value: there is nowhere to put them. */
 const known = new WeakMap<object, Hooks | undefined>()
 
@@ -100,12 +103,13 @@ function hooksFor(prototype: object): Hooks | undefined {
 function install(prototype: ServerResponse): Hooks {
   const writeHead = originalOf(prototype, 'writeHead')
   const end = originalOf(prototype, 'end')
+  const write = originalOf(prototype, 'write')
   const emit = originalOf(prototype, 'emit')
   const hooks = {
     writeHead(this: ServerResponse, ...args: unknown[]) {
       const observer = observers.get(this)
       if (observer !== undefined && (observer.hooks & HEAD) !== 0 && !this.headersSent) {
-        keepCookies(this, args)
+        settleHead(this, args)
         observer.beforeHead()
       }
       return writeHead().apply(this, args as never[])
@@ -114,7 +118,11 @@ function install(prototype: ServerResponse): Hooks {
     end(this: ServerResponse, ...args: unknown[]) {
       const observer = observers.get(this)
       if (observer === undefined || (observer.hooks & END) === 0) return end().apply(this, args as never[])
-      if ((observer.hooks & WAITING) !== 0) return this
+      if ((observer.hooks & WAITING) !== 0) {
+        noteLate(this, callbackOf(args))
+        return this
+      }
+      checkBody(args[0])
       const wait = observer.finish()
       if (wait === undefined) return end().apply(this, answerOf(this, observer, args))
       observer.hooks |= WAITING
@@ -124,9 +132,16 @@ function install(prototype: ServerResponse): Hooks {
           restoreHead()
           observer.hooks &= ~WAITING
           end().apply(this, answerOf(this, observer, args))
+          for (const callback of late.get(this) ?? []) end().apply(this, [callback] as never[])
         })
         .catch((error: Error) => this.destroy(error))
       return this
+    },
+
+    write(this: ServerResponse, ...args: unknown[]) {
+      const observer = observers.get(this)
+      if (observer !== undefined && (observer.hooks & WAITING) !== 0) return refuseWrite(args)
+      return write().apply(this, args as never[])
     },
 
     emit(this: ServerResponse, event: string | symbol, ...args: unknown[]) {
@@ -138,6 +153,10 @@ function install(prototype: ServerResponse): Hooks {
     Object.defineProperty(prototype, name, { value, configurable: true, enumerable: true, writable: true })
   }
   return hooks as unknown as Hooks
+}
+
+function noteLate(res: ServerResponse, callback: unknown): void {
+  if (callback !== undefined) late.set(res, [...(late.get(res) ?? []), callback])
 }
 
 function answerOf(res: ServerResponse, { refusal }: ResponseObserver, args: unknown[]): never[] {
@@ -152,7 +171,7 @@ function tellClose(res: ServerResponse): void {
 }
 
 /* One that stands there already stays in between; what is inherited is looked up at each call, as without us. */
-function originalOf(prototype: ServerResponse, name: 'writeHead' | 'end' | 'emit'): () => Method {
+function originalOf(prototype: ServerResponse, name: 'writeHead' | 'end' | 'write' | 'emit'): () => Method {
   if (Object.hasOwn(prototype, name)) {
     const own = prototype[name] as Method
     return () => own

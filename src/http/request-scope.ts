@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpStatusError } from '../errors.js'
+import { rememberEnded } from '../manager/request-sessions.js'
+import type { RequestActivity } from '../manager/session-activity.js'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { within } from '../manager/within.js'
@@ -7,7 +9,7 @@ import { type CookieAttributes, SessionCookie } from '../session/session-cookie.
 import { settled } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
-import { ownSessionId, provideSessionId } from './session-id-property.js'
+import { followSessionId, ownSessionId, provideSessionId } from './session-id-property.js'
 import { type CookieToSend, clearSessionCookie, isShared, setSessionCookie } from './set-cookie.js'
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
@@ -28,6 +30,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private readonly sentId: string | undefined
   /** What applies to this request, before the connection decides on what is `auto`. */
   private readonly cookieSettings: CookieAttributes
+  /** `undefined`: every request is a use of its session. */
+  private readonly activity: RequestActivity | undefined
+  /** Further cookies of our name. */
+  private readonly otherIds: readonly string[]
   private handle: SessionHandle | undefined
   /** Why the application's answer is not the right one. */
   refusal: HttpStatusError | undefined
@@ -41,6 +47,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private changed = false
   /** It has ended or replaced the session. */
   private wrote = false
+  /** The session is one that somebody has asked for, by `regenerate`: it is kept although nothing was put into it. */
+  private askedFor = false
   private defaults: CookieAttributes | undefined
   /** Cookie settings, as JSON, of a session that this request has ended. */
   private endedCookie: string | undefined
@@ -51,12 +59,16 @@ export class RequestScope implements HandleScope, ResponseObserver {
     res: ServerResponse,
     sentId: string | undefined,
     cookieSettings: CookieAttributes,
+    otherIds: readonly string[],
+    activity: RequestActivity | undefined,
   ) {
     this.manager = manager
     this.req = req
     this.res = res
     this.sentId = sentId
     this.cookieSettings = cookieSettings
+    this.otherIds = otherIds
+    this.activity = activity
   }
 
   get cookieDefaults(): CookieAttributes {
@@ -70,6 +82,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { state } = handle
     provideSessionId(this.req)
     const { rolling, saveUninitialized, unset, clearCookie, locking } = this.manager.engine.settings
+    if (this.activity !== undefined && state !== undefined) {
+      this.activity.opened(state)
+      this.watchClose()
+    }
     if (handle.locked !== undefined) this.watchEnd()
     else if (locking.mode === 'auto' && state !== undefined) this.watchClose()
     /* Who takes the session off the request does not use it. */
@@ -93,22 +109,56 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.hook()
   }
 
+  get isPassive(): boolean {
+    return this.activity?.isPassive === true
+  }
+
+  leaveOut(): void {
+    if (this.activity === undefined) {
+      throw new TypeError('session.passive() needs the setting activity: { } or activity: { except: pattern }')
+    }
+    this.activity.leaveOut(this.handle?.state)
+  }
+
   locked(): void {
     this.watchEnd()
   }
 
+  /* Whoever logs out is logged out, and not logged in again by the next cookie. */
+  async endOthers(): Promise<boolean> {
+    if (this.otherIds.length === 0) return true
+    const ends = this.otherIds.map(async (id) => {
+      const state = await this.manager.open(id)
+      return state === undefined || state.phase === 'ended' || this.manager.destroy(state)
+    })
+    const results = await Promise.allSettled(ends)
+    return results.every((result) => result.status === 'fulfilled' && result.value)
+  }
+
   replaced(handle: SessionHandle | undefined): void {
     this.wrote = true
-    if (handle === undefined && this.handle !== undefined) ownSessionId(this.req, this.handle.id)
-    if (handle !== this.handle) {
+    if (handle === undefined && this.handle !== undefined) {
+      ownSessionId(this.req, this.handle.id)
+      rememberEnded(this.req, this.handle)
+    }
+    const isAnother = handle !== this.handle
+    if (isAnother) {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
       void this.handle?.endLock()
     }
     this.handle = handle
     this.req.session = handle?.session
+    if (handle !== undefined && Object.hasOwn(this.req, 'sessionID')) followSessionId(this.req)
     this.hook()
     if (this.closed) handle?.release()
+    if (isAnother && handle !== undefined) this.keepEmpty(handle)
+  }
+
+  /* Its id may have been told already. */
+  private keepEmpty(handle: SessionHandle): void {
+    this.askedFor = true
+    this.manager.admit(handle.ensureState())
   }
 
   /** The response's head is about to go: the last moment for the cookie. */
@@ -179,6 +229,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (this.closed) return
     void this.finish()
     this.closed = true
+    const { state } = this.handle ?? {}
+    if (state !== undefined) this.activity?.ended(state)
     this.handle?.release()
     const { req, manager } = this
     if (manager.engine.settings.locking.mode === 'auto' && this.sentId !== undefined) {
@@ -238,9 +290,10 @@ export class RequestScope implements HandleScope, ResponseObserver {
     const { handle } = this
     if (handle === undefined || this.isUnset) return false
     const { engine } = this.manager
+    if (this.req.session !== handle.session) this.reportForeign()
     try {
       const result = handle.commit()
-      if (engine.settings.saveUninitialized && handle.state?.isBlank) this.saveUninitialized(handle)
+      if (this.keepsEmpty && handle.state?.isBlank) this.saveUninitialized(handle)
       if (result === 'changed') this.changed = true
       if (this.finished && !this.closed)
         engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
@@ -249,6 +302,20 @@ export class RequestScope implements HandleScope, ResponseObserver {
       engine.settings.logger.error(`a session could not be committed: ${String(error)}`)
       return false
     }
+  }
+
+  private get keepsEmpty(): boolean {
+    return this.askedFor || this.manager.engine.settings.saveUninitialized
+  }
+
+  /* A habit from sessions that are kept in a cookie. */
+  private reportForeign(): void {
+    const { settings, log } = this.manager.engine
+    log.write(
+      'foreign session',
+      'an application has assigned an object to req.session, which is stored nowhere: assign the properties of req.session, one by one',
+      (m) => settings.logger.warn(m),
+    )
   }
 
   private saveUninitialized(handle: SessionHandle): void {
@@ -266,7 +333,8 @@ export class RequestScope implements HandleScope, ResponseObserver {
       this.handle?.commit()
       return undefined
     }
-    return within(this.manager.engine.clock, this.manager.destroy(state), settings.operationTimeout * 2)
+    const ends = Promise.all([this.manager.destroy(state), this.endOthers()])
+    return within(this.manager.engine.clock, ends, settings.operationTimeout * 2)
   }
 
   private async waitFor(
@@ -297,13 +365,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
       return true
     }
     if (state.phase !== 'live') return false
-    if (state.isBlank && !settings.saveUninitialized && state.attributes.isEmpty) return false
-    const renewed = this.changed && this.mayRenewCookie && handle.cookie.expires !== null
+    if (state.isBlank && !this.keepsEmpty && state.attributes.isEmpty) return false
+    const rolling = settings.rolling && !this.isPassive
+    const renewed = this.changed && !this.isPassive && this.mayRenewCookie && handle.cookie.expires !== null
     const needed = state.id !== this.sentId || handle.cookieChanged
     /* A renewal can wait for a response that no cache gives to others. */
     if (!needed && isShared(this.res)) return true
-    if (settings.rolling || renewed) handle.cookie.resetMaxAge()
-    if (settings.rolling || needed || renewed) {
+    if (rolling || renewed) handle.cookie.resetMaxAge()
+    if (rolling || needed || renewed) {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
     return true

@@ -2,7 +2,8 @@ import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node
 import { type ResponseObserver as Observer, watchCloseBelow, watchEndBelow, watchHeadBelow } from './prototype-hooks.js'
 import { answerWith, rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
-import { keepCookies } from './written-head.js'
+import { callbackOf, checkBody, refuseWrite } from './waiting-end.js'
+import { settleHead } from './written-head.js'
 
 /** Who is told of a response's way. */
 export interface ResponseObserver extends Observer {
@@ -69,7 +70,7 @@ export function watchHead(observer: ResponseObserver): void {
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
     if (!this.headersSent && !isGone(this)) {
-      keepCookies(this, args)
+      settleHead(this, args)
       observer.beforeHead()
     }
     return original.apply(this, args as Parameters<ServerResponse['writeHead']>)
@@ -84,17 +85,26 @@ export function watchEnd(observer: ResponseObserver): void {
   if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
   const withoutEvents = typeof res.on !== 'function'
+  const isPlain = res instanceof OutgoingMessage
   let waiting = false
+  const lateCallbacks: unknown[] = []
   res.end = function end(this: ServerResponse, ...args: unknown[]) {
-    if (waiting) return this
+    if (waiting) {
+      lateCallbacks.push(callbackOf(args))
+      return this
+    }
+    if (isPlain) checkBody(args[0])
     const wait = observer.finish()
     if (wait === undefined) return endNow(this, args)
     waiting = true
     const restoreHead = rememberHead(this)
+    const restoreWrite = refuseWrites(this)
     wait
       .then(() => {
         restoreHead()
+        restoreWrite()
         endNow(this, args)
+        for (const callback of lateCallbacks) if (callback !== undefined) original.apply(this, [callback] as never)
       })
       .catch((error: Error) => this.destroy(error))
     return this
@@ -108,5 +118,15 @@ export function watchEnd(observer: ResponseObserver): void {
     const result = original.apply(response, given as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
     return result
+  }
+}
+
+/* @returns what takes writes again. */
+function refuseWrites(res: ServerResponse): () => void {
+  const own = Object.getOwnPropertyDescriptor(res, 'write')
+  res.write = ((...args: unknown[]) => refuseWrite(args)) as ServerResponse['write']
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(res, 'write')
+    else Object.defineProperty(res, 'write', own)
   }
 }

@@ -32,6 +32,12 @@ export function provideSessionId(req: object): void {
   Object.defineProperty(req, 'sessionID', property)
 }
 
+/** Has the request's `sessionID` follow its session again. */
+export function followSessionId(req: object): void {
+  if (prepared.has(Object.getPrototypeOf(req))) Reflect.deleteProperty(req, 'sessionID')
+  else Object.defineProperty(req, 'sessionID', property)
+}
+
 /** Fixes the id of a request whose session ended. */
 export function ownSessionId(req: object, id: unknown): void {
   Object.defineProperty(req, 'sessionID', { value: id, configurable: true, enumerable: true, writable: true })

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
+import { RequestActivity } from '../manager/session-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
@@ -9,6 +10,8 @@ import { pathMatches } from './cookie-header.js'
 import type { OpenRequests } from './open-requests.js'
 import { candidateIds, cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
+
+const none: readonly string[] = []
 
 export type Next = (error?: unknown) => void
 export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
@@ -21,7 +24,7 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
   const { engine } = manager
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
-    if (req.session !== undefined) return next()
+    if (req.session !== undefined && req.session !== null) return next()
     if (manager.isClosed) return next(new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
     const ignored = settings.ignore?.test(url) === true
@@ -33,22 +36,23 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
     const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
     if (id === undefined) return attach(manager, requests, req, res, next, cookie, undefined, undefined)
+    const activity = settings.activity === undefined ? undefined : new RequestActivity(manager, url)
     if (ids.length > 1) statistics.count('duplicateCookies')
     const locks = manager.needsLock(req.method, url)
     if (locks || ids.length > 1) {
       requests?.add({ res, commitSoFar: nothing })
-      return openFirst(manager, requests, ids, locks, req, res, next, cookie)
+      return openFirst(manager, requests, ids, locks, req, res, next, cookie, activity)
     }
     let opened: ReturnType<SessionManager['open']>
     try {
-      opened = manager.open(id)
+      opened = activity === undefined ? manager.open(id) : activity.watch(id, () => manager.open(id))
     } catch (error) {
       return next(error)
     }
     if (opened instanceof Promise) {
       requests?.add({ res, commitSoFar: nothing })
-      opened.then((state) => attach(manager, requests, req, res, next, cookie, id, state), next)
-    } else attach(manager, requests, req, res, next, cookie, id, opened)
+      opened.then((state) => attach(manager, requests, req, res, next, cookie, id, state, activity), next)
+    } else attach(manager, requests, req, res, next, cookie, id, opened, activity)
   }
 }
 
@@ -64,6 +68,7 @@ async function openFirst(
   res: ServerResponse,
   next: Next,
   cookie: CookieAttributes,
+  activity: RequestActivity | undefined,
 ): Promise<void> {
   let state: SessionState | undefined
   let hold: LockHold | undefined
@@ -72,7 +77,8 @@ async function openFirst(
     for (const id of ids) {
       used = id
       hold = locks ? await manager.lock(id) : undefined
-      state = await manager.open(id, hold !== undefined)
+      const open = () => manager.open(id, hold !== undefined)
+      state = await (activity === undefined ? open() : activity.watch(id, open))
       if (state !== undefined) break
       await hold?.release()
     }
@@ -80,7 +86,8 @@ async function openFirst(
     void hold?.release()
     return next(error)
   }
-  attach(manager, requests, req, res, next, cookie, used, state, hold)
+  const others = ids.slice(ids.indexOf(used) + 1)
+  attach(manager, requests, req, res, next, cookie, used, state, activity, others, hold)
 }
 
 function attach(
@@ -92,13 +99,19 @@ function attach(
   cookie: CookieAttributes,
   id: string | undefined,
   state: SessionState | undefined,
+  activity?: RequestActivity,
+  otherIds: readonly string[] = none,
   hold?: LockHold,
 ): void {
   const { settings, statistics } = manager.engine
   statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
-  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie)
+  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
   const handle = new SessionHandle(manager, state, scope)
   if (hold !== undefined && state !== undefined) handle.keepLock(hold)
+  /* One that still has an end from when there was that setting. */
+  if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
+    manager.count(state, manager.engine.clock.now())
+  }
   scope.begin(handle)
   requests?.add(scope)
   const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined

@@ -1,19 +1,29 @@
 import type { ServerResponse } from 'node:http'
 
-/** Headers that are given to writeHead replace those that were set: cookies among them would take ours with them. */
-export function keepCookies(res: ServerResponse, args: unknown[]): void {
+/**
+ * Headers that are given to writeHead replace those that were set: cookies among them would take ours with them, and what they say
+ * of caches decides about ours.
+ */
+export function settleHead(res: ServerResponse, args: unknown[]): void {
   const headers = args.at(-1)
   if (Array.isArray(headers)) {
-    args[args.length - 1] = keepCookiesOfList(res, flatList(headers))
+    args[args.length - 1] = settleList(res, flatList(headers))
     return
   }
   if (typeof headers !== 'object' || headers === null) return
   for (const name of Object.keys(headers)) {
-    if (name.toLowerCase() !== 'set-cookie') continue
-    const { [name]: cookies, ...others } = headers as Record<string, string | string[]>
-    res.setHeader('Set-Cookie', cookies as string | string[])
+    if (!isOurs(name)) continue
+    const { [name]: value, ...others } = args[args.length - 1] as Record<string, string | string[]>
+    res.setHeader(name, value as string | string[])
     args[args.length - 1] = others
   }
+}
+
+function isOurs(name: string): boolean {
+  const { length } = name
+  return (
+    (length === 10 && name.toLowerCase() === 'set-cookie') || (length === 13 && name.toLowerCase() === 'cache-control')
+  )
 }
 
 /* Node takes a list of pairs only while no other header is set, and ours may be. */
@@ -22,14 +32,14 @@ function flatList(headers: unknown[]): unknown[] {
 }
 
 /* Names and values in turn. */
-function keepCookiesOfList(res: ServerResponse, headers: unknown[]): unknown[] {
-  const cookies: string[] = []
+function settleList(res: ServerResponse, headers: unknown[]): unknown[] {
+  const ours = new Map<string, string[]>()
   const others: unknown[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (String(headers[i]).toLowerCase() === 'set-cookie') cookies.push(...([headers[i + 1]].flat() as string[]))
+    const name = String(headers[i]).toLowerCase()
+    if (isOurs(name)) ours.set(name, [...(ours.get(name) ?? []), ...([headers[i + 1]].flat() as string[])])
     else others.push(headers[i], headers[i + 1])
   }
-  if (cookies.length === 0) return headers
-  res.setHeader('Set-Cookie', cookies)
-  return others
+  for (const [name, values] of ours) res.setHeader(name, values)
+  return ours.size === 0 ? headers : others
 }

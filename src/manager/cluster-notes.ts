@@ -107,7 +107,7 @@ export class ClusterNotes {
   async endBefore(time: number): Promise<boolean> {
     this.endUntil(time)
     /* One exchange may be under way already, with the old note. */
-    await Promise.all([...this.reading.values()])
+    await this.settled()
     return this.exchange()
   }
 
@@ -127,6 +127,11 @@ export class ClusterNotes {
       .finally(() => this.reading.delete(node))
     this.reading.set(node, exchange)
     return exchange
+  }
+
+  /** Resolves when the exchanges that are under way are over: by then it is known whether a node has lost what it had. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.reading.values()])
   }
 
   close(): void {

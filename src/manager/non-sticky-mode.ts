@@ -485,9 +485,11 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
-  private isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): undefined {
-    const { statistics, clock } = this.engine
-    const mayBeBack = first === undefined || first.failedRecently() || first.returnedRecently()
+  private async isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): Promise<undefined> {
+    const { statistics, clock, placement, notes } = this.engine
+    /* A node that answers over a new connection may have lost what it had. */
+    await notes.settled()
+    const mayBeBack = first === undefined || first.returnedRecently() || placement.failedRecently()
     if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)

@@ -4,6 +4,7 @@ import { covers } from '../record/attribute-section.js'
 import type { SaveQueue } from '../write-behind/save-queue.js'
 import { BackgroundWork } from './background-work.js'
 import type { Engine } from './engine.js'
+import type { SessionLines } from './session-lines.js'
 import type { FoundSession } from './session-look-up.js'
 import type { SessionMerger } from './session-merger.js'
 import type { SessionStorage } from './session-storage.js'
@@ -30,12 +31,14 @@ export class Protector {
   private readonly storage: SessionStorage
   private readonly queue: SaveQueue
   private readonly merger: SessionMerger
+  private readonly lines: SessionLines
   /** With the time before which they are not tried again. */
   private readonly parked = new Map<SessionState, number>()
   private readonly walks = new Map<string, Walk>()
   private readonly work: BackgroundWork
 
-  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue, merger: SessionMerger) {
+  constructor(engine: Engine, storage: SessionStorage, queue: SaveQueue, merger: SessionMerger, lines: SessionLines) {
+    this.lines = lines
     this.engine = engine
     this.storage = storage
     this.queue = queue
@@ -103,7 +106,7 @@ export class Protector {
   cleanUp(node: WatchedNode): void {
     this.walk(`clean up ${node.address}`, (state) => {
       if (!state.leftBehind?.has(node)) return false
-      void this.removeOlder(state, node)
+      void this.lines.run(state, () => this.removeOlder(state, node))
       return true
     })
   }
@@ -116,7 +119,8 @@ export class Protector {
 
   /** Removes the older copies that one session has left behind, where that is possible now. */
   cleanUpAfter(state: SessionState): void {
-    for (const node of state.leftBehind ?? []) if (node.state === 'up') void this.removeOlder(state, node)
+    for (const node of state.leftBehind ?? [])
+      if (node.state === 'up') void this.lines.run(state, () => this.removeOlder(state, node))
   }
 
   /** Puts parked sessions back into the queue, without regard to the rate; for a flush. */

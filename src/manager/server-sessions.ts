@@ -13,9 +13,11 @@ import { NonStickyMode } from './non-sticky-mode.js'
 import { PendingEnds } from './pending-ends.js'
 import { Protector } from './protector.js'
 import { RequestLocks } from './request-locks.js'
+import { isEndDue, storedEnd } from './session-activity.js'
 import { SessionContent } from './session-content.js'
 import { SessionDirectory } from './session-directory.js'
 import { SessionEnding } from './session-ending.js'
+import { SessionLines } from './session-lines.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { SessionMerger } from './session-merger.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
@@ -45,6 +47,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly engine: Engine
   readonly nodes: NodeSet
   readonly storage: SessionStorage
+  readonly lines = new SessionLines()
   readonly queue: SaveQueue
   readonly protector: Protector
   readonly content: SessionContent
@@ -73,7 +76,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       delay: () => (this.mode.storesFirst ? 0 : engine.settings.backup.delay),
       onRetry: () => engine.statistics.count('backupRetries'),
     })
-    this.protector = new Protector(engine, this.storage, this.queue, this.merger)
+    this.protector = new Protector(engine, this.storage, this.queue, this.merger, this.lines)
     this.pendingEnds = new PendingEnds(engine, this.storage)
     this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
     this.nodes = new NodeSet(engine, openNode, {
@@ -142,13 +145,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
   createAs(token: string): SessionState {
     const { settings, clock, placement, notes } = this.engine
     const now = clock.now()
-    const times = {
-      createdAt: now,
-      accessedAt: now,
-      idleTimeout: settings.idleTimeout,
-      absoluteDeadline: settings.absoluteTimeout === 0 ? 0 : now + settings.absoluteTimeout,
-    }
-    const state = new SessionState(token, this.mode.route, times, notes.era)
+    const times = { createdAt: now, accessedAt: now, idleTimeout: settings.idleTimeout }
+    const absoluteDeadline = storedEnd(this.engine, times, now)
+    const state = new SessionState(token, this.mode.route, { ...times, absoluteDeadline }, notes.era)
     const node = settings.enabled ? placement.choose(token) : undefined
     if (node !== undefined) state.settle(node)
     return state
@@ -196,6 +195,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
   setDeadline(state: SessionState, deadline: number | undefined): void {
     const news = this.content.setDeadline(state, deadline)
     if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
+  }
+
+  count(state: SessionState, usedAt: number): void {
+    if (state.phase !== 'live' || state.isBlank || !isEndDue(this.engine, state, usedAt)) return
+    const shared = this.mode.use(state)
+    if (shared.phase !== 'live' || !isEndDue(this.engine, shared, usedAt)) return
+    this.content.moveEnd(shared, usedAt)
+    if (this.engine.settings.enabled) this.queue.add(shared)
   }
 
   expire(state: SessionState): void {
@@ -337,7 +344,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const { statistics, settings } = this.engine
     const started = this.engine.clock.monotonic()
-    const result = await this.mode.save(state, attempt)
+    const result = await this.lines.run(state, () => this.mode.save(state, attempt))
     if (result === 'done') statistics.record('backup', this.engine.clock.monotonic() - started)
     if (result === 'parked' && state.phase !== 'ended' && settings.enabled) this.protector.park(state)
     return result

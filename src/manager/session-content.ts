@@ -2,6 +2,7 @@ import type { SessionState } from '../local/session-state.js'
 import type { Life } from '../record/session-facts.js'
 import type { Attribute, Guard } from '../session/attributes.js'
 import type { Engine } from './engine.js'
+import { storedEnd } from './session-activity.js'
 
 /** Ten years, in milliseconds. */
 const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
@@ -33,8 +34,17 @@ export class SessionContent {
     const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
     const idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
     state.setCookie(cookie, idleTimeout, this.engine.stamp(idleTimeout), this.engine.owner)
+    if (this.engine.settings.activity !== undefined) this.moveEnd(state, this.engine.clock.now())
     this.engine.local.reschedule(state)
     return true
+  }
+
+  /** Has the session's record say when it ends, after a use at that time. */
+  moveEnd(state: SessionState, usedAt: number): void {
+    const { idleTimeout } = state
+    const absoluteDeadline = storedEnd(this.engine, state, usedAt)
+    state.setLife({ idleTimeout, absoluteDeadline }, this.engine.stamp(idleTimeout), this.engine.owner)
+    this.engine.local.reschedule(state)
   }
 
   /**

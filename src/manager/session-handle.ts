@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError, LockLostError, ShutDownError } from '../errors.js'
+import { EndNotStoredError, LockLostError, SessionGoneError, ShutDownError } from '../errors.js'
 import { LockedChanges } from '../local/locked-changes.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
@@ -12,6 +12,7 @@ import {
   type SessionHost,
 } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
+import { endSeen } from './session-activity.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 import { within } from './within.js'
 
@@ -28,6 +29,11 @@ export interface HandleScope {
   cookieUsed(): void
   /** The session is locked, and has to be unlocked when the response ends. */
   locked(): void
+  /** The request is not to count as a use of its session. @throws TypeError when that is not told apart. */
+  leaveOut?(): void
+  readonly isPassive?: boolean
+  /** Ends what else the request's cookies lead to; never rejects. @returns whether every node has taken it. */
+  endOthers?(): Promise<boolean>
   /** The request has another session now, or none. */
   replaced(handle: SessionHandle | undefined): void
 }
@@ -77,6 +83,16 @@ export class SessionHandle implements SessionHost {
 
   get req(): unknown {
     return this.scope?.req
+  }
+
+  get expiresAt(): Date | undefined {
+    if (this.state === undefined) return undefined
+    const end = endSeen(this.manager.engine, this.state, this.scope?.isPassive !== false)
+    return Number.isFinite(end) ? new Date(end) : undefined
+  }
+
+  passive(): void {
+    this.scope?.leaveOut?.()
   }
 
   get rules(): AttributeRules {
@@ -173,7 +189,7 @@ export class SessionHandle implements SessionHost {
     if (this.commit() === 'changed' && this.manager.isClosed) throw new ShutDownError()
     if (this.ending !== undefined) return void (await this.ending)
     /* Whoever saves a session that has nothing in it wants it to be there. */
-    if (state.isBlank) this.manager.initialize(state)
+    this.manager.initialize(state)
     if (this.over) this.uncount()
     const { statistics } = this.manager.engine
     if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
@@ -190,7 +206,9 @@ export class SessionHandle implements SessionHost {
   }
 
   async reload(): Promise<void> {
-    const state = this.ensureState()
+    const { state } = this
+    /* Nobody has it anywhere: what was put in so far stays. */
+    if (state === undefined || state.isBlank) throw new SessionGoneError()
     /* The changes of others are not ours to drop. */
     if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
@@ -202,8 +220,8 @@ export class SessionHandle implements SessionHost {
     const { state } = this
     this.scope?.replaced(undefined)
     if (state === undefined) return
-    const isDurable = await this.manager.destroy(state)
-    if (!isDurable && durable === true) throw new EndNotStoredError()
+    const areDurable = await Promise.all([this.manager.destroy(state), this.scope?.endOthers?.()])
+    if (areDurable.includes(false) && durable === true) throw new EndNotStoredError()
   }
 
   async regenerate(options: RegenerateOptions): Promise<void> {
@@ -212,11 +230,18 @@ export class SessionHandle implements SessionHost {
     next.over = this.over
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
+    const ends = this.scope?.endOthers?.()
     if (options.keep === true && old !== undefined) await this.handOnTo(next, old)
     else if (old !== undefined) await this.manager.destroy(old)
+    await ends
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
+  }
+
+  /** The request goes on with a new session; this one stays as it is. @throws TooManySessionsError */
+  leave(): void {
+    this.scope?.replaced(new SessionHandle(this.manager, undefined, this.scope))
   }
 
   async lock(): Promise<LockHold> {
@@ -245,7 +270,12 @@ export class SessionHandle implements SessionHost {
   }
 
   touch(): void {
-    if (this.state !== undefined) this.manager.touch(this.state)
+    const { state } = this
+    if (state !== undefined) {
+      this.manager.touch(state)
+      if (this.manager.engine.settings.activity !== undefined)
+        this.manager.count(state, this.manager.engine.clock.now())
+    }
     this.cookie.resetMaxAge()
   }
 

@@ -3,6 +3,7 @@ import { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { tokenDigest } from '../session-id/session-id.js'
 import type { Engine } from './engine.js'
+import type { SessionLines } from './session-lines.js'
 import { type FoundSession, type LookUp, lookUp } from './session-look-up.js'
 import type { SessionSaver } from './session-saver.js'
 import type { SessionStorage } from './session-storage.js'
@@ -12,10 +13,12 @@ export class SessionLoader {
   private readonly engine: Engine
   private readonly storage: SessionStorage
   private readonly saver: SessionSaver
+  private readonly lines: SessionLines
   private readonly loading = new Map<string, Promise<SessionState | undefined>>()
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver) {
+  constructor(engine: Engine, storage: SessionStorage, saver: SessionSaver, lines: SessionLines) {
+    this.lines = lines
     this.engine = engine
     this.storage = storage
     this.saver = saver
@@ -23,14 +26,13 @@ export class SessionLoader {
 
   /**
    * Loads and claims a session; requests that ask for the same one share one look-up.
-   * @param hint the node that the id names, if it is a configured one.
    * @returns `undefined`: no storage node knows the session, or it was ended.
    * @throws StorageUnavailableError when it may exist where nobody answers.
    */
-  load(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  load(token: string): Promise<SessionState | undefined> {
     const underWay = this.loading.get(token)
     if (underWay !== undefined) return underWay
-    const load = this.loadOnce(token, hint).finally(() => this.loading.delete(token))
+    const load = this.loadOnce(token).finally(() => this.loading.delete(token))
     this.loading.set(token, load)
     return load
   }
@@ -38,15 +40,14 @@ export class SessionLoader {
   /**
    * Compares a local copy with all stored ones, wherever they are, and claims the session for this server: for a visitor who comes
    * back from another one, who may have changed it.
-   * @param hint the node that the id names, if it is a configured one.
    * @throws StorageUnavailableError when what others have changed may be where nobody answers.
    */
-  verifyEverywhere(state: SessionState, hint: WatchedNode | undefined): Promise<void> {
+  verifyEverywhere(state: SessionState): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
-    const verification = this.verifyOnce(state, (copies) => this.checkCertain(copies, hint)).finally(() =>
-      this.verifying.delete(state),
-    )
+    const verification = this.lines
+      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies)))
+      .finally(() => this.verifying.delete(state))
     this.verifying.set(state, verification)
     return verification
   }
@@ -56,7 +57,7 @@ export class SessionLoader {
    * @throws StorageUnavailableError when no node answers
    */
   compare(state: SessionState): Promise<void> {
-    return this.verifying.get(state) ?? this.verifyOnce(state)
+    return this.verifying.get(state) ?? this.lines.run(state, () => this.verifyOnce(state))
   }
 
   private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {
@@ -67,7 +68,7 @@ export class SessionLoader {
     await this.saver.meet(state, copies, true)
   }
 
-  private async loadOnce(token: string, hint: WatchedNode | undefined): Promise<SessionState | undefined> {
+  private async loadOnce(token: string): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
@@ -78,7 +79,9 @@ export class SessionLoader {
       return undefined
     }
     const best = copies.sessions[0]
-    this.checkCertain(copies, hint)
+    /* A node that answers over a new connection may have lost what it had. */
+    if (best === undefined) await this.engine.notes.settled()
+    this.checkCertain(copies)
     if (best === undefined) {
       statistics.count('unknownIds')
       return undefined
@@ -99,12 +102,13 @@ export class SessionLoader {
    * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
    * with "no such session", would be for good.
    */
-  private checkCertain(copies: LookUp, hint: WatchedNode | undefined): void {
+  private checkCertain(copies: LookUp): void {
     const { notes, placement } = this.engine
     if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
     const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
-    if (placement.nodes.some(isAway)) throw new StorageUnavailableError()
-    if (copies.sessions.length === 0 && hint?.returnedRecently()) throw new StorageUnavailableError()
+    const isNowhere = copies.sessions.length === 0
+    if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))
+      throw new StorageUnavailableError()
   }
 
   /** The session as all of its copies together say. */

@@ -55,6 +55,8 @@ export interface SessionManager {
    * @param deadline milliseconds since the epoch.
    */
   setDeadline(state: SessionState, deadline: number | undefined): void
+  /** A request that began at that time was a use of the session, which its end has to say: see the setting `activity`. */
+  count(state: SessionState, usedAt: number): void
   /** Ends a session whose time is over. */
   expire(state: SessionState): void
   /** Resolves when what is pending for the session has been stored or given up. Never rejects. */

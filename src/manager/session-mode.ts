@@ -8,6 +8,7 @@ import type { NodeSet } from './node-set.js'
 import type { Protector } from './protector.js'
 import type { SessionContent } from './session-content.js'
 import type { SessionEnding } from './session-ending.js'
+import type { SessionLines } from './session-lines.js'
 import type { SessionMerger } from './session-merger.js'
 import type { SessionStorage } from './session-storage.js'
 
@@ -15,6 +16,7 @@ import type { SessionStorage } from './session-storage.js'
 export interface ManagerParts {
   readonly engine: Engine
   readonly storage: SessionStorage
+  readonly lines: SessionLines
   readonly content: SessionContent
   readonly merger: SessionMerger
   readonly queue: SaveQueue

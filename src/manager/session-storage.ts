@@ -78,7 +78,7 @@ export class SessionStorage {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key, node)
     const record = decoded instanceof Promise ? await decoded : decoded
-    if (renewTo !== undefined) await this.keepLife(node, record)
+    if (renewTo !== undefined) this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -92,7 +92,7 @@ export class SessionStorage {
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
     if (record instanceof UnreadableRecordError) return this.read(node, key, renewTo)
-    if (renewTo !== undefined) await this.keepLife(node, record)
+    if (renewTo !== undefined) this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -120,7 +120,7 @@ export class SessionStorage {
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded
     if (record instanceof UnreadableRecordError) return this.read(node, key, renewal.to)
-    await this.keepLife(node, record)
+    this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -210,14 +210,15 @@ export class SessionStorage {
   }
 
   /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
-  private async keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): Promise<void> {
+  private keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): void {
     if (
       record instanceof UnreadableRecordError ||
       record.kind !== 'tombstone' ||
       record.absoluteDeadline <= this.engine.clock.now()
     )
       return
-    await node.touch(record.key, record.absoluteDeadline)
+    /* Nobody waits for it: whoever asks is to know at once that the session has ended. */
+    node.touch(record.key, record.absoluteDeadline).catch(() => {})
   }
 
   private isForeign(bytes: Buffer, { reason }: UnreadableRecordError): boolean {

@@ -35,7 +35,7 @@ export class StickyMode implements SessionMode {
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
     })
-    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver)
+    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver, parts.lines)
   }
 
   get storesFirst(): boolean {
@@ -278,14 +278,11 @@ export class StickyMode implements SessionMode {
    */
   private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
     const { settings, placement } = this.engine
-    const node = parseSessionId(id)?.node
     /* A save under way must not meet the comparison half-way. */
     if (this.parts.queue.has(state))
       await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
-      if (state.phase === 'live') {
-        await this.loader.verifyEverywhere(state, node === undefined ? undefined : placement.byName(node))
-      }
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state)
     } catch (error) {
       const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
       if (error instanceof StorageUnavailableError && !isLasting) throw error
@@ -318,7 +315,7 @@ export class StickyMode implements SessionMode {
   /* Content that is not stored yet is compared by the fenced write that stores it. */
   private async verify(state: SessionState): Promise<void> {
     try {
-      if (state.isSaved) await this.saver.verify(state, true)
+      if (state.isSaved) await this.parts.lines.run(state, () => this.saver.verify(state, true))
       else await this.parts.stored(state)
     } catch {
       /* The breaker has been told; the session goes on from memory. */
@@ -334,7 +331,7 @@ export class StickyMode implements SessionMode {
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
-    const { statistics, tokens, ended, expired, clock, settings, placement } = this.engine
+    const { statistics, tokens, ended, expired, clock, settings } = this.engine
     const parts = parseSessionId(id)
     if (parts === undefined || !tokens.verify(parts.token)) {
       statistics.count('invalidIds')
@@ -343,8 +340,7 @@ export class StickyMode implements SessionMode {
     const now = clock.now()
     if (!settings.enabled || ended.has(parts.token, now)) return undefined
     if (parts.route === this.route && expired.has(parts.token, now)) return undefined
-    const hint = parts.node === undefined ? undefined : placement.byName(parts.node)
-    return this.loader.load(parts.token, hint).then((state) => this.takeIn(state))
+    return this.loader.load(parts.token).then((state) => this.takeIn(state))
   }
 
   /* Several requests may have waited for the same look-up. */

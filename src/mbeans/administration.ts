@@ -73,15 +73,17 @@ export class Administration {
   }
 }
 
-/* A storage node that is down is no reason to send visitors away: the others would have the same one. */
+/* A storage node that is down is no reason to send visitors away: the others would have the same one. One that was never reached is. */
 function readinessOf({ state, manager }: Managed): Readiness {
   return {
     state,
     /* Asked for only where somebody may see it. */
     get detail() {
       const { pendingBackups, unprotectedSessions } = manager.figures()
-      const nodes = Object.fromEntries(manager.engine.placement.nodes.map((node) => [node.name, node.state]))
-      return { nodes, pendingBackups, unprotectedSessions }
+      const all = manager.engine.placement.nodes
+      const nodes = Object.fromEntries(all.map((node) => [node.name, node.state]))
+      const problems = Object.fromEntries(all.flatMap((node) => (node.trouble ? [[node.name, node.trouble]] : [])))
+      return { nodes, problems, pendingBackups, unprotectedSessions }
     },
   }
 }

@@ -37,7 +37,8 @@ function health(node: WatchedNode) {
   return {
     State: attribute({
       type: string(),
-      description: 'up; suspect: an operation failed and a probe is under way; down.',
+      description:
+        'up; suspect: an operation failed and a probe is under way; read-only: it answers reads and takes no writes; down.',
       read: () => node.state,
     }),
     Draining: attribute({
@@ -49,6 +50,16 @@ function health(node: WatchedNode) {
       type: long(),
       description: 'Milliseconds since it went down; 0: it is not down.',
       read: () => Math.round(node.status().downFor),
+    }),
+    LastError: attribute({
+      type: string(),
+      description: 'Why it was last down or read-only, or what it last refused; empty: nothing was ever wrong with it.',
+      read: () => node.lastError?.message ?? '',
+    }),
+    LastErrorAt: attribute({
+      type: string(),
+      description: 'When that was, by the clock of this server; empty: never.',
+      read: () => (node.lastError === undefined ? '' : new Date(node.lastError.at).toISOString()),
     }),
   }
 }

@@ -42,7 +42,8 @@ export function troubleOf(
   const code = codeOf(error)
   if (encrypted && speaksNoTls(error)) return `speaks no TLS: then its address begins with ${schemes[0]}`
   if (encrypted && untrusted.has(code)) {
-    return `shows a certificate that is not trusted (${code}): ?ca=… names the authority, ?servername=… the name in it`
+    const text = firstLine(error.message)
+    return `shows a certificate that is not trusted (${code}: ${text}): ?ca=… names the authority, ?servername=… the name in it`
   }
   const reason = reasons[code]
   const text = firstLine(error.message)

@@ -52,10 +52,14 @@ const refusals: Readonly<Record<string, Refusal>> = { MISCONF: 'writes', NOPERM:
 /** What older servers wrap into the error of a script. */
 const wrappedPattern = /-(READONLY|NOREPLICAS|MISCONF|OOM)\b/
 
+/** What Redis 7 says where access rules forbid a command within a script. */
+const forbiddenPattern = /^ERR The user executing the script can't/
+
 /** The first word of an error reply, which is its kind. */
 export function errorCode(message: string): string {
   const code = /^[A-Z]+/.exec(message)?.[0] ?? ''
-  return code === 'ERR' ? (wrappedPattern.exec(message)?.[1] ?? code) : code
+  if (code !== 'ERR') return code
+  return forbiddenPattern.test(message) ? 'NOPERM' : (wrappedPattern.exec(message)?.[1] ?? code)
 }
 
 /**

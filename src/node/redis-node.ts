@@ -190,9 +190,9 @@ class RedisNode implements RedisStorageNode {
     const digest = ContentToken.digestOf(expected)
     if (digest === undefined) return this.#unasked('refused')
     const command = this.#scriptCommand(deleteScript, key, [digest], readDeleteResult)
-    /* Gone in a millisecond: there is no comparison before a removal that all of these servers know. */
+    /* It expires as it is written: there is no comparison before a removal that all of these servers know. */
     return this.#fenced(command, async () => {
-      const answer = await this.#compareAndSet(key, digest, (bytes) => bytes, ['PX', '1'])
+      const answer = await this.#compareAndSet(key, digest, (bytes) => bytes, ['PXAT', '1'])
       return answer === 'done' ? 'deleted' : answer
     })
   }

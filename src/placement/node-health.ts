@@ -36,6 +36,7 @@ const JITTER = 0.2
 export class NodeHealth {
   state: HealthState = 'up'
   private downSince = 0
+  private lastFailed = 0
   private readonly options: NodeHealthOptions
   private failures = 0
   private quiet = true
@@ -91,6 +92,11 @@ export class NodeHealth {
     return this.state === 'down' ? this.options.clock.monotonic() - this.downSince : 0
   }
 
+  /** Milliseconds for which it is known to have been down, as of the last probe's start: a process that stood still has not asked meanwhile. */
+  knownDownFor(): number {
+    return this.state === 'down' ? this.lastFailed - this.downSince : 0
+  }
+
   close(): void {
     this.closed = true
     this.options.clock.clearTimeout(this.timer)
@@ -101,10 +107,12 @@ export class NodeHealth {
     for (let attempt = 0; attempt < 2 && !this.closed; attempt++) {
       /* A probe that was under way when an operation failed may have failed with it: it confirms nothing. */
       const before = this.state
+      const asked = this.options.clock.monotonic()
       try {
         await this.options.probe()
         return this.probed()
       } catch (error) {
+        this.lastFailed = asked
         if (takesNoWrites(error)) return this.becomeReadOnly(error)
         reason = error
         if (isInDoubt(before) && this.state !== 'up') break
@@ -131,6 +139,7 @@ export class NodeHealth {
   private goDown(reason: Error): void {
     this.state = 'down'
     this.downSince = this.options.clock.monotonic()
+    this.lastFailed = this.downSince
     this.options.onDown(reason)
   }
 

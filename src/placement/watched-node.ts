@@ -86,6 +86,7 @@ export class WatchedNode implements StorageNode {
   private errors = 0
   private problem: NodeProblem | undefined
   private returnedAt = Number.NEGATIVE_INFINITY
+  private reached = false
   private isRefusing = false
   private seenConnections = 0
   private seenIncarnation: string | undefined
@@ -131,6 +132,11 @@ export class WatchedNode implements StorageNode {
     return this.health.state
   }
 
+  /** Whether it has given a good answer since the start. */
+  get wasReached(): boolean {
+    return this.reached
+  }
+
   /** Why it was last down, read-only, or refused something. */
   get lastError(): NodeProblem | undefined {
     return this.problem
@@ -158,7 +164,7 @@ export class WatchedNode implements StorageNode {
 
   /** Whether the node stopped answering a moment ago: what is on it counts as out of reach, not as lost. */
   failedRecently(): boolean {
-    return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.downFor() < LOST_AFTER)
+    return this.health.state === 'suspect' || (this.health.state === 'down' && this.health.knownDownFor() < LOST_AFTER)
   }
 
   /** Whether nobody uses the node: its place takes no connections, so no process is there, or an operator has it drained. */
@@ -303,6 +309,7 @@ export class WatchedNode implements StorageNode {
   }
 
   private noticeConnection(): void {
+    this.reached = true
     const { connections, incarnation } = this.node
     if (connections === this.seenConnections && incarnation === this.seenIncarnation) return
     const first = this.seenConnections === 0

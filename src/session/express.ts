@@ -44,6 +44,8 @@ declare module 'express-session' {
     destroy(): Promise<void>
     regenerate(options?: RegenerateOptions): Promise<void>
     regenerate(options: RegenerateOptions, done: (error?: unknown) => void): this
+    readonly expiresAt: Date | undefined
+    passive(): this
     lock(): Promise<SessionLock>
     lock<T>(work: () => T | Promise<T>): Promise<T>
   }

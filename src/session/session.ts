@@ -17,6 +17,7 @@ export interface SessionHost {
   readonly req: unknown
   readonly cookie: SessionCookie
   readonly rules: AttributeRules
+  readonly expiresAt: Date | undefined
   /** `undefined`: there is no session yet, so there are no attributes. */
   attributesToRead(): Attributes | undefined
   /** Makes the session when there is none yet. @throws TooManySessionsError */
@@ -32,6 +33,7 @@ export interface SessionHost {
   destroy(options: DestroyOptions): Promise<void>
   regenerate(options: RegenerateOptions): Promise<void>
   touch(): void
+  passive(): void
   /** @throws LockTimeoutError, SessionGoneError */
   lock(): Promise<SessionLock>
   unlock(): Promise<void>
@@ -58,7 +60,8 @@ export interface RegenerateOptions {
   keep?: boolean
 }
 
-const HOST = Symbol('session host')
+/* The same for all copies of the package that a program may have loaded. */
+const HOST = Symbol.for('holdfast.session')
 
 /** Names that mean something on a session object itself; stored attributes of these names are not visible. */
 const reserved: ReadonlySet<string> = new Set([
@@ -73,6 +76,8 @@ const reserved: ReadonlySet<string> = new Set([
   'lock',
   'unlock',
   'resetMaxAge',
+  'passive',
+  'expiresAt',
   '__proto__',
 ])
 
@@ -89,15 +94,15 @@ export class Session {
 
   /** The session's id, as it stands in the cookie. */
   get id(): string {
-    return this[HOST].id
+    return (this[HOST] as SessionHost | undefined)?.id as string
   }
 
   get req(): unknown {
-    return this[HOST].req
+    return (this[HOST] as SessionHost | undefined)?.req
   }
 
   get cookie(): SessionCookie {
-    return this[HOST].cookie
+    return (this[HOST] as SessionHost | undefined)?.cookie as SessionCookie
   }
 
   /**
@@ -107,14 +112,14 @@ export class Session {
   save(): Promise<void>
   save(done: Done): this
   save(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].save(), done)
+    return settle(this, hostOf(this).save(), done)
   }
 
   /** Reads the session anew from the server's memory or the storage, dropping changes that were not saved. @throws SessionGoneError */
   reload(): Promise<void>
   reload(done: Done): this
   reload(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].reload(), done)
+    return settle(this, hostOf(this).reload(), done)
   }
 
   /**
@@ -128,7 +133,7 @@ export class Session {
   destroy(first?: DestroyOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
-    return settle(this, this[HOST].destroy(options), done)
+    return settle(this, hostOf(this).destroy(options), done)
   }
 
   /** Ends the session everywhere and begins a new one with a new id; waits for the storage's answer. */
@@ -139,7 +144,7 @@ export class Session {
   regenerate(first?: RegenerateOptions | Done, second: Done | undefined = undefined): this | Promise<void> {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
-    return settle(this, this[HOST].regenerate(options), done)
+    return settle(this, hostOf(this).regenerate(options), done)
   }
 
   /**
@@ -152,7 +157,7 @@ export class Session {
   lock(): Promise<SessionLock>
   lock<T>(work: () => T | Promise<T>): Promise<T>
   async lock<T>(work?: () => T | Promise<T>): Promise<T | SessionLock> {
-    const hold = await this[HOST].lock()
+    const hold = await hostOf(this).lock()
     if (work === undefined) return hold
     try {
       return await work()
@@ -174,19 +179,50 @@ export class Session {
 
   /** Counts as a use of the session now. */
   touch(): this {
-    this[HOST].touch()
+    hostOf(this).touch()
+    return this
+  }
+
+  /**
+   * When the session ends if nobody uses it any more, so that a page can warn; `undefined`: never, or there is no session yet. With the
+   * setting `activity` a request that is no use of it sees the end that others have left.
+   */
+  get expiresAt(): Date | undefined {
+    return (this[HOST] as SessionHost | undefined)?.expiresAt
+  }
+
+  /**
+   * This request does not count as a use of the session: its end and its cookie stay as they are. What it changes is stored. To be
+   * called before the response ends. Outside of a request it does nothing.
+   * @throws TypeError without the setting `activity`
+   */
+  passive(): this {
+    hostOf(this).passive()
     return this
   }
 
   /** Begins the cookie's age anew. */
   resetMaxAge(): this {
-    this[HOST].cookie.resetMaxAge()
+    hostOf(this).cookie.resetMaxAge()
     return this
   }
 
   [inspect.custom](): unknown {
     return { ...this }
   }
+}
+
+/* Libraries make copies by assigning to a new object of this prototype: there these are plain properties. */
+for (const [name, enumerable] of [
+  ['id', false],
+  ['req', false],
+  ['cookie', true],
+] as const) {
+  const { get } = Object.getOwnPropertyDescriptor(Session.prototype, name) as PropertyDescriptor
+  const set = function (this: object, value: unknown) {
+    define(this, name, value, enumerable)
+  }
+  Object.defineProperty(Session.prototype, name, { get: get as () => unknown, set, configurable: true })
 }
 
 /** The attributes of type `T` beside the methods. */
@@ -204,13 +240,24 @@ export function createSession(host: SessionHost): Session & Partial<SessionData>
  */
 export function sessionOf<T>(req: object): SessionWith<T> {
   const { session } = req as { session?: unknown }
-  if (session instanceof Session) return session as SessionWith<T>
+  if (hasHost(session)) return session as SessionWith<T>
   throw new SessionGoneError('this request has no session')
 }
 
-/** The host behind a session object that `createSession` made. */
+/** Whether it is a session object that `createSession` made, of whichever copy of the package. */
+export function hasHost(session: unknown): session is Session {
+  return typeof session === 'object' && session !== null && HOST in session
+}
+
+/** The host behind a session object that `createSession` made. @throws TypeError for a copy of one. */
 export function hostOf(session: Session): SessionHost {
-  return session[HOST]
+  const host: SessionHost | undefined = session[HOST]
+  if (host === undefined) throw new TypeError('this is a copy of a session, with its attributes only: use req.session')
+  return host
+}
+
+function define(object: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true })
 }
 
 function settle(session: Session, work: Promise<void>, done: Done | undefined) {
@@ -267,8 +314,13 @@ const handler: ProxyHandler<Session> = {
       return true
     }
     if (name === '__proto__') return true
-    if (isReadOnly(name)) return false
-    if (!isAttributeName(name)) return Reflect.set(target, name, value)
+    if (isReadOnly(name) || name === 'expiresAt') return false
+    if (typeof name === 'symbol') return Reflect.set(target, name, value)
+    if (!isAttributeName(name)) {
+      /* A method that somebody has put something around. */
+      define(target, name, value, false)
+      return true
+    }
     assign(target[HOST], name, value)
     return true
   },

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import { handleOf } from '../manager/request-sessions.js'
 import type { SessionManager } from '../manager/session-manager.js'
+import { hasHost } from '../session/session.js'
 import type { StorePayload } from './payload.js'
 import { StoreSessions } from './store-sessions.js'
 import { StoredSession, type StoreRequest } from './stored-session.js'
@@ -81,8 +83,16 @@ export class SessionStore extends EventEmitter {
     return answer(this.sessions.clear(), callback)
   }
 
-  /** Gives the request another session id with an empty session. Libraries put their own way in its place. */
+  /**
+   * Gives the request another session id with an empty session; what it had stays stored. Libraries put their own way in its place.
+   * @throws TooManySessionsError
+   */
   generate(req: object): void {
+    const handle = handleOf(req)
+    if (handle !== undefined) {
+      handle.leave()
+      return
+    }
     const request = req as StoreRequest
     request.sessionID = randomUUID()
     request.sessionStore ??= this
@@ -91,6 +101,11 @@ export class SessionStore extends EventEmitter {
 
   /** Ends the request's session and generates another, also when the end could not be stored: `callback` is told. */
   regenerate(req: object, callback: StoreDone): void {
+    const { session } = req as { session?: unknown }
+    if (hasHost(session)) {
+      session.regenerate(callback)
+      return
+    }
     this.destroy((req as StoreRequest).sessionID as string, (error) => {
       this.generate(req)
       callback(error)
@@ -106,9 +121,18 @@ export class SessionStore extends EventEmitter {
     })
   }
 
-  /** Puts a session object over `payload` on the request. */
+  /**
+   * Puts a session object over `payload` on the request.
+   * @throws TypeError for a request that our own middleware serves: it has a session, and its cookie leads to that.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: fits the session type of whichever library asks
   createSession(req: object, payload: StorePayload): any {
+    if (handleOf(req) !== undefined) {
+      const instead = 'sessions.get(id) gives the session of an id, and req.session.regenerate() begins another'
+      throw new TypeError(
+        `createSession can't replace the session of a request that our own middleware serves: ${instead}`,
+      )
+    }
     const request = req as StoreRequest
     request.sessionStore ??= this
     const session = new StoredSession(request, payload)

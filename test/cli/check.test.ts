@@ -59,7 +59,7 @@ describe('holdfast check', () => {
     const { code, stdout, stderr } = await run(config({ route: 'app1', nodes }))
     await redis.close()
     expect(stdout).toMatch(/n1 +redis:\/\/\S+\/2 +answers +ping [\d.]+ms/)
-    expect(stdout).toMatch(/n2 +redis:\/\/\S+ +no answer +.*refused the login \(WRONGPASS\)/)
+    expect(stdout).toMatch(/n2 +redis:\/\/\S+ +no answer +.*refused the login: .*\(WRONGPASS\)/)
     expect(stdout + stderr).not.toContain('sesame')
     expect(code).toBe(2)
   })

@@ -26,7 +26,7 @@ describe('the key admin', () => {
       allowedHosts: [],
       trustedProxies: [],
       allowedOrigins: [],
-      health: { public: true },
+      health: { public: true, storage: true },
       limits: defaultAdminLimits,
     })
   })
@@ -63,7 +63,7 @@ describe('the key admin', () => {
       allowedHosts: ['admin.example.com:9400', '*.ops.example.com'],
       trustedProxies: '10.0.0.0/8 ::1',
       allowedOrigins: 'https://hawtio.example.com',
-      health: { public: false },
+      health: { public: false, storage: true },
       rate: 7,
     })
     expect(admin).toMatchObject({
@@ -72,7 +72,7 @@ describe('the key admin', () => {
       allowedHosts: ['admin.example.com:9400', '*.ops.example.com'],
       trustedProxies: ['10.0.0.0/8', '::1'],
       allowedOrigins: ['https://hawtio.example.com'],
-      health: { public: false },
+      health: { public: false, storage: true },
       limits: { ...defaultAdminLimits, rate: 7 },
     })
     expect(admin?.auth.users[0]).toMatchObject({ name: 'ops', role: 'operator', values: false, password })

@@ -82,6 +82,7 @@ describe('a session object', () => {
     const server = await serve({}, (app) => {
       app.get('/call', async (req, res) => {
         sessionOf(req).a = 1
+        await sessionOf(req).save()
         const result = sessionOf(req)[name]()
         res.json([result instanceof Promise, (await result) ?? null])
       })

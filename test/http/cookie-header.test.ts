@@ -180,6 +180,12 @@ describe('a cookie’s path (RFC 6265, section 5.1.4)', () => {
     ['/a/b', '/a/b/c', true],
     ['/a/b', '/a/c', false],
     ['/app', '', false],
+    ['/app', 'http://shop/app/page', true],
+    ['/app', 'https://shop:8443/app?query', true],
+    ['/app', 'http://shop/apple', false],
+    ['/app', 'http://shop?/app', false],
+    ['/app', 'http://shop', false],
+    ['/app', '*', false],
   ])('%s for a request of %s: %s', (path, url, expected) => {
     expect(pathMatches(path, url)).toBe(expected)
   })

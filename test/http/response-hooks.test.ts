@@ -319,6 +319,43 @@ describe.each(Object.keys(prototypes))('with a response of %s:', (whose) => {
       expect(observer.calls.filter((call) => call === 'finish')).toHaveLength(1)
     })
 
+    it('has nothing of what is written behind its end, and tells who asks', async () => {
+      const { promise, resolve } = deferred()
+      const told: unknown[] = []
+      const note = (error?: Error | null) => told.push((error as { code?: string } | undefined)?.code)
+      const { body } = await answer((res, observer) => {
+        observer.wait = promise
+        res.write('one ')
+        res.end('two', () => note())
+        expect(res.write(' three', note)).toBe(false)
+        res.end(' four', note)
+        setImmediate(resolve)
+      })
+      await waitFor(() => told.length === 3)
+      expect(body).toBe('one two')
+      expect(told.sort()).toEqual(['ERR_STREAM_ALREADY_FINISHED', 'ERR_STREAM_WRITE_AFTER_END', undefined])
+    })
+
+    it.each([[{}], [1], [true], [[]]])(
+      'refuses a body that is %j at once, and can be ended otherwise',
+      async (wrong) => {
+        const { promise, resolve } = deferred()
+        let error: unknown
+        const { body } = await answer((res, observer) => {
+          observer.wait = promise
+          try {
+            res.end(wrong as never)
+          } catch (thrown) {
+            error = thrown
+          }
+          res.end('right')
+          setImmediate(resolve)
+        })
+        expect([body, error]).toEqual(['right', expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })])
+        expect(error).toBeInstanceOf(TypeError)
+      },
+    )
+
     it('is over without harm when the visitor goes away meanwhile', async () => {
       const { promise, resolve } = deferred()
       let observer: Observer | undefined

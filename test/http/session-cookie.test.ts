@@ -329,12 +329,12 @@ describe('destroying a session', () => {
     return cookiesOf((await visitor.get(url + path, https)).headers)
   }
 
-  it.each(['/destroy', '/unset', '/regenerate'])('clears the cookie when that is configured: %s', async (path) => {
+  it.each(['/destroy', '/unset'])('clears the cookie when that is configured: %s', async (path) => {
     expect(await cookiesAfter(path)).toEqual([cleared])
   })
 
-  it('clears it not when another session takes its place', async () => {
-    const cookies = await cookiesAfter('/login')
+  it.each(['/login', '/regenerate'])('clears it not when another session takes its place: %s', async (path) => {
+    const cookies = await cookiesAfter(path)
     expect(cookies).toEqual([expect.stringMatching(/^sid=[^;]{20}/)])
   })
 
@@ -381,6 +381,33 @@ describe('several cookies of our name', () => {
   })
 })
 
+describe.each(['sticky', 'non-sticky'] as const)('several cookies that lead to sessions, %s', (mode) => {
+  const actions: Handler = async (req, res) => {
+    if (req.url === '/begin') req.session.user = 'ann'
+    const user = String(req.session.user)
+    if (req.url === '/destroy') await req.session.destroy()
+    if (req.url === '/regenerate') await req.session.regenerate()
+    if (req.url === '/unset') Object.assign(req, { session: null })
+    res.end(user)
+  }
+
+  it.each(['/destroy', '/regenerate', '/unset'])('are all logged out by %s', async (path) => {
+    const url = await start({ mode, unset: 'destroy' }, actions)
+    const ids: string[] = []
+    for (let i = 0; i < 3; i++) {
+      const visitor = new Visitor()
+      await visitor.get(`${url}/begin`)
+      ids.push(`sid=${visitor.id}`)
+    }
+    const other = new Visitor()
+    await other.get(`${url}/begin`)
+    const cookie = [...ids, ids[0]].join('; ')
+    expect((await new Visitor().get(url + path, { cookie })).body).toBe('ann')
+    for (const id of ids) expect((await new Visitor().get(url, { cookie: id })).body).toBe('undefined')
+    expect((await other.get(url)).body).toBe('ann')
+  })
+})
+
 describe.each(expressVersions)('the path of the cookie in a mounted application, %s', (_name, express) => {
   it('counts from the root, not from where the application stands', async () => {
     fixture = new HttpFixture({ cookie: { path: '/shop/admin' } })
@@ -420,6 +447,19 @@ describe('a response that caches may keep for everybody', () => {
       expect(fixture.warnings).toEqual([expect.stringMatching(/caches may keep/)])
     },
   )
+
+  it.each([
+    ['an object', (value: string) => ({ 'cache-control': value })],
+    ['a list', (value: string) => ['Cache-Control', value] as never],
+  ])('gets one also where writeHead says so, in %s', async (_how, headers) => {
+    const url = await start({}, (req, res) => {
+      req.session.a = 1
+      res.writeHead(200, headers('public, max-age=60')).end()
+    })
+    const { headers: got } = await new Visitor().get(url)
+    expect([cookiesOf(got).length, got['cache-control']]).toEqual([1, 'public, max-age=60'])
+    expect(fixture.warnings).toEqual([expect.stringMatching(/caches may keep/)])
+  })
 
   it('gets no renewal of a cookie', async () => {
     let value = 'no-cache'

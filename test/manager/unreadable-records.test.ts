@@ -188,6 +188,7 @@ describe.each(['sticky', 'non-sticky'] as const)('a record that others may read,
   it('is left alone where there is no other node', async () => {
     const a = await cluster.server('a', { mode, trustFor: 0, backup: { mode: 'sync', attempts: 1 } })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
+    await a.sessions.flush()
     const foreign = later((await stored(visitor)) as Buffer)
     await storeBytes(cluster.memcached('n1'), visitor, foreign)
     /* Without stickiness it counts as no session, and the visitor gets another one. */

@@ -120,7 +120,7 @@ describe('the Redis node with a login', () => {
     const node = open(`redis://${login}${redis.host}:${redis.port}`)
     const failure = await node.get('key').catch((error: Error) => error)
     expect(failure).toBeInstanceOf(NodeRefusedError)
-    expect(failure).toMatchObject({ message: expect.stringMatching(/refused the login \((WRONGPASS|NOAUTH)\)/) })
+    expect(failure).toMatchObject({ message: expect.stringMatching(/refused the login: .* \((WRONGPASS|NOAUTH)\)/) })
     await node.close()
   })
 

@@ -35,6 +35,7 @@ class NotingHost implements SessionHost {
   readonly id = 'the-id'
   readonly req = { url: '/' }
   readonly rules = rules
+  readonly expiresAt = undefined
   readonly cookie = new SessionCookie({
     path: '/',
     domain: undefined,
@@ -94,6 +95,10 @@ class NotingHost implements SessionHost {
     this.calls.push('lock')
     const release = async () => void this.calls.push('release')
     return Promise.resolve({ signal: new AbortController().signal, release })
+  }
+
+  passive(): void {
+    this.calls.push('passive')
   }
 
   touch(): void {

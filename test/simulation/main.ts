@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { type Configuration, findViolation, type Step, troubles } from './simulation.js'
 
 const usage = `npm run simulate -- [--histories 1000] [--seed N] [--mode sticky|non-sticky] [--backup sync|async]
-                       [--storage memcached|redis] [--nodes 2] [--servers 2] [--troubles ${troubles.join(',')}]
+                       [--storage memcached|redis] [--nodes 2] [--servers 2] [--copies 2] [--troubles ${troubles.join(',')}]
 With --no-shrink a violation is shown as it was found, without a search for fewer steps.
 Without a mode or a storage it runs both. Ends with 1 when a history breaks a promise.`
 
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     storage: { type: 'string' },
     nodes: { type: 'string', default: '2' },
     servers: { type: 'string', default: '2' },
+    copies: { type: 'string' },
     troubles: { type: 'string', default: troubles.join(',') },
     'no-shrink': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -26,13 +27,14 @@ const storages = choice('storage', values.storage, ['memcached', 'redis'])
 const backup = choice('backup', values.backup, ['sync', 'async'] as const)[0] as 'sync' | 'async'
 const [histories, seed] = [number('histories', values.histories), number('seed', values.seed)]
 const [nodes, servers] = [number('nodes', values.nodes), number('servers', values.servers)]
+const copies = values.copies === undefined ? {} : { copies: number('copies', values.copies) }
 const chosen =
   values.troubles === '' ? [] : values.troubles.split(',').flatMap((name) => choice('troubles', name, troubles))
 
 if (values.help) console.log(usage)
 else
   for (const mode of modes)
-    for (const storage of storages) await run({ mode, storage, backup, nodes, servers, troubles: chosen })
+    for (const storage of storages) await run({ mode, storage, backup, nodes, servers, ...copies, troubles: chosen })
 
 async function run(configuration: Configuration): Promise<void> {
   const { mode, storage } = configuration

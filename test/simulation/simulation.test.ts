@@ -101,7 +101,7 @@ describe('a planted fault is found', () => {
 
   it('when nobody tells that a node was away', { timeout: 60_000 }, async () => {
     vi.spyOn(ClusterNotes.prototype, 'isDoubtful').mockReturnValue(false)
-    const redis: Configuration = { ...nonSticky, storage: 'redis' }
-    expect(await planted(redis, ['restart', 'cut', 'hang'])).toMatch(/lost update/)
+    const redis: Configuration = { ...sticky, storage: 'redis' }
+    expect(await planted(redis, ['restart', 'cut', 'flap'])).toMatch(/lost update/)
   })
 })

@@ -31,6 +31,8 @@ export interface Configuration {
   storage: StorageKind
   nodes: number
   servers: number
+  /** Copies in non-sticky mode. Default: 2, or 1 with one node. */
+  copies?: number
   troubles: readonly Trouble[]
   plants?: StoragePlants
 }
@@ -51,6 +53,8 @@ const visitors = 2
 const attributes = ['x', 'y', 'z']
 /** How long one trouble is given to be mended before the next one of those that take data away, in milliseconds. */
 const mending = 20_000
+/** How long copies may be incomplete after a way to a node is open again, in milliseconds. */
+const repair = 8000
 const longestHandler = 300
 
 /** The steps of one history. */
@@ -77,12 +81,12 @@ const settingsOf = new Map<string, Settings>()
 
 /** @param left numbers of the nodes that are in the configuration */
 function settings(
-  { backup, storage }: Configuration,
+  { backup, storage, copies }: Configuration,
   mode: Configuration['mode'],
   left: readonly number[],
   route: string,
 ): Settings {
-  const key = JSON.stringify([mode, backup, storage, left, route])
+  const key = JSON.stringify([mode, backup, storage, copies, left, route])
   const known = settingsOf.get(key)
   if (known !== undefined) return known
   const options: HoldfastOptions = {
@@ -92,7 +96,7 @@ function settings(
     trustFor: 0,
     logger: silentLogger,
     statistics: false,
-    backup: { mode: backup },
+    backup: { mode: backup, ...(copies === undefined ? {} : { replicas: copies }) },
     nodes: left.map((i) => ({ id: `n${i + 1}`, url: `${storage}://127.0.0.1:${i + 1}` })),
   }
   const parsed = parseSettings(options)
@@ -114,6 +118,7 @@ export class Simulation {
   private readonly visitors: Visitor[] = []
   private values = 0
   private troubledUntil = 0
+  private aloneUntil = 0
   private mode: Configuration['mode']
   private left: number[]
 
@@ -176,7 +181,7 @@ export class Simulation {
     if (step.kind === 'flap') void this.visit(visitor, server, name, ms)
     if (step.kind === 'logout') void this.logOut(visitor, this.placeOf(visitor, server))
     if (step.kind === 'job') void this.work(visitor, this.placeOf(visitor, server), name)
-    if (step.kind === 'cut') server.cutFrom(storage.id, ms)
+    if (step.kind === 'cut') this.cut(server, storage.id, ms)
     if (step.kind === 'hang' && this.mayTrouble(ms)) storage.hangsUntil = this.world.now + ms
     if (step.kind === 'restart') this.restart(storage, ms, kept)
     if (step.kind === 'crash' || step.kind === 'deploy') this.replace(server, step.kind, ms)
@@ -255,10 +260,17 @@ export class Simulation {
     const keeps = kept === 'all' && storage.kind === 'redis'
     const { nodes } = this.configuration
     if (!keeps && this.mode === 'non-sticky' && nodes === 1) return
+    if (!keeps && this.world.now < this.aloneUntil) return
     if (!this.mayTrouble(ms)) return
     storage.takeSnapshot()
     storage.stop()
     this.world.after(ms, () => storage.start(kept))
+  }
+
+  /* What a server without a way to one of two nodes stores is on the other one alone, until the copies are complete again. */
+  private cut(server: SimulatedServer, node: string, ms: number): void {
+    server.cutFrom(node, ms)
+    if (this.configuration.nodes < 3) this.aloneUntil = Math.max(this.aloneUntil, this.world.now + ms + repair)
   }
 
   private replace(server: SimulatedServer, kind: 'crash' | 'deploy', ms: number): void {

@@ -240,6 +240,72 @@ describe('the sessions as a store', () => {
     })
   })
 
+  describe('on a request that our own middleware serves', () => {
+    type Live = { sessionID: string; session: Record<string, unknown> | undefined }
+    const live = (req: unknown) => req as Live
+    const promised = (work: (done: (error?: unknown) => void) => void) =>
+      new Promise<void>((resolve, reject) => work((error) => (error ? reject(error) : resolve())))
+
+    async function shop(change: (req: object, store: ReturnType<typeof a.sessions.asStore>) => unknown) {
+      const server = await cluster.server('c', patient, (app, sessions) => {
+        const store = sessions.asStore()
+        app.post('/change', async (req, res) => {
+          await change(req, store)
+          res.json(live(req).sessionID)
+        })
+      })
+      const visitor = new Visitor()
+      await visitor.post(server.url, { cart: 1 })
+      return { server, visitor, before: visitor.copy() }
+    }
+
+    it('begins another session with generate, and leaves the old one', async () => {
+      const { server, visitor, before } = await shop((req, store) => {
+        store.generate(req)
+        sessionOf(req as never).user = 'bob'
+      })
+      const told = (await visitor.post(`${server.url}/change`, {})).json<string>()
+      expect([told, await attributesAt(server, visitor)]).toEqual([visitor.id, { user: 'bob' }])
+      expect(await attributesAt(server, before)).toEqual({ cart: 1 })
+    })
+
+    it.each(['destroy', 'unset'] as const)('begins another session with generate after %s', async (how) => {
+      const { server, visitor, before } = await shop(async (req, store) => {
+        if (how === 'destroy') await sessionOf(req as never).destroy()
+        else await promised((done) => store.destroy(live(req).sessionID, done))
+        store.generate(req)
+        sessionOf(req as never).user = 'bob'
+      })
+      await visitor.post(`${server.url}/change`, {})
+      expect(await attributesAt(server, visitor)).toEqual({ user: 'bob' })
+      expect(await attributesAt(server, before)).toEqual({})
+    })
+
+    it('regenerates with regenerate', async () => {
+      const { server, visitor, before } = await shop(async (req, store) => {
+        await promised((done) => store.regenerate(req, done))
+        sessionOf(req as never).user = 'bob'
+      })
+      await visitor.post(`${server.url}/change`, {})
+      expect(await attributesAt(server, visitor)).toEqual({ user: 'bob' })
+      expect(await attributesAt(server, before)).toEqual({})
+    })
+
+    it('refuses createSession, which could keep no promise there', async () => {
+      let error: unknown
+      const { server, visitor } = await shop((req, store) => {
+        try {
+          store.createSession(req, { user: 'bob' })
+        } catch (thrown) {
+          error = thrown
+        }
+      })
+      await visitor.post(`${server.url}/change`, {})
+      expect(error).toMatchObject({ name: 'TypeError', message: expect.stringContaining('sessions.get(id)') })
+      expect(await attributesAt(server, visitor)).toEqual({ cart: 1 })
+    })
+  })
+
   it('lists, counts and clears the sessions of this server', async () => {
     const store = a.sessions.asStore()
     const { sid } = await login()

@@ -34,3 +34,23 @@ export class MessageReader {
 export function commandName(request: Buffer): string {
   return (request.toString('latin1').split('\r\n')[2] ?? '').toUpperCase()
 }
+
+/** The words of a request, its name first. */
+export function readCommand(request: Buffer): Buffer[] {
+  const words: Buffer[] = []
+  let at = request.indexOf('\r\n') + 2
+  while (at < request.length) {
+    const lineEnd = request.indexOf('\r\n', at)
+    const begin = lineEnd + 2
+    const end = begin + Number(request.toString('latin1', at + 1, lineEnd))
+    words.push(request.subarray(begin, end))
+    at = end + 2
+  }
+  return words
+}
+
+export function encodeCommand(...words: (string | Buffer)[]): Buffer {
+  const parts = words.map((word) => Buffer.from(word as string))
+  const bulks = parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')])
+  return Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...bulks])
+}

@@ -16,6 +16,7 @@ const EVENTS = [
   'backupFailed',
   'attributeFailed',
   'nodeDown',
+  'nodeReadOnly',
   'nodeUp',
   'restored',
 ] as const

@@ -50,8 +50,15 @@ function nodeRows(nodes: readonly Attributes[], paint: Painter): string[][] {
     String(count(node.Errors)),
     `${count(node.LatencyAverage).toFixed(1)}ms`,
     `${count(node.LatencyP95).toFixed(1)}ms`,
+    problem(node, paint),
   ])
-  return [['id', 'address', 'state', 'sessions', 'operations', 'errors', 'average', '95 %'].map(paint.dim), ...rows]
+  return [[...columns, ''].map(paint.dim), ...rows]
+}
+
+const columns = ['id', 'address', 'state', 'sessions', 'operations', 'errors', 'average', '95 %']
+
+function problem({ State, LastError }: Attributes, paint: Painter): string {
+  return State === 'up' ? '' : paint.red(text(LastError))
 }
 
 function nodeState({ State, Draining, DownFor }: Attributes, paint: Painter): string {

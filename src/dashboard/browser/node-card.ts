@@ -14,6 +14,7 @@ export class NodeCard {
   private readonly id = element('span')
   private readonly state = element('span', { class: 'state' })
   private readonly address = element('p', { class: 'quiet address' })
+  private readonly problem = element('p', { class: 'problem' })
   private readonly values: Record<Figure, HTMLElement>
   private readonly drain = button('Drain', () => void this.askToDrain())
   private readonly undrain = button('Undrain', () => void this.askToUndrain())
@@ -33,6 +34,7 @@ export class NodeCard {
       { class: 'card node' },
       element('h3', {}, this.id, this.state),
       this.address,
+      this.problem,
       element('dl', { class: 'figures' }, ...rows),
       element('div', { class: 'buttons' }, this.drain, this.undrain, this.probe),
     )
@@ -46,6 +48,9 @@ export class NodeCard {
     this.root.dataset.state = state
     this.root.dataset.draining = String(draining)
     setText(this.state, stateText(state, draining, numberIn(values, 'DownFor')))
+    const problem = state === 'up' ? '' : (textIn(values, 'LastError') ?? '')
+    setText(this.problem, problem)
+    this.problem.hidden = problem === ''
     this.showFigures(values, at)
     this.showButtons(draining)
     this.last = { values, at }

@@ -36,7 +36,7 @@ const figures: Record<keyof typeof beans, readonly string[]> = {
   writeBehind: ['PendingSessions', 'PendingBytes', 'OldestPendingAge', 'HasRoom'],
   locking: ['Waiting', 'Held'],
   nodes: [
-    ...['Id', 'Address', 'State', 'Draining', 'DownFor', 'Sessions', 'Operations', 'Errors'],
+    ...['Id', 'Address', 'State', 'Draining', 'DownFor', 'LastError', 'Sessions', 'Operations', 'Errors'],
     ...['LatencyAverage', 'LatencyP95'],
   ],
 }

@@ -18,6 +18,11 @@ export function nodeFamilies({ manager: { engine } }: Managed, census: Census): 
       each((node) => node.state !== 'down'),
     ),
     gauge(
+      'holdfast_storage_node_read_only',
+      'whether the node answers reads and takes no writes',
+      each((node) => node.state === 'read-only'),
+    ),
+    gauge(
       'holdfast_storage_node_draining',
       'whether sessions leave the node',
       each((node) => node.draining),

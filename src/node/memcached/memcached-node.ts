@@ -16,8 +16,6 @@ export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'addr
   id: string | undefined
   /** Largest value in bytes. Default: 1 MiB less 1 KiB, which fits memcached's default item size. */
   maxValueBytes?: number
-  /** A key that is written to find out whether writes can be fenced. Default: `holdfast:probe`. */
-  probeKey?: string
   clock?: Clock
 }
 
@@ -50,9 +48,7 @@ class CasToken {
 }
 
 const anyState = 0n
-const probeValue = Buffer.from('probe')
-/** Milliseconds. */
-const probeLife = 1000
+
 const refused: PutResult = Object.freeze({ stored: false })
 
 class MemcachedNode implements StorageNode {
@@ -61,9 +57,8 @@ class MemcachedNode implements StorageNode {
   readonly maxValueBytes: number
   readonly #client: MemcachedClient
   readonly #clock: Clock
-  readonly #probeKey: string
-  /** The connection on which it was tried last whether writes can be fenced. */
-  #triedOn = 0
+  /** The connection on which the server was found to have no CAS. */
+  #unfencedOn = 0
 
   constructor(options: MemcachedNodeOptions & MemcachedClientOptions) {
     this.id = options.id
@@ -71,7 +66,6 @@ class MemcachedNode implements StorageNode {
     this.maxValueBytes = options.maxValueBytes ?? defaultMaxValueBytes
     this.#clock = options.clock ?? systemClock
     this.#client = new MemcachedClient(options)
-    this.#probeKey = options.probeKey ?? 'holdfast:probe'
   }
 
   get connections(): number {
@@ -91,7 +85,7 @@ class MemcachedNode implements StorageNode {
     const cas = typeof expected === 'string' ? anyState : this.#usableCas(expected)
     if (cas === undefined) return this.#unasked(refused)
     const kind = expected === 'absent' ? 'add' : 'set'
-    return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, readPutResult)
+    return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, this.#readPutResult)
   }
 
   async verify(key: string, seen: VersionToken, renewTo?: number): Promise<'unchanged' | StoredValue | undefined> {
@@ -120,21 +114,21 @@ class MemcachedNode implements StorageNode {
     return this.#client.send({ kind: 'delete', key, cas }, readDeleteResult)
   }
 
-  /** A server that can't fence doesn't work for us, though it would answer: that is tried once on each connection. */
+  /** A server of which a write has shown that it can't fence doesn't work for us, though it would answer. */
   async ping(): Promise<void> {
     const generation = await this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
-    if (generation === this.#triedOn) return
-    try {
-      await this.put(this.#probeKey, probeValue, this.#clock.now() + probeLife, 'any')
-    } catch (error) {
-      if (!(error instanceof NodeRefusedError) || error.refuses !== 'operation') throw error
-    }
-    this.#triedOn = generation
+    if (generation === this.#unfencedOn) throw withoutCas()
   }
 
   close(): Promise<void> {
     this.#client.close()
     return Promise.resolve()
+  }
+
+  readonly #readPutResult = (answer: Answer, generation: number): PutResult => {
+    if (answer.outcome !== 'ok') return refused
+    if (answer.cas === 0n) this.#unfencedOn = generation
+    return { stored: true, token: readToken(answer, generation) }
   }
 
   #usableCas(token: VersionToken): bigint | undefined {
@@ -171,11 +165,6 @@ function readVerification(
   return answer.value === undefined ? 'changed' : readValue(answer, generation)
 }
 
-function readPutResult(answer: Answer, generation: number): PutResult {
-  if (answer.outcome !== 'ok') return refused
-  return { stored: true, token: readToken(answer, generation) }
-}
-
 function readTouchResult(answer: Answer): boolean {
   if (answer.outcome === 'absent') return false
   requireOk(answer)
@@ -200,9 +189,11 @@ function requireOk({ outcome }: Answer): void {
 
 /** With `-C` memcached has no CAS and says 0; sent back, a 0 would mean "whatever is there" and lift the fence. */
 function readToken({ cas }: Answer, generation: number): CasToken {
-  if (cas === 0n) {
-    const message = "the memcached server runs without CAS (option -C): writes can't be fenced there"
-    throw new NodeRefusedError(message, { refuses: 'everything' })
-  }
+  if (cas === 0n) throw withoutCas()
   return new CasToken(generation, cas)
+}
+
+function withoutCas(): NodeRefusedError {
+  const message = "the memcached server runs without CAS (option -C): writes can't be fenced there"
+  return new NodeRefusedError(message, { refuses: 'everything' })
 }

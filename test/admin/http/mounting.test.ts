@@ -251,7 +251,7 @@ describe('health', () => {
   })
 
   it('is for those who log in when it is not public', async () => {
-    const server = await start({ auth, health: { public: false } }, options)
+    const server = await start({ auth, health: { public: false, storage: true } }, options)
     expect((await request(`${server.url}/readyz`)).status).toBe(401)
     expect((await request(`${server.url}/healthz`, { headers: asViewer })).status).toBe(200)
   })

@@ -11,7 +11,7 @@ let close = async (): Promise<void> => {}
 afterEach(() => close())
 
 async function start(auth: AdminAuth): Promise<string> {
-  const server = await startSample({ auth, health: { public: false } }, { assets })
+  const server = await startSample({ auth, health: { public: false, storage: true } }, { assets })
   close = server.close
   return server.url
 }

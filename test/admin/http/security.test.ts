@@ -254,7 +254,7 @@ describe('other sites', () => {
 
 describe('the login', () => {
   it('is asked for on every path', async () => {
-    const server = await start({ auth, health: { public: false } })
+    const server = await start({ auth, health: { public: false, storage: true } })
     for (const path of ['/jolokia', '/jolokia/config', '/metrics', '/', '/healthz', '/readyz', '/unknown']) {
       const { status, headers, body } = await request(server.url + path)
       expect({ path, status, challenge: headers['www-authenticate'] }).toEqual({

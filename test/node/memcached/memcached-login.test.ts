@@ -107,7 +107,7 @@ describe('the memcached node on a server with a login of the text protocol', () 
   })
 
   it('says so too when there are no credentials', async () => {
-    await expect(open('').ping()).rejects.toThrow(/refused the login: it wants a user/)
+    await expect(open('').ping()).rejects.toThrow(/refused the login: its address has no user and password/)
   })
 
   it('leaves no password with a server that asks for none', async () => {
