@@ -125,3 +125,34 @@ describe('the expiry wheel', () => {
     expect(wheel.sweep(10_600)).toEqual([one])
   })
 })
+
+describe('a sweep with a limit', () => {
+  it('goes on where the last one has ended, until nothing is due', () => {
+    const wheel = new ExpiryWheel<Expiring>(1000, 0)
+    const items = Array.from({ length: 25 }, (_, i) => ({ expiresAt: 500 + (i % 3) * 1000, wheelBucket: 0 }))
+    for (const each of items)
+      wheel.add(each)
+      /* Was used meanwhile, and stands in an old bucket. */
+    ;(items[0] as Expiring).expiresAt = 60_000
+    const found: Expiring[] = []
+    let sweeps = 0
+    do {
+      const some = wheel.sweep(5000, 4)
+      expect(some.length).toBeLessThanOrEqual(4)
+      found.push(...some)
+      sweeps += 1
+    } while (wheel.isBehind)
+    expect(sweeps).toBe(7)
+    expect(new Set(found)).toEqual(new Set(items.slice(1)))
+    expect(wheel.sweep(60_000)).toEqual([items[0]])
+  })
+
+  it('does not look again at what ends in the bucket that it is in', () => {
+    const wheel = new ExpiryWheel<Expiring>(1000, 0)
+    const item = { expiresAt: 100, wheelBucket: 0 }
+    wheel.add(item)
+    item.expiresAt = 900
+    expect(wheel.sweep(500, 10)).toEqual([])
+    expect(wheel.sweep(2000, 10)).toEqual([item])
+  })
+})
