@@ -128,13 +128,13 @@ describe('the expiry wheel', () => {
 
 describe('a sweep with a limit', () => {
   it('goes on where the last one has ended, until nothing is due', () => {
-    const wheel = new ExpiryWheel<Expiring>(1000, 0)
-    const items = Array.from({ length: 25 }, (_, i) => ({ expiresAt: 500 + (i % 3) * 1000, wheelBucket: 0 }))
+    const wheel = new ExpiryWheel<Item>(1000, 0)
+    const items = Array.from({ length: 25 }, (_, i) => item(i, 500 + (i % 3) * 1000))
     for (const each of items)
       wheel.add(each)
       /* Was used meanwhile, and stands in an old bucket. */
-    ;(items[0] as Expiring).expiresAt = 60_000
-    const found: Expiring[] = []
+    ;(items[0] as Item).expiresAt = 60_000
+    const found: Item[] = []
     let sweeps = 0
     do {
       const some = wheel.sweep(5000, 4)
@@ -148,11 +148,11 @@ describe('a sweep with a limit', () => {
   })
 
   it('does not look again at what ends in the bucket that it is in', () => {
-    const wheel = new ExpiryWheel<Expiring>(1000, 0)
-    const item = { expiresAt: 100, wheelBucket: 0 }
-    wheel.add(item)
-    item.expiresAt = 900
+    const wheel = new ExpiryWheel<Item>(1000, 0)
+    const only = item(1, 100)
+    wheel.add(only)
+    only.expiresAt = 900
     expect(wheel.sweep(500, 10)).toEqual([])
-    expect(wheel.sweep(2000, 10)).toEqual([item])
+    expect(wheel.sweep(2000, 10)).toEqual([only])
   })
 })
