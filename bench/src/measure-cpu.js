@@ -2,8 +2,8 @@ import { Participant } from './participant.js'
 import { scenarios } from './scenarios.js'
 import { median, quantile } from './statistics.js'
 
-/** Windows whose figures are thrown away: by then the hot functions are compiled. */
-const WARM_UP = 2
+/** Requests whose figures are thrown away: by then the hot functions are compiled. */
+const WARM_UP = 4000
 
 /**
  * @typedef {object} CpuFigures
@@ -38,7 +38,7 @@ export async function measureCpu(name, options, surroundings) {
   for (const participant of participants) {
     await participant.createSessions(options.sessions)
   }
-  await runRounds(participants, scenario, { ...options, rounds: WARM_UP })
+  await runRounds(participants, scenario, { ...options, rounds: Math.ceil(WARM_UP / options.requests) })
   const samples = await runRounds(participants, scenario, options)
   for (const participant of participants) {
     await participant.checkSessions()

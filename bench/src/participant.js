@@ -1,4 +1,5 @@
 import { Load } from './load/load.js'
+import { scenarios } from './scenarios.js'
 import { SubjectProcess } from './subject-process.js'
 
 /**
@@ -57,6 +58,7 @@ export class Participant {
 
   /** @param {import('./scenarios.js').Scenario} scenario @param {number} requests @returns {Promise<Sample>} */
   async measure(scenario, requests) {
+    await this.#warm(scenario)
     if (scenario.usesUp) await this.#server.alive(this.#load.prepare(requests))
     await this.#server.settle()
     const counts = await this.#counts()
@@ -72,6 +74,15 @@ export class Participant {
       operations: (operations - counts.operations) / requests,
       writes: (writes - counts.writes) / requests,
     }
+  }
+
+  /**
+   * Each session is used once before a window: between two of them the others have their turn, which may take longer than a server
+   * trusts what it has.
+   */
+  async #warm(scenario) {
+    if (scenario.newVisitors || scenario.usesUp) return
+    await this.#server.alive(this.#load.run(scenarios.read, this.#load.sessions))
   }
 
   memory() {

@@ -77,6 +77,11 @@ export class Load {
     await Promise.all(this.#lanes.map(checkLane))
   }
 
+  /** Those that windows go around. */
+  get sessions() {
+    return this.#lanes.reduce((sum, { visitors }) => sum + visitors.length, 0)
+  }
+
   close() {
     for (const { connection } of this.#lanes) connection.close()
   }
