@@ -155,6 +155,16 @@ describe('the architecture', () => {
     ])
   })
 
+  it('removes copies of sessions behind the same door, and where a session has ended', () => {
+    const users = sourceFiles(join(src, 'manager')).filter((file) =>
+      /[nN]ode\??\.delete\(/.test(readFileSync(file, 'utf8')),
+    )
+    expect(users.map((file) => relative(src, file)).sort()).toEqual([
+      'manager/session-ending.ts',
+      'manager/session-storage.ts',
+    ])
+  })
+
   it('lets a session change by its own methods only', () => {
     const [, state = ''] = readFileSync(join(src, 'local/session-state.ts'), 'utf8').split(
       'export class SessionState {',

@@ -39,6 +39,8 @@ export class ClusterNotes {
   private readonly seen = new Map<WatchedNode, { birth: string; era: number }>()
   /** Called when a node has lost what it had, or some of it. */
   onLost: (node: WatchedNode) => void = () => {}
+  /** Called when a node turns out to be one that is known under another address already. */
+  onTwin: (node: WatchedNode, other: WatchedNode) => void = () => {}
   /** Called when sessions have ended altogether: see `hasEnded`. */
   onEnded: () => void = () => {}
   private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
@@ -85,6 +87,14 @@ export class ClusterNotes {
   /** The era that a session on the node has to be of. */
   awayAt(node: WatchedNode): number {
     return this.note.awayAt.get(node.name) ?? 0
+  }
+
+  /** Whether two addresses lead to one server, by what was written through one and is read through the other. */
+  areOne(a: WatchedNode, b: WatchedNode): 'yes' | 'no' | 'unknown' {
+    if (a === b) return 'yes'
+    const [one, other] = [this.seen.get(a)?.birth, this.seen.get(b)?.birth]
+    if (one === undefined || other === undefined) return 'unknown'
+    return one === other ? 'yes' : 'no'
   }
 
   /** The node was out of reach, or is not what it was: whatever is on it is to be compared before it is used. */
@@ -170,6 +180,8 @@ export class ClusterNotes {
   private see(node: WatchedNode, birth: string, found: number, era: number): void {
     const before = this.seen.get(node)
     this.seen.set(node, { birth, era })
+    for (const other of this.placement.nodes)
+      if (before === undefined && other !== node && this.areOne(node, other) === 'yes') this.onTwin(node, other)
     for (const known of this.seen.keys()) if (!this.placement.nodes.includes(known)) this.seen.delete(known)
     if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
   }

@@ -206,7 +206,7 @@ export class CopyRepair {
     wanted: readonly WatchedNode[],
   ): Promise<void> {
     const nodes = wanted.length === 0 ? [] : copies.sessions.filter(({ node }) => !wanted.includes(node))
-    for (const { node, token } of nodes) await node.delete(key, token).catch(() => {})
+    for (const { node, token } of nodes) await this.storage.removeCopy(node, key, token, wanted).catch(() => {})
     for (const node of known.leftBehind ?? []) {
       if (node.state !== 'down' && !copies.failed.includes(node)) known.leftBehind?.delete(node)
     }

@@ -41,6 +41,7 @@ export class NodeSet implements NodeObserver {
     this.open = open
     this.callbacks = callbacks
     engine.notes.onLost = (node) => this.lost(node)
+    engine.notes.onTwin = (node, other) => this.warnOfTwins(node, other)
   }
 
   /** Nodes that are to give their sessions away: taken out of the configuration, or drained by an operator. */
@@ -85,11 +86,14 @@ export class NodeSet implements NodeObserver {
     return true
   }
 
-  /** Closes nodes that were taken out of the configuration and that no local session is on any more. */
-  async retire(isEmpty: (node: WatchedNode) => boolean): Promise<void> {
+  /**
+   * Closes nodes that were taken out of the configuration and that no local session is on any more.
+   * @returns whether there were any.
+   */
+  retire(isEmpty: (node: WatchedNode) => boolean): boolean {
     const { placement } = this.engine
     const empty = [...this.removed].filter(isEmpty)
-    if (empty.length === 0) return
+    if (empty.length === 0) return false
     const left = placement.nodes.filter((node) => !empty.includes(node))
     placement.use(left, this.lastResorts())
     for (const node of empty) {
@@ -98,7 +102,8 @@ export class NodeSet implements NodeObserver {
       this.removed.delete(node)
       this.drained.delete(node)
     }
-    await Promise.all(empty.map((node) => node.close()))
+    for (const node of empty) void node.close()
+    return true
   }
 
   /** Resolves when it is known of each node whether it is up, and those that are have been prepared. */
@@ -216,6 +221,14 @@ export class NodeSet implements NodeObserver {
     /* Away again; its next return is the next look. */
     if (wasReplaced && !answered) this.replaced.add(node)
     else if (wasReplaced) this.lost(node)
+  }
+
+  /* While a node is being replaced by itself under another address, that is as it should be. */
+  private warnOfTwins(node: WatchedNode, other: WatchedNode): void {
+    if (this.closed || this.removed.has(node) || this.removed.has(other)) return
+    const { log, settings } = this.engine
+    const text = `storage nodes ${other.name} (${other.address}) and ${node.name} (${node.address}) are one server: what is on both is lost with it`
+    log.write(`twins ${node.name}`, text, (m) => settings.logger.warn(m))
   }
 
   private lost(node: WatchedNode): void {

@@ -175,7 +175,9 @@ export class NonStickySaver {
     const old = this.outdated.get(state)
     if (old === undefined) return
     this.outdated.delete(state)
-    await old.node.delete(this.parts.storage.key(state.keyDigest), old.token).catch(() => {})
+    const { storage } = this.parts
+    const places = state.node === undefined ? [] : [state.node]
+    await storage.removeCopy(old.node, storage.key(state.keyDigest), old.token, places).catch(() => {})
   }
 
   private pauseAfter(round: number): Promise<void> {

@@ -192,9 +192,11 @@ export class Protector {
 
   /* What is stored counts, not what waits for its turn. What the other copy has beyond it is taken first. */
   private async replaces(state: SessionState, { node, token, record }: FoundSession): Promise<boolean> {
-    const stored = state.backup?.section
-    if (state.phase !== 'live' || stored === undefined) return false
-    if (covers(stored, record.attributes)) return (await node.delete(record.key, token)) !== 'refused'
+    const { backup } = state
+    if (state.phase !== 'live' || backup?.section === undefined) return false
+    if (covers(backup.section, record.attributes)) {
+      return this.storage.removeCopy(node, record.key, token, [backup.node])
+    }
     if (this.merger.absorb(state, record)) this.queue.add(state)
     return false
   }

@@ -356,7 +356,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const draining = this.nodes.draining
     if (draining.length === 0 || this.protector.isBusy || this.mode.isBusy) return
     const inUse = this.mode.nodesInUse()
-    void this.nodes.retire((node) => !inUse.has(node))
+    /* With other nodes another number of copies is complete. */
+    if (this.nodes.retire((node) => !inUse.has(node))) this.mode.reprotect()
     for (const node of draining) if (inUse.has(node)) this.mode.leave(node)
   }
 

@@ -168,8 +168,12 @@ export class SessionSaver {
       this.engine.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)
       if (state.phase === 'ended') return false
+      const wasThere = expected !== 'absent'
       expected = found?.token ?? 'absent'
-      if (found === undefined) continue
+      if (found === undefined) {
+        if (wasThere && !(await this.goesOnHere(state, node, claim))) return false
+        continue
+      }
       if (found.isForeign)
         throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
       if (found.record?.kind === 'tombstone') {
@@ -181,6 +185,30 @@ export class SessionSaver {
       if (this.isAsStored(state, found)) return this.keepOrLose(state)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  /**
+   * The copy that was to be replaced is gone: its node has lost it, or another server has moved the session, or ended it.
+   * @returns whether this server goes on with it.
+   */
+  private async goesOnHere(state: SessionState, node: WatchedNode, claim: boolean): Promise<boolean> {
+    const others = this.engine.placement.readable(state.token).filter((other) => other !== node)
+    if (others.length === 0) return true
+    const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
+    if (state.phase === 'ended') return false
+    if (copies.tombstone !== undefined) {
+      await this.callbacks.endedElsewhere(state)
+      return false
+    }
+    for (const copy of copies.sessions) {
+      this.take(state, copy, 0)
+      state.leaveBehind(copy.node)
+    }
+    if (claim) this.claim(state, node)
+    const [latest] = copies.sessions
+    if (latest === undefined || state.phase === 'lost' || state.owner === this.engine.owner) return true
+    if (await this.raise(latest, state.section)) this.callbacks.ownedElsewhere(state)
+    return state.phase === 'live'
   }
 
   /* Somebody else may read it. Until it is gone, the session is kept elsewhere. */

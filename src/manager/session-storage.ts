@@ -171,6 +171,24 @@ export class SessionStorage {
     return (await node.put(key, bytes, deadline, expected, durably)).stored
   }
 
+  /**
+   * Removes a copy, as it was seen, whose content is stored on those nodes. Two addresses may lead to one server, as after a change of its
+   * name or password: then there is one copy only, which stays.
+   * @returns whether there is none left beside those; false: it is not known yet, or somebody has written another one.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async removeCopy(
+    node: WatchedNode,
+    key: string,
+    token: VersionToken,
+    elsewhere: readonly WatchedNode[],
+  ): Promise<boolean> {
+    const answers = elsewhere.map((other) => this.engine.notes.areOne(node, other))
+    if (answers.includes('yes')) return true
+    if (answers.includes('unknown') || answers.length === 0) return false
+    return (await node.delete(key, token)) !== 'refused'
+  }
+
   /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
   async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
     await node.delete(key, token).catch(() => {})

@@ -214,7 +214,7 @@ describe.each(storages)('a session that has ended (%s)', (kind) => {
 
   it('by expiry does not come back by a slower request', async () => {
     const gate = new Gate()
-    const a = await cluster.server('a', { idleTimeout: '300ms' }, heldRoute(gate))
+    const a = await cluster.server('a', { idleTimeout: '1500ms' }, heldRoute(gate))
     const expired = record(a.sessions, 'expired')
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     await a.sessions.flush()
