@@ -21,6 +21,8 @@ const parts = {
   statistics: './src/statistics-cost.js',
   'near-cache': './src/near-cache.js',
   protocols: './src/memcached-protocols.js',
+  'hot-paths': './src/hot-paths.js',
+  scale: './src/scale.js',
 }
 const part = parts[process.argv[2]]
 

@@ -1,14 +1,14 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { describeRun, writeFigures } from './documentation.js'
 import { describeEnvironment } from './environment.js'
 import { measureCpu } from './measure-cpu.js'
 import { measureMemory } from './measure-memory.js'
 import { parseOptions, UsageError, usage } from './options.js'
-import { cpuReport, memoryReport, shareOfReference } from './report.js'
+import { cpuReport, memoryReport, shareOfReference, summary } from './report.js'
 import { MEMORY } from './scenarios.js'
 import { StopList } from './stop-list.js'
 import { StorageError, startStorages } from './storage/storage.js'
-
-const BUILT = new URL('../../dist/index.js', import.meta.url)
+import { BUILT, isHoldfast } from './subjects.js'
 
 const stopList = new StopList()
 
@@ -18,11 +18,18 @@ async function main(args) {
   if (options === 'help') return console.log(usage)
   checkBuild(options)
   const environment = describeEnvironment()
-  console.log(`${introduction(environment, options)}\n`)
+  console.log(`${describeRun(environment, options)}\n`)
   const storages = await startStorages(options.subjects, stopList)
   const results = {}
-  for (const name of options.scenarios) results[name] = await runScenario(name, options, { storages, stopList })
+  for (const size of options.sizes) {
+    results[size] = {}
+    for (const name of options.scenarios) {
+      results[size][name] = await runScenario(name, { ...options, size }, { storages, stopList })
+    }
+    console.log(`${summary(size, results[size])}\n`)
+  }
   if (options.json !== undefined) writeJson(options, { environment, results })
+  if (options.write) writeFigures({ environment, options, results })
 }
 
 async function runScenario(name, options, surroundings) {
@@ -32,22 +39,14 @@ async function runScenario(name, options, surroundings) {
     return figures
   }
   const figures = await measureCpu(name, options, surroundings)
-  console.log(cpuReport(name, figures))
+  console.log(cpuReport(name, options.size, figures))
   return figures.map((row) => ({ ...row, share: shareOfReference(row, figures) }))
 }
 
 function checkBuild({ subjects }) {
-  if (subjects.some(({ mode }) => mode !== undefined) && !existsSync(BUILT)) {
+  if (subjects.some(isHoldfast) && !existsSync(new URL(BUILT))) {
     throw new UsageError('Holdfast is not built. Run npm run build in the folder above')
   }
-}
-
-function introduction({ node, processor, cores, packages }, { rounds, requests, sessions, connections }) {
-  const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`)
-  return [
-    `Node ${node}, ${cores} × ${processor}; ${versions.join(', ')}`,
-    `${rounds} rounds of ${requests} requests, ${sessions} sessions, ${connections} connections`,
-  ].join('\n')
 }
 
 function writeJson({ json, subjects, ...settings }, figures) {

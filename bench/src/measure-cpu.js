@@ -1,16 +1,15 @@
 import { Participant } from './participant.js'
 import { scenarios } from './scenarios.js'
 import { median, quantile } from './statistics.js'
-import { BASE } from './subjects.js'
 
-/** Windows whose figures are thrown away: by then the hot functions are compiled. */
-const WARM_UP = 2
+/** Requests whose figures are thrown away: by then the hot functions are compiled. */
+const WARM_UP = 4000
 
 /**
  * @typedef {object} CpuFigures
  * @property {string} subject
  * @property {number} cpu microseconds a request, median over the rounds
- * @property {number} overBare microseconds a request over bare Express of the same round, median over the rounds
+ * @property {number} overBare microseconds a request over the same server without sessions in the same round, median over the rounds
  * @property {[number, number]} overBareQuartiles
  * @property {number} requestsPerSecond median over the rounds
  * @property {number} p50 milliseconds, of all requests
@@ -39,19 +38,20 @@ export async function measureCpu(name, options, surroundings) {
   for (const participant of participants) {
     await participant.createSessions(options.sessions)
   }
-  await runRounds(participants, scenario, { ...options, rounds: WARM_UP })
+  await runRounds(participants, scenario, { ...options, rounds: Math.ceil(WARM_UP / options.requests) })
   const samples = await runRounds(participants, scenario, options)
   for (const participant of participants) {
     await participant.checkSessions()
     await participant.stop()
   }
-  const bare = samples[participants.findIndex(({ subject }) => subject.name === BASE)]
-  return participants.map(({ subject }, index) => summarise(subject.name, samples[index], bare))
+  const of = (name) => samples[participants.findIndex(({ subject }) => subject.name === name)]
+  return participants.map(({ subject: { name, base = name } }) => summarise(name, of(name), of(base)))
 }
 
-async function startAll({ subjects, connections }, surroundings) {
+async function startAll({ subjects, connections, size }, surroundings) {
   const participants = []
-  for (const subject of subjects) participants.push(await Participant.start(subject, { ...surroundings, connections }))
+  const settings = { ...surroundings, connections, size }
+  for (const subject of subjects) participants.push(await Participant.start(subject, settings))
   return participants
 }
 
@@ -69,7 +69,7 @@ async function runRounds(participants, scenario, { rounds, requests }) {
 /**
  * @param {string} subject
  * @param {import('./participant.js').Sample[]} samples
- * @param {import('./participant.js').Sample[]} bare of the same rounds
+ * @param {import('./participant.js').Sample[]} bare without sessions, of the same rounds
  * @returns {CpuFigures}
  */
 function summarise(subject, samples, bare) {

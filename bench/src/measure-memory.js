@@ -24,8 +24,8 @@ export async function measureMemory(options, surroundings) {
 }
 
 /** @returns {Promise<MemoryFigures>} */
-async function measureSubject(subject, { connections, memorySessions }, surroundings) {
-  const participant = await Participant.start(subject, { ...surroundings, connections, exposeGc: true })
+async function measureSubject(subject, { connections, memorySessions, size }, surroundings) {
+  const participant = await Participant.start(subject, { ...surroundings, connections, size, exposeGc: true })
   await participant.createSessions(WARM_UP)
   const before = await participant.memory()
   await participant.createSessions(memorySessions)

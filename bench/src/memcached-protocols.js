@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { cpus } from 'node:os'
-import { newSessionData } from './session-data.js'
+import { newSessionData, USUAL_SIZE } from './session-data.js'
 import { median, quantile } from './statistics.js'
 import { startMemcached } from './storage/memcached.js'
 import { textQuery } from './storage/text-query.js'
@@ -111,7 +111,7 @@ async function createSessions(manager) {
   for (let number = 0; number < SESSIONS; number++) {
     ids.push(
       await request(manager.middleware(), undefined, async (req) => {
-        Object.assign(req.session, newSessionData(number))
+        Object.assign(req.session, newSessionData(number, USUAL_SIZE))
         await req.session.save()
         return req.sessionID
       }),

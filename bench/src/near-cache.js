@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { cpus } from 'node:os'
-import { newSessionData } from './session-data.js'
+import { newSessionData, USUAL_SIZE } from './session-data.js'
 import { median, quantile } from './statistics.js'
 import { startRedis } from './storage/redis.js'
 
@@ -19,13 +19,13 @@ async function main() {
   if (!existsSync(BUILT)) throw new Error('bench: Holdfast is not built. Run npm run build in the folder above')
   const { createSessionManager } = await import(BUILT)
   const redis = await startRedis()
-  await redis.process.waitUntilUp(redis.ping)
+  await redis.processes[0].waitUntilUp(redis.ping)
   const open = (nearCache) =>
     createSessionManager({
       secret: 'a secret of the benchmark, long enough to be accepted',
       mode: 'non-sticky',
       route: 'a',
-      nodes: `redis://127.0.0.1:${redis.port}`,
+      nodes: `redis://127.0.0.1:${redis.ports[0]}`,
       cookie: { secure: false },
       nearCache,
     })
@@ -34,7 +34,7 @@ async function main() {
     print(await measure(managers, redis))
   } finally {
     for (const manager of Object.values(managers)) await manager.close()
-    await redis.process.stop()
+    await redis.processes[0].stop()
   }
 }
 
@@ -98,7 +98,7 @@ async function createSessions(manager) {
   for (let number = 0; number < SESSIONS; number++) {
     ids.push(
       await request(manager.middleware(), undefined, async (req) => {
-        Object.assign(req.session, newSessionData(number))
+        Object.assign(req.session, newSessionData(number, USUAL_SIZE))
         await req.session.save()
         return req.sessionID
       }),

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { scenarioNames } from './scenarios.js'
-import { BASE, subjects } from './subjects.js'
+import { sizes, USUAL_SIZE } from './session-data.js'
+import { isHoldfast, subjects, withBuild } from './subjects.js'
 
 /**
  * @typedef {object} Options
@@ -12,22 +15,27 @@ import { BASE, subjects } from './subjects.js'
  * @property {number} memorySessions sessions that the memory scenario creates
  * @property {import('./subjects.js').Subject[]} subjects
  * @property {string[]} scenarios
+ * @property {string[]} sizes of sessions, each measured for itself
  * @property {string | undefined} json file for the figures
+ * @property {boolean} write the figures into the documentation
  */
 
 export const usage = `npm run bench -- [options]
 npm run bench -- codecs [options]   (see there)
 
-  --rounds N        rounds of each scenario (default 9)
-  --requests N      requests in one measured window (default 4000)
+  --rounds N        rounds of each scenario (default 5)
+  --requests N      requests in one measured window (default 2000)
   --subjects A,B    of ${subjects.map(({ name }) => name).join(', ')}
   --scenarios A,B   of ${scenarioNames.join(', ')}
-  --quick           3 rounds of 1000 requests: does it run at all?
+  --sizes A,B       of ${sizes.join(', ')} (default ${USUAL_SIZE})
+  --before FILE     another build's dist/index.js, measured beside this one in the same rounds
+  --quick           3 rounds of 500 requests: does it run at all?
+  --write           write the figures into docs/benchmarks.md
   --json FILE       write all figures there too
   --help`
 
-const FULL = { rounds: 9, requests: 4000, connections: 8, sessions: 1000, memorySessions: 20_000 }
-const QUICK = { rounds: 3, requests: 1000, connections: 8, sessions: 200, memorySessions: 2000 }
+const FULL = { rounds: 5, requests: 2000, connections: 24, sessions: 256, memorySessions: 20_000 }
+const QUICK = { rounds: 3, requests: 500, connections: 24, sessions: 200, memorySessions: 2000 }
 
 /** The arguments can't be used; the message says why. */
 export class UsageError extends Error {}
@@ -45,10 +53,11 @@ export function parseOptions(args) {
     ...defaults,
     rounds: wholeNumber('--rounds', values.rounds, defaults.rounds),
     requests: wholeNumber('--requests', values.requests, defaults.requests),
-    subjects: chosenSubjects(values.subjects),
+    subjects: beside(chosenSubjects(values.subjects), values.before),
     scenarios: chosen('--scenarios', values.scenarios, scenarioNames),
-    // npm runs scripts in the package's folder; the file is meant from where npm was called.
-    json: values.json && resolve(process.env.INIT_CWD ?? '.', values.json),
+    sizes: chosen('--sizes', values.sizes ?? USUAL_SIZE, sizes),
+    json: values.json && fromCaller(values.json),
+    write: values.write === true,
   }
 }
 
@@ -64,8 +73,11 @@ function parseArguments(args) {
         requests: text,
         subjects: text,
         scenarios: text,
+        sizes: text,
+        before: text,
         json: text,
         quick: flag,
+        write: flag,
         help: flag,
       },
     }).values
@@ -74,11 +86,26 @@ function parseArguments(args) {
   }
 }
 
-/** Bare Express always takes part: the other figures are measured from it. @param {string | undefined} text */
+/** What others are measured from takes part with them. @param {string | undefined} text */
 function chosenSubjects(text) {
   const all = subjects.map(({ name }) => name)
   const names = chosen('--subjects', text, all)
-  return subjects.filter(({ name }) => name === BASE || names.includes(name))
+  const bases = subjects.filter(({ name }) => names.includes(name)).map(({ base }) => base)
+  return subjects.filter(({ name }) => names.includes(name) || bases.includes(name))
+}
+
+/** Each subject of Holdfast with another build right after it. @param {string | undefined} before */
+function beside(chosenOnes, before) {
+  if (before === undefined) return chosenOnes
+  const file = fromCaller(before)
+  if (!existsSync(file)) throw new UsageError(`--before: there is no ${file}`)
+  const build = pathToFileURL(file).href
+  return chosenOnes.flatMap((subject) => (isHoldfast(subject) ? [withBuild(subject, build), subject] : [subject]))
+}
+
+/** npm runs scripts in the package's folder; files are meant from where npm was called. @param {string} file */
+function fromCaller(file) {
+  return resolve(process.env.INIT_CWD ?? '.', file)
 }
 
 /** @param {string} option @param {string | undefined} text @param {string[]} all */

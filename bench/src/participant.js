@@ -1,4 +1,5 @@
 import { Load } from './load/load.js'
+import { scenarios } from './scenarios.js'
 import { SubjectProcess } from './subject-process.js'
 
 /**
@@ -29,11 +30,12 @@ export class Participant {
    * @param {Map<string, import('./storage/storage.js').Storage>} surroundings.storages
    * @param {import('./stop-list.js').StopList} surroundings.stopList
    * @param {number} surroundings.connections
+   * @param {string} surroundings.size of a session
    * @param {boolean} [surroundings.exposeGc]
    */
-  static async start(subject, { storages, stopList, connections, exposeGc }) {
+  static async start(subject, { storages, stopList, connections, size, exposeGc }) {
     const storage = storages.get(subject.storage)
-    const server = new SubjectProcess(subject, { storagePorts: storage?.ports, exposeGc })
+    const server = new SubjectProcess(subject, { storagePorts: storage?.ports, size, exposeGc })
     stopList.add(() => server.stop())
     const load = await Load.open(await server.port(), connections, subject.keepsSessions)
     return new Participant(server, load, storage)
@@ -56,6 +58,9 @@ export class Participant {
 
   /** @param {import('./scenarios.js').Scenario} scenario @param {number} requests @returns {Promise<Sample>} */
   async measure(scenario, requests) {
+    await this.#warm(scenario)
+    if (scenario.usesUp) await this.#server.alive(this.#load.prepare(requests))
+    await this.#server.settle()
     const counts = await this.#counts()
     const cpu = await this.#server.cpuTime()
     const { seconds, latencies } = await this.#server.alive(this.#load.run(scenario, requests))
@@ -69,6 +74,15 @@ export class Participant {
       operations: (operations - counts.operations) / requests,
       writes: (writes - counts.writes) / requests,
     }
+  }
+
+  /**
+   * Each session is used once before a window: between two of them the others have their turn, which may take longer than a server
+   * trusts what it has.
+   */
+  async #warm(scenario) {
+    if (scenario.newVisitors || scenario.usesUp) return
+    await this.#server.alive(this.#load.run(scenarios.read, this.#load.sessions))
   }
 
   memory() {

@@ -21,10 +21,14 @@ export class SubjectProcess {
   /** @type {Promise<never>} rejects when the process ends before it was told to */
   #death
 
-  /** @param {import('./subjects.js').Subject} subject @param {{ storagePorts?: number[], exposeGc?: boolean }} settings */
-  constructor(subject, { storagePorts, exposeGc = false }) {
+  /**
+   * @param {import('./subjects.js').Subject} subject
+   * @param {{ storagePorts?: number[], size: string, exposeGc?: boolean }} settings
+   */
+  constructor(subject, { storagePorts, size, exposeGc = false }) {
     this.subject = subject
-    this.#child = fork(SERVER, [JSON.stringify({ name: subject.name, storagePorts })], {
+    const { server, options } = subject
+    this.#child = fork(SERVER, [JSON.stringify({ server, options, storagePorts, size })], {
       execArgv: exposeGc ? ['--expose-gc'] : [],
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

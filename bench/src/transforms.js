@@ -2,7 +2,7 @@
 import { createSecretKey } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { newSessionData } from './session-data.js'
+import { newSessionData, USUAL_SIZE } from './session-data.js'
 import { median } from './statistics.js'
 
 const BUILT = new URL('../../dist/record/', import.meta.url)
@@ -90,7 +90,7 @@ async function timed(work, length) {
 
 /** Session data of three sizes; ids and tokens are random-looking, as in life: they don't compress. */
 function sessions() {
-  const usual = newSessionData(4711)
+  const usual = newSessionData(4711, USUAL_SIZE)
   const { name, locale, csrfToken, user } = usual
   const orders = Array.from({ length: 330 }, (_, number) => ({
     ...order(number),

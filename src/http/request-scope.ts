@@ -27,6 +27,7 @@ export type SessionRequest = IncomingMessage & {
 export class RequestScope implements HandleScope, ResponseObserver {
   readonly req: SessionRequest
   readonly res: ServerResponse
+  hooks = 0
   private readonly manager: SessionManager
   /** The cookie's value that led to the session; `undefined`: the request came without one. */
   private readonly sentId: string | undefined

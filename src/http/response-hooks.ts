@@ -1,25 +1,19 @@
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
-import type { HttpStatusError } from '../errors.js'
+import { type ResponseObserver as Observer, watchCloseBelow, watchEndBelow, watchHeadBelow } from './prototype-hooks.js'
 import { answerWith, rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
+import { callbackOf, checkBody, refuseWrite } from './waiting-end.js'
+import { settleHead } from './written-head.js'
 
 /** Who is told of a response's way. */
-export interface ResponseObserver {
+export interface ResponseObserver extends Observer {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  /** The head is about to go. */
-  beforeHead(): void
-  /** The response is about to end; what comes back is waited for first. Must not reject. */
-  finish(): Promise<unknown> | undefined
-  /** What the response is to say in the place of what the application has said, while nothing has gone. */
-  readonly refusal: HttpStatusError | undefined
-  /** The response is over, whether it ended or was aborted. */
-  close(): void
 }
 
 /*
- * Express gives every request and response an object shape of its own, so each property that is added to one costs a copy of its
- * whole description (over a kilobyte). Hence closures here, instead of shared functions that find their observer in a property.
+ * Where all responses share a prototype that is not Node's, as with Express, the hooks stand there. Elsewhere, and where somebody else has
+ * put methods on this one response, they are closures on the response itself.
  */
 
 /* Only public methods are replaced, and those that are missing (on the stand-ins that some libraries pass) are left out. */
@@ -30,6 +24,7 @@ export interface ResponseObserver {
  */
 export function watchClose(observer: ResponseObserver): boolean {
   const { req, res } = observer
+  if (watchCloseBelow(res, observer)) return true
   const { socket } = req as Partial<IncomingMessage>
   if (typeof res.on !== 'function') {
     if (typeof socket?.once === 'function') onSocketClose(socket, () => observer.close())
@@ -60,6 +55,7 @@ export function isGone(res: ServerResponse): boolean {
  */
 export function watchSent(observer: ResponseObserver): boolean {
   const { res } = observer
+  if (watchEndBelow(res, observer)) return true
   /* Node emits this within `end()`, before a slow client has taken anything. */
   if (!(res instanceof OutgoingMessage)) return false
   res.on('prefinish', () => void observer.finish())
@@ -69,6 +65,7 @@ export function watchSent(observer: ResponseObserver): boolean {
 /** Has the observer told when the head is about to go. */
 export function watchHead(observer: ResponseObserver): void {
   const { res } = observer
+  if (watchHeadBelow(res, observer)) return
   const original = res.writeHead
   if (typeof original !== 'function') return
   res.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
@@ -83,6 +80,7 @@ export function watchHead(observer: ResponseObserver): void {
 /** Has the observer told when the response is about to end. */
 export function watchEnd(observer: ResponseObserver): void {
   const { res } = observer
+  if (watchEndBelow(res, observer)) return
   const original = res.end
   if (typeof original !== 'function') return
   const withoutHead = typeof res.writeHead !== 'function'
@@ -92,7 +90,7 @@ export function watchEnd(observer: ResponseObserver): void {
   const lateCallbacks: unknown[] = []
   res.end = function end(this: ServerResponse, ...args: unknown[]) {
     if (waiting) {
-      lateCallbacks.push(args.find((arg) => typeof arg === 'function'))
+      lateCallbacks.push(callbackOf(args))
       return this
     }
     if (isPlain) checkBody(args[0])
@@ -123,68 +121,12 @@ export function watchEnd(observer: ResponseObserver): void {
   }
 }
 
-/* Node would say so when nobody can handle it any more. What counts as no body for Node does so here. */
-function checkBody(body: unknown): void {
-  if (!body || typeof body === 'function' || typeof body === 'string' || body instanceof Uint8Array) return
-  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${typeof body}`
-  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
-}
-
-/* What is written behind the end must not come before it. @returns what takes writes again. */
+/* @returns what takes writes again. */
 function refuseWrites(res: ServerResponse): () => void {
   const own = Object.getOwnPropertyDescriptor(res, 'write')
-  res.write = ((...args: unknown[]) => {
-    const callback = args.find((arg) => typeof arg === 'function') as ((error: Error) => void) | undefined
-    const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
-    if (callback !== undefined) process.nextTick(callback, error)
-    return false
-  }) as ServerResponse['write']
+  res.write = ((...args: unknown[]) => refuseWrite(args)) as ServerResponse['write']
   return () => {
     if (own === undefined) Reflect.deleteProperty(res, 'write')
     else Object.defineProperty(res, 'write', own)
   }
-}
-
-/*
- * Headers that are given to writeHead replace those that were set: cookies among them would take ours with them, and what they say
- * of caches decides about ours.
- */
-function settleHead(res: ServerResponse, args: unknown[]): void {
-  const headers = args.at(-1)
-  if (Array.isArray(headers)) {
-    args[args.length - 1] = settleList(res, flatList(headers))
-    return
-  }
-  if (typeof headers !== 'object' || headers === null) return
-  for (const name of Object.keys(headers)) {
-    if (!isOurs(name)) continue
-    const { [name]: value, ...others } = args[args.length - 1] as Record<string, string | string[]>
-    res.setHeader(name, value as string | string[])
-    args[args.length - 1] = others
-  }
-}
-
-function isOurs(name: string): boolean {
-  const { length } = name
-  return (
-    (length === 10 && name.toLowerCase() === 'set-cookie') || (length === 13 && name.toLowerCase() === 'cache-control')
-  )
-}
-
-/* Node takes a list of pairs only while no other header is set, and ours may be. */
-function flatList(headers: unknown[]): unknown[] {
-  return Array.isArray(headers[0]) ? headers.flat() : headers
-}
-
-/* Names and values in turn. */
-function settleList(res: ServerResponse, headers: unknown[]): unknown[] {
-  const ours = new Map<string, string[]>()
-  const others: unknown[] = []
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = String(headers[i]).toLowerCase()
-    if (isOurs(name)) ours.set(name, [...(ours.get(name) ?? []), ...([headers[i + 1]].flat() as string[])])
-    else others.push(headers[i], headers[i + 1])
-  }
-  for (const [name, values] of ours) res.setHeader(name, values)
-  return ours.size === 0 ? headers : others
 }

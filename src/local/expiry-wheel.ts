@@ -15,6 +15,8 @@ export class ExpiryWheel<T extends Expiring> {
   private readonly buckets = new Map<number, Set<T>>()
   private readonly width: number
   private swept: number
+  /** The last sweep has not looked at everything that is due. */
+  isBehind = false
 
   /** @param width milliseconds that share one bucket: how late an end may be noticed. */
   constructor(width: number, now: number) {
@@ -24,15 +26,7 @@ export class ExpiryWheel<T extends Expiring> {
 
   add(item: T): void {
     this.remove(item)
-    if (item.expiresAt === Number.POSITIVE_INFINITY) return
-    const index = Math.max(this.indexOf(item.expiresAt), this.swept + 1)
-    let bucket = this.buckets.get(index)
-    if (bucket === undefined) {
-      bucket = new Set()
-      this.buckets.set(index, bucket)
-    }
-    bucket.add(item)
-    item.wheelBucket = index
+    this.put(item, this.swept)
   }
 
   remove(item: T): void {
@@ -42,23 +36,44 @@ export class ExpiryWheel<T extends Expiring> {
     item.wheelBucket = 0
   }
 
-  /** Takes out and returns what has ended by now. */
-  sweep(now: number): T[] {
+  /** Takes out and returns what has ended by now; looks at `limit` items at most, and `isBehind` tells when there are more. */
+  sweep(now: number, limit = Number.POSITIVE_INFINITY): T[] {
     const until = this.indexOf(now)
     const expired: T[] = []
+    let looked = 0
+    this.isBehind = false
     for (const index of this.dueBuckets(until)) {
       const bucket = this.buckets.get(index)
       if (bucket === undefined) continue
-      this.buckets.delete(index)
-      this.swept = Math.max(this.swept, index)
       for (const item of bucket) {
+        if (looked === limit) {
+          this.isBehind = true
+          return expired
+        }
+        looked++
+        bucket.delete(item)
         item.wheelBucket = 0
         if (item.expiresAt <= now) expired.push(item)
-        else this.add(item)
+        else this.put(item, index)
       }
+      this.buckets.delete(index)
+      this.swept = Math.max(this.swept, index)
     }
     this.swept = Math.max(this.swept, until - 1)
     return expired
+  }
+
+  /* Into a bucket that is swept after this one. */
+  private put(item: T, after: number): void {
+    if (item.expiresAt === Number.POSITIVE_INFINITY) return
+    const index = Math.max(this.indexOf(item.expiresAt), after + 1)
+    let bucket = this.buckets.get(index)
+    if (bucket === undefined) {
+      bucket = new Set()
+      this.buckets.set(index, bucket)
+    }
+    bucket.add(item)
+    item.wheelBucket = index
   }
 
   /* After a long pause there are more ticks than buckets: then the buckets are walked instead. */

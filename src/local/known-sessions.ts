@@ -4,6 +4,8 @@ import type { WatchedNode } from '../placement/watched-node.js'
 import { type Expiring, ExpiryWheel } from './expiry-wheel.js'
 
 const SWEEP_INTERVAL = 1000
+/** Sessions looked at in one go. */
+const MAX_LOOKED = 500
 
 /** A further copy of a session as this server has written it. */
 export interface KnownCopy {
@@ -30,6 +32,8 @@ export class KnownSession implements Expiring {
   copies: KnownCopy[] = []
   /** Nodes that may hold an older copy. */
   leftBehind: Set<WatchedNode> | undefined
+  /** Of the token; made once, as it costs more than all else of a look-up. */
+  digest = ''
 
   constructor(token: string) {
     this.token = token
@@ -52,6 +56,8 @@ export class KnownSessions {
   private readonly limit: number
   private readonly onDropped: () => void
   private sweptAt = 0
+  /** Behind those that have been dropped: to begin anew each time would walk over all the gaps that they left. */
+  private oldest: IterableIterator<string>
 
   /** @param onDropped called when one was forgotten for want of room. */
   constructor(clock: Clock, onDropped: () => void, limit = 100_000) {
@@ -59,6 +65,7 @@ export class KnownSessions {
     this.limit = limit
     this.onDropped = onDropped
     this.wheel = new ExpiryWheel(SWEEP_INTERVAL, clock.now())
+    this.oldest = this.byToken.keys()
   }
 
   get size(): number {
@@ -103,16 +110,21 @@ export class KnownSessions {
   sweep(): void {
     const now = this.clock.now()
     if (now - this.sweptAt < SWEEP_INTERVAL) return
-    this.sweptAt = now
-    for (const { token } of this.wheel.sweep(now)) this.byToken.delete(token)
+    for (const { token } of this.wheel.sweep(now, MAX_LOOKED)) this.byToken.delete(token)
+    if (!this.wheel.isBehind) this.sweptAt = now
   }
 
   clear(): void {
     for (const token of [...this.byToken.keys()]) this.delete(token)
+    this.oldest = this.byToken.keys()
   }
 
   private dropOldest(): void {
-    const oldest = this.byToken.keys().next()
+    let oldest = this.oldest.next()
+    if (oldest.done) {
+      this.oldest = this.byToken.keys()
+      oldest = this.oldest.next()
+    }
     if (oldest.done) return
     this.delete(oldest.value)
     this.onDropped()

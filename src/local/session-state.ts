@@ -28,6 +28,7 @@ import {
 } from '../session/attributes.js'
 import { formatSessionId, tokenDigest } from '../session-id/session-id.js'
 import type { LockedChanges } from './locked-changes.js'
+import type { SessionTally } from './session-tally.js'
 
 /**
  * `new`: not admitted to the server's memory yet. `live`: it is. `lost`: another server owns it, this copy is let go.
@@ -96,6 +97,7 @@ export class SessionState {
   private digestText: string | undefined
   private pauseBeforeRetry = 0
   private requests = 0
+  private tally: SessionTally | undefined
   private guards: Set<LockedChanges> | undefined
   private comparedEra: number
 
@@ -277,16 +279,29 @@ export class SessionState {
     return this.move('ended')
   }
 
+  /** In the server's memory, and in the sums over what is there; `undefined`: not any more. */
+  countIn(tally: SessionTally | undefined): void {
+    if (tally === this.tally) return
+    this.tally?.move(this.place, undefined)
+    tally?.move(undefined, this.place)
+    if (this.tally !== undefined) this.tally.activeRequests -= this.requests
+    if (tally !== undefined) tally.activeRequests += this.requests
+    this.attributes.countIn(tally)
+    this.tally = tally
+  }
+
   use(now: number): void {
     this.accessed = now
   }
 
   enter(): void {
     this.requests++
+    if (this.tally !== undefined) this.tally.activeRequests++
   }
 
   leave(): void {
     this.requests--
+    if (this.tally !== undefined) this.tally.activeRequests--
   }
 
   /**
@@ -461,14 +476,14 @@ export class SessionState {
 
   /** Where it is stored first. */
   settle(node: WatchedNode): void {
-    this.place ??= node
+    if (this.place === undefined) this.moveTo(node)
   }
 
   /** To another node. The older copy is left behind. @returns the node that it was on. */
   relocate(to: WatchedNode | undefined): WatchedNode | undefined {
     const from = this.place
     if (from === to) return undefined
-    this.place = to
+    this.moveTo(to)
     this.stored = undefined
     if (to !== undefined) this.cleanedUp(to)
     if (from !== undefined) this.leaveBehind(from)
@@ -502,7 +517,7 @@ export class SessionState {
 
   /** Where it is now, as another state of the same session has just been read from there. */
   moveWith({ place, stored }: SessionState): void {
-    this.place = place
+    this.moveTo(place)
     this.stored = stored
   }
 
@@ -521,6 +536,11 @@ export class SessionState {
   private lifeOf(node: WatchedNode, section: AttributeSection | undefined): number {
     const { stored } = this
     return stored?.node === node && stored.section === section ? stored.deadline : 0
+  }
+
+  private moveTo(node: WatchedNode | undefined): void {
+    this.tally?.move(this.place, node)
+    this.place = node
   }
 
   private move(to: SessionPhase): boolean {

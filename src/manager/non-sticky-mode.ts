@@ -18,6 +18,8 @@ import type { Found } from './session-storage.js'
 
 /** How long an id that was found nowhere is answered without another look, in milliseconds. */
 const REMEMBER_MISS = 2000
+/** Sessions taken over from sticky mode in one go. */
+const MAX_VISITS = 500
 /** How long late requests for an ended session are answered from memory, in milliseconds. */
 const REMEMBER_ENDED = 60_000
 
@@ -35,6 +37,8 @@ export class NonStickyMode implements SessionMode {
   private readonly outage: OutageWait
   /** Sessions that can't be stored as they are, with what was tried. */
   private readonly rejected = new WeakMap<SessionState, AttributeSection>()
+  /** Sessions that sticky mode has left in memory and that wait to be taken over. */
+  private entering: Iterator<SessionState> | undefined
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -56,7 +60,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   get isBusy(): boolean {
-    return this.copies.isBusy
+    return this.entering !== undefined || this.copies.isBusy
   }
 
   open(id: string, fresh = false): Opened {
@@ -183,7 +187,7 @@ export class NonStickyMode implements SessionMode {
     return new Set(this.sessionsByNode().keys())
   }
 
-  sessionsByNode(): Map<WatchedNode, number> {
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
     return this.copies.copiesByNode()
   }
 
@@ -191,17 +195,35 @@ export class NonStickyMode implements SessionMode {
   enter(): void {
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
-    for (const state of [...this.engine.local.values()]) {
-      state.serveUnder(undefined)
-      if (state.isSaved) this.rememberCopies(state)
-      if (this.parts.queue.has(state)) this.renewLife(state)
-      if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
-      this.letGo(state)
-    }
+    this.entering = this.engine.local.values()
+    this.enterSome(this.entering)
   }
 
   rest(): void {
+    this.entering = undefined
     this.copies.close()
+  }
+
+  /* In slices: they may be many, and requests are served meanwhile. What comes up before its turn is met as one that is in use here. */
+  private enterSome(states: Iterator<SessionState>): void {
+    if (this.entering !== states) return
+    for (let visits = 0; visits < MAX_VISITS; visits++) {
+      const next = states.next()
+      if (next.done) {
+        this.entering = undefined
+        return
+      }
+      this.takeOver(next.value)
+    }
+    this.engine.clock.defer(() => this.enterSome(states))
+  }
+
+  private takeOver(state: SessionState): void {
+    state.serveUnder(undefined)
+    if (state.isSaved) this.rememberCopies(state)
+    if (this.parts.queue.has(state)) this.renewLife(state)
+    if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
+    this.letGo(state)
   }
 
   /** Sticky mode has stored the session, once. */
@@ -232,7 +254,10 @@ export class NonStickyMode implements SessionMode {
     if (!settings.enabled) return local.get(token)
     if (ended.has(token, now)) return undefined
     if (this.misses.has(token, now)) return this.findAfterMiss(token, hint, fresh)
-    return this.load(token, hint, fresh)
+    if (fresh) return this.load(token, hint, true)
+    const near = this.beginNear(token, hint)
+    const isAtHand = near !== undefined && !(near instanceof Promise)
+    return (isAtHand ? this.presentNear(token, near) : undefined) ?? this.load(token, hint, false, near)
   }
 
   /* One that another server was about to store a moment ago is on its first node by now; only that one is asked. */
@@ -254,12 +279,37 @@ export class NonStickyMode implements SessionMode {
     return this.load(token, hint, fresh)
   }
 
+  /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
+  private beginNear(token: string, hint: WatchedNode | undefined): Found | Promise<Found | undefined> | undefined {
+    const { placement } = this.engine
+    const first = this.firstNode(token, hint)
+    if (first?.caches !== true || placement.shouldLeave(first)) return undefined
+    return this.parts.storage.readCached(first, this.parts.storage.key(this.digestOf(token)), this.renewalOf(token))
+  }
+
+  /** `undefined`: there is something about it that has to be looked into. */
+  private presentNear(token: string, found: Found): SessionState | undefined {
+    const { record } = found
+    if (record?.kind !== 'session' || found.outdated || this.isDoubtful(found as FoundSession)) return undefined
+    const started = this.engine.clock.monotonic()
+    const state = this.present(token, found as FoundSession)
+    if (state === undefined) return undefined
+    state.keepDigest(this.digestOf(token))
+    this.engine.statistics.record('load', this.engine.clock.monotonic() - started)
+    return this.asShared(state)
+  }
+
   /* While a failover is under way nobody answers; requests that can wait for its end need not fail. */
-  private async load(token: string, hint: WatchedNode | undefined, fresh: boolean): Promise<SessionState | undefined> {
+  private async load(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+    near?: Found | Promise<Found | undefined>,
+  ): Promise<SessionState | undefined> {
     const { deadline } = this.outage
-    for (;;) {
+    for (let begun = near; ; begun = undefined) {
       try {
-        return await this.loadOnce(token, hint, fresh)
+        return await this.loadOnce(token, hint, fresh, begun)
       } catch (error) {
         if (!mayPass(error) || !(await this.outage.forNode(deadline))) throw error
       }
@@ -270,15 +320,16 @@ export class NonStickyMode implements SessionMode {
     token: string,
     hint: WatchedNode | undefined,
     fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<SessionState | undefined> {
     const { statistics, placement } = this.engine
     const started = this.engine.clock.monotonic()
-    const digest = tokenDigest(token)
+    const digest = this.digestOf(token)
     const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
-    const first = hint ?? this.copies.known.get(token)?.primary ?? placement.choose(token)
+    const first = this.firstNode(token, hint)
     const answer =
-      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh)
+      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh, begun)
     const state =
       typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
         ? this.present(token, answer)
@@ -310,17 +361,21 @@ export class NonStickyMode implements SessionMode {
     token: string,
     key: string,
     fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<FoundSession | 'absent' | 'failed'> {
     const { clock, settings, placement } = this.engine
-    const known = this.copies.known.get(token)
-    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
-    const absoluteDeadline = known?.absoluteDeadline ?? 0
-    const renewal = this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+    const renewal = this.renewalOf(token)
     const near = !fresh && node.caches && !placement.shouldLeave(node)
-    const read = () =>
-      near
-        ? this.readNear(node, key, renewal).then(sessionOrAbsent)
-        : this.parts.storage.readTwice(node, key, renewal.to).then(sessionOrAbsent)
+    let first = begun
+    const read = async () => {
+      const answer = first ?? (near ? this.parts.storage.readCached(node, key, renewal) : undefined)
+      first = undefined
+      return sessionOrAbsent(
+        answer === undefined
+          ? await this.parts.storage.readTwice(node, key, renewal.to)
+          : await this.unlessDoubtful(answer, node, key, renewal),
+      )
+    }
     const started = clock.monotonic()
     try {
       return await read()
@@ -336,11 +391,35 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* Whoever has a doubt gets what the storage says now, before other copies are compared with it. */
-  private async readNear(node: WatchedNode, key: string, renewal: Renewal): Promise<Found | undefined> {
-    const { storage } = this.parts
-    const found = await storage.readCached(node, key, renewal)
+  private async unlessDoubtful(
+    answer: Found | Promise<Found | undefined>,
+    node: WatchedNode,
+    key: string,
+    renewal: Renewal,
+  ): Promise<Found | undefined> {
+    const found = await answer
     if (found?.record === undefined || !this.isDoubtful(found as FoundSession)) return found
-    return storage.readTwice(node, key, renewal.to)
+    return this.parts.storage.readTwice(node, key, renewal.to)
+  }
+
+  /** Who is asked first. */
+  private firstNode(token: string, hint: WatchedNode | undefined): WatchedNode | undefined {
+    return hint ?? this.copies.known.get(token)?.primary ?? this.engine.placement.choose(token)
+  }
+
+  private digestOf(token: string): string {
+    const known = this.copies.known.get(token)
+    if (known === undefined) return tokenDigest(token)
+    if (known.digest === '') known.digest = tokenDigest(token)
+    return known.digest
+  }
+
+  private renewalOf(token: string): Renewal {
+    const { clock, settings } = this.engine
+    const known = this.copies.known.get(token)
+    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
+    const absoluteDeadline = known?.absoluteDeadline ?? 0
+    return this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */

@@ -324,8 +324,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
     }
   }
 
-  /** Sessions whose copies are, or belong, on each node; as far as this server knows. Walks all sessions. */
-  sessionsByNode(): Map<WatchedNode, number> {
+  /** Sessions whose copies are, or belong, on each node; as far as this server knows. In non-sticky mode it walks what is remembered. */
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
     return this.mode.sessionsByNode()
   }
 
@@ -376,12 +376,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
     settings.logger.error(`session ${state.handle} was changed after the shutdown, and the change is not stored`)
   }
 
-  private report(): FlushReport {
+  private async report(): Promise<FlushReport> {
     const handles: string[] = []
     let unsaved = 0
     const unwrittenEnds = this.pendingEnds.size
     if (!this.engine.settings.enabled) return { unsaved, handles, unwrittenEnds }
+    let visits = 0
     for (const state of this.engine.local.values()) {
+      if (++visits % MAX_VISITS === 0) await new Promise<void>((resolve) => this.engine.clock.defer(resolve))
       if (state.isSaved || state.isBlank) continue
       unsaved++
       if (handles.length < 100) handles.push(state.handle)

@@ -49,6 +49,8 @@ export interface DirectoryParts {
 
 /** Digests made between two pauses: one costs about a microsecond, and the event loop belongs to the requests. */
 const MAX_DIGESTS = 500
+/** Sessions looked at between two pauses. */
+const MAX_LOOKED = 5000
 /** Sessions that are ended at once. */
 const BATCH = 64
 
@@ -126,6 +128,21 @@ export class SessionDirectory {
     return undefined
   }
 
+  /* What is only remembered is bounded in number; what is in memory is not. */
+  private async tokens(): Promise<string[]> {
+    const { local, clock } = this.parts.engine
+    const calledAt = clock.now()
+    const remembered = Array.from(this.parts.currentMode.known?.values() ?? [], ({ token }) => token)
+    const tokens: string[] = []
+    let looked = 0
+    for (const { token, createdAt } of local.values()) {
+      if (createdAt <= calledAt) tokens.push(token)
+      if (++looked % MAX_LOOKED === 0) await pause()
+    }
+    for (const token of remembered) if (local.get(token) === undefined) tokens.push(token)
+    return tokens
+  }
+
   private async contentOf(handle: string) {
     const token = await this.find(handle)
     if (token === undefined) return undefined
@@ -183,9 +200,9 @@ export class SessionDirectory {
     return true
   }
 
-  /* Those that begin meanwhile stay: the list is as it was at the call. */
+  /* Those that begin meanwhile stay. */
   private async endEach(): Promise<number> {
-    const tokens = Array.from(this.all(), ({ token }) => token)
+    const tokens = await this.tokens()
     let ended = 0
     for (let at = 0; at < tokens.length && !this.parts.isClosed; at += BATCH) {
       const batch = tokens.slice(at, at + BATCH)

@@ -39,6 +39,8 @@ export interface HandleScope {
 }
 
 const none: Attribute[] = []
+/** From so many on, what was handed out is looked up in a set. */
+const MANY = 16
 /* `locking.onTimeout: proceed`: what is changed is merged, as without locks. */
 const withoutLock: LockHold = { signal: new AbortController().signal, release: () => Promise.resolve() }
 
@@ -50,6 +52,7 @@ export class SessionHandle implements SessionHost {
   private readonly manager: SessionManager
   private readonly scope: HandleScope | undefined
   private handedOut: Attribute[] = none
+  private manyHandedOut: { list: Attribute[]; known: Set<Attribute> } | undefined
   private ownCookie: SessionCookie | undefined
   /** The session's cookie settings when this handle looked at them: what is the same since is not its to write. */
   private cookieSeen = ''
@@ -134,7 +137,18 @@ export class SessionHandle implements SessionHost {
   handOut(attribute: Attribute): void {
     this.scope?.mayChange()
     if (this.handedOut === none) this.handedOut = [attribute]
-    else if (!this.handedOut.includes(attribute)) this.handedOut.push(attribute)
+    else if (!this.wasHandedOut(attribute)) this.handedOut.push(attribute)
+  }
+
+  /* Of many, a set knows sooner. */
+  private wasHandedOut(attribute: Attribute): boolean {
+    const { handedOut } = this
+    if (handedOut.length < MANY) return handedOut.includes(attribute)
+    if (this.manyHandedOut?.list !== handedOut) this.manyHandedOut = { list: handedOut, known: new Set(handedOut) }
+    const { known } = this.manyHandedOut
+    if (known.has(attribute)) return true
+    known.add(attribute)
+    return false
   }
 
   unreadable(attribute: Attribute, error: unknown): void {

@@ -83,7 +83,7 @@ export interface SessionMode {
   /** Nodes that sessions are on, as far as this server knows: others that were taken out of the configuration can be closed. */
   nodesInUse(): Set<WatchedNode>
   /** Sessions whose copies are, or belong, on each node, by the node's id. Walks all sessions. */
-  sessionsByNode(): Map<WatchedNode, number>
+  sessionsByNode(): ReadonlyMap<WatchedNode, number>
   /** Sessions with fewer copies than there should be. */
   readonly underReplicated: number
   /** Work in the background that is not done. */

@@ -99,12 +99,24 @@ export class SessionStorage {
 
   /**
    * Reads a record, from this server's memory where the node keeps it there (see `StorageNode.getCached`): only for whoever can
-   * do with one that is a little older.
+   * do with one that is a little older. Without a promise where the session is in memory.
    */
-  async readCached(node: WatchedNode, key: string, renewal: Renewal): Promise<Found | undefined> {
+  readCached(node: WatchedNode, key: string, renewal: Renewal): Found | Promise<Found | undefined> {
     const answer = node.getCached(key, renewal)
     this.engine.statistics.count(answer instanceof Promise ? 'nearCacheMisses' : 'nearCacheHits')
-    const value = answer instanceof Promise ? await answer : answer
+    if (answer instanceof Promise) return answer.then((value) => this.decodeCached(node, value, key, renewal))
+    const record = this.decode(answer.bytes, key)
+    if (record instanceof Promise || record instanceof UnreadableRecordError || record.kind === 'tombstone')
+      return this.decodeCached(node, answer, key, renewal)
+    return this.found(node, answer, record)
+  }
+
+  private async decodeCached(
+    node: WatchedNode,
+    value: StoredValue | undefined,
+    key: string,
+    renewal: Renewal,
+  ): Promise<Found | undefined> {
     if (value === undefined) return undefined
     const decoded = this.decode(value.bytes, key)
     const record = decoded instanceof Promise ? await decoded : decoded

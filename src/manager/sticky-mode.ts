@@ -184,12 +184,8 @@ export class StickyMode implements SessionMode {
     return new Set(this.sessionsByNode().keys())
   }
 
-  sessionsByNode(): Map<WatchedNode, number> {
-    const counts = new Map<WatchedNode, number>()
-    for (const { node } of this.engine.local.values()) {
-      if (node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1)
-    }
-    return counts
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
+    return this.engine.local.tally.byNode
   }
 
   readonly underReplicated = 0

@@ -10,7 +10,7 @@ interface Count {
 /** Milliseconds that one count serves: one that reads all attributes of all nodes causes one walk, not one for each. */
 const MAX_AGE = 200
 
-/** Figures that need a walk over all sessions in memory: made when somebody asks, at most five times a second. */
+/** Figures of which some need a walk over the sessions that are remembered: made when somebody asks, at most five times a second. */
 export class Census {
   private readonly managed: Managed
   private count: Count | undefined
@@ -31,11 +31,7 @@ export class Census {
 
   private walk(): Count {
     const { manager } = this.managed
-    let [activeRequests, bytes] = [0, 0]
-    for (const state of manager.engine.local.values()) {
-      activeRequests += state.activeRequests
-      bytes += state.attributes.section.length
-    }
+    const { activeRequests, bytes } = manager.engine.local.tally
     return { byNode: manager.sessionsByNode(), activeRequests, bytes }
   }
 }

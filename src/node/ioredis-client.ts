@@ -3,6 +3,7 @@ import { NodeUnreachableError } from '../errors.js'
 import { troubleOf } from './connection-trouble.js'
 import type { HostAndPort } from './host.js'
 import type { RedisArgument } from './redis-operation.js'
+import { type ReplyReceiver, RespConversation } from './resp-conversation.js'
 import { readTlsFiles, type TlsFiles } from './tls-files.js'
 
 /** A server to connect to, or the Sentinels that know which one. */
@@ -28,14 +29,17 @@ export interface RedisSocketEvents {
   onMessage?(payload: unknown): void
 }
 
-/** What we use of ioredis: one connection, from its opening to its end. */
+/**
+ * One connection, from its opening to its end. ioredis finds the server and opens the connection; commands and replies are ours, but for
+ * one that listens to messages.
+ */
 export interface RedisSocket {
   /** Whether commands can still be sent. */
   readonly writable: boolean
-  /** Sends now, and copies the arguments before it returns. Rejects with a `ReplyError` for an error reply. */
+  /** Copies the arguments before it returns. Rejects with a `ReplyError` for an error reply. */
   call(name: string, args: RedisArgument[]): Promise<unknown>
-  /** Holds what is sent in this turn of the event loop back, to send it in one system call. */
-  batch(): void
+  /** As `call`, for many: the receiver is told, not a promise. Not on a connection that listens to messages. */
+  send(name: string, args: readonly RedisArgument[], receiver: ReplyReceiver): void
   /** Ends at once; what the system has not sent yet is dropped. Idempotent. */
   discard(): void
 }
@@ -117,16 +121,18 @@ function clientOptions({ server, sentinels }: RedisEndpoint, tls: TlsOptions | u
 class IoredisSocket implements RedisSocket {
   readonly #redis: Redis
   readonly #encrypted: boolean
-  #batching = false
+  readonly #events: RedisSocketEvents
+  #conversation: RespConversation | undefined
   #discarded = false
 
   constructor(redis: Redis, encrypted: boolean, events: RedisSocketEvents) {
     this.#redis = redis
     this.#encrypted = encrypted
+    this.#events = events
     redis.on('error', (error: Error) => events.onLost(whatHappened(error, encrypted), causeOf(error)))
     redis.once('close', () => events.onLost('closed the connection'))
     redis.once('end', () => events.onLost('closed the connection'))
-    redis.once('ready', () => events.onReady(this))
+    redis.once('ready', () => this.#begin())
     if (events.onMessage !== undefined)
       redis.on('messageBuffer', (_channel: Buffer, payload: unknown) => events.onMessage?.(payload))
     silenceSentinels(redis)
@@ -138,28 +144,33 @@ class IoredisSocket implements RedisSocket {
   }
 
   call(name: string, args: RedisArgument[]): Promise<unknown> {
-    return this.#redis.callBuffer(name, ...args)
+    const conversation = this.#conversation
+    if (conversation === undefined) return this.#redis.callBuffer(name, ...args)
+    return new Promise((onReply, onErrorReply) => conversation.send(name, args, { onReply, onErrorReply }))
   }
 
-  batch(): void {
-    if (this.#batching) return
-    this.#batching = true
-    const { stream } = this.#redis
-    stream.cork()
-    /* A system call costs more than a command: what one turn of the event loop asks goes out in one. */
-    setImmediate(() => {
-      this.#batching = false
-      stream.uncork()
-    })
+  send(name: string, args: readonly RedisArgument[], receiver: ReplyReceiver): void {
+    this.#conversation?.send(name, args, receiver)
   }
 
   discard(): void {
     if (this.#discarded) return
     this.#discarded = true
+    this.#conversation?.end()
     // The stream goes first: a reset is refused once ioredis has begun an orderly end, and the socket then never closes.
     this.#dropStream()
     // ioredis' own end also stops its search for a master and its connections to the Sentinels.
     this.#redis.disconnect()
+  }
+
+  #begin(): void {
+    if (this.#events.onMessage === undefined) {
+      const { stream } = this.#redis
+      // Nothing is under way yet that ioredis waits for.
+      stream.removeAllListeners('data')
+      this.#conversation = new RespConversation(stream, (reason) => this.#events.onLost(reason))
+    }
+    this.#events.onReady(this)
   }
 
   #dropStream(): void {

@@ -167,6 +167,8 @@ class NearCache implements StorageNode {
    * are slower than the answer. The new value is not kept: another write may have come after ours, and the next read tells.
    */
   #changing<T>(key: string, operation: Promise<T>): Promise<T> {
+    /* Nothing is kept, and what is asked for from now on comes after this. */
+    if (!this.#tracking.running) return operation
     const serverKey = this.#node.serverKey(key)
     this.#drop(serverKey)
     return operation.finally(() => this.#drop(serverKey))

@@ -5,6 +5,7 @@ import { PendingOperations } from './pending-operations.js'
 import { NotDone, readErrorReply } from './redis-errors.js'
 import { type RedisLogin, shakeHands } from './redis-handshake.js'
 import type { RedisOperation } from './redis-operation.js'
+import type { ReplyReceiver } from './resp-conversation.js'
 
 export interface RedisConnectionOptions {
   /** For people. */
@@ -25,7 +26,7 @@ export interface RedisConnectionOptions {
  * One connection to a Redis server, from the first operation to the first fault. A connection that had any fault is never
  * used again, so a late reply can't answer another operation.
  */
-export class RedisConnection {
+export class RedisConnection implements ReplyReceiver {
   /** Whether the server has given a good answer. */
   proven = false
   readonly #options: RedisConnectionOptions
@@ -122,15 +123,13 @@ export class RedisConnection {
   #write(operation: RedisOperation): void {
     const socket = this.#socket as RedisSocket
     operation.sent = true
-    socket.batch()
-    socket.call(operation.command.name, operation.command.args).then(
-      (reply) => this.#answer(operation, reply),
-      (error) => this.#refuse(operation, error),
-    )
+    socket.send(operation.command.name, operation.command.args, this)
   }
 
-  #answer(operation: RedisOperation, reply: unknown): void {
-    if (!this.#settles(operation)) return
+  /** For the socket: the reply to the oldest operation. */
+  onReply(reply: unknown): void {
+    const operation = this.#take()
+    if (operation === undefined) return
     try {
       operation.resolve(operation.command.read(reply) as never)
     } catch (error) {
@@ -141,27 +140,22 @@ export class RedisConnection {
     this.#stopIfDrained()
   }
 
-  #refuse(operation: RedisOperation, error: Error): void {
-    if (error.name !== 'ReplyError') {
-      this.#lose('closed the connection')
-      return
-    }
-    if (!this.#settles(operation)) return
+  /** For the socket: the oldest operation was refused. */
+  onErrorReply(error: Error): void {
+    const operation = this.#take()
+    if (operation === undefined) return
     const meaning = readErrorReply(this.#options.label, error.message)
     if (meaning instanceof NotDone && meaning.wantsOtherConnection) this.retire()
     operation.reject(meaning)
     this.#stopIfDrained()
   }
 
-  /** Redis answers in order: any other reply means that the two sides are out of step. */
-  #settles(operation: RedisOperation): boolean {
-    if (this.#ended) return false
-    if (this.#pending.oldest === operation) {
-      this.#pending.shift()
-      return true
-    }
-    this.#lose('sent a reply out of order')
-    return false
+  /** Redis answers in the order of the commands. */
+  #take(): RedisOperation | undefined {
+    if (this.#ended) return undefined
+    const operation = this.#pending.oldest
+    this.#pending.shift()
+    return operation
   }
 
   #stopIfDrained(): void {

@@ -73,6 +73,11 @@ export interface Guard {
   committed(section: AttributeSection, names: Iterable<string>): void
 }
 
+/** Told when the stored form grows or shrinks. */
+export interface SizeTally {
+  bytes: number
+}
+
 /** Who makes a change, and when. */
 export interface ChangeStamp {
   /** The server's clock, in milliseconds. */
@@ -92,9 +97,17 @@ export class Attributes {
   private memoryOnly: Attribute[] | undefined
   /** What the work with the attributes needs; between requests there is none, for the sake of memory. */
   private use: AttributesInUse | undefined
+  private tally: SizeTally | undefined
 
   constructor(section: AttributeSection = emptySection) {
     this.packed = section
+  }
+
+  /** Counted in the sum from now on; `undefined`: in none. */
+  countIn(tally: SizeTally | undefined): void {
+    if (this.tally !== undefined) this.tally.bytes -= this.packed.length
+    if (tally !== undefined) tally.bytes += this.packed.length
+    this.tally = tally
   }
 
   /** The committed attributes in stored form. */
@@ -200,14 +213,14 @@ export class Attributes {
   apply(changes: readonly Change[], stamp: ChangeStamp): boolean {
     const section = changeSection(this.packed, changes, stamp)
     if (section === this.packed) return false
-    this.packed = section
+    this.put(section)
     return true
   }
 
   /** Puts another stored state in the place of this one. What was not committed is lost. */
   replace(section: AttributeSection): void {
     this.pack()
-    this.packed = section
+    this.put(section)
     this.memoryOnly = this.memoryOnly?.filter(
       ({ encoded, name }) => encoded === undefined && attributeIn(section, name) === undefined,
     )
@@ -222,6 +235,11 @@ export class Attributes {
   /** Forgets decoded values, unless something waits for a commit; for when no request works with the session. */
   compact(): void {
     if (!this.isAssigned) this.pack()
+  }
+
+  private put(section: AttributeSection): void {
+    if (this.tally !== undefined) this.tally.bytes += section.length - this.packed.length
+    this.packed = section
   }
 
   private pack(): void {

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ResponseObserver, watchClose, watchEnd, watchHead } from '../../src/http/response-hooks.js'
 import { waitFor } from '../../src/testing/wait-for.js'
 
@@ -10,6 +10,7 @@ class Observer implements ResponseObserver {
   refusal: undefined
   readonly req: IncomingMessage
   readonly res: ServerResponse
+  hooks = 0
   readonly calls: string[] = []
   /** What the end has to wait for. */
   wait: Promise<unknown> | undefined
@@ -60,6 +61,20 @@ interface Answer {
   body: string
 }
 
+/** An application has a prototype of its own for its responses, as with Express; applications that are mounted share what is above it. */
+const shared: object = Object.create(http.ServerResponse.prototype)
+const prototypes: Record<string, object | undefined> = { Node: undefined, 'an application': Object.create(shared) }
+
+/** Whose responses the server has. */
+let prototype: object | undefined
+
+function httpServer(handler: (req: IncomingMessage, res: ServerResponse) => void): http.Server {
+  return http.createServer((req, res) => {
+    if (prototype !== undefined) Object.setPrototypeOf(res, prototype)
+    handler(req, res)
+  })
+}
+
 type Handler = (res: ServerResponse, observer: Observer, req: IncomingMessage) => void
 
 let server: http.Server | http2.Http2Server | undefined
@@ -68,6 +83,7 @@ afterEach(() => {
   if (server !== undefined && 'closeAllConnections' in server) server.closeAllConnections()
   server?.close()
   server = undefined
+  prototype = undefined
 })
 
 async function listen(created: http.Server | http2.Http2Server): Promise<string> {
@@ -77,10 +93,15 @@ async function listen(created: http.Server | http2.Http2Server): Promise<string>
 }
 
 /** Answers one request with the handler, and gives what came over the wire and what the observer was told. */
-async function answer(handler: Handler, method = 'GET'): Promise<Answer & { observer: Observer }> {
+async function answer(
+  handler: Handler,
+  method = 'GET',
+  prepare: (res: ServerResponse) => void = () => {},
+): Promise<Answer & { observer: Observer }> {
   let observer: Observer | undefined
   const url = await listen(
-    http.createServer((req, res) => {
+    httpServer((req, res) => {
+      prepare(res)
       observer = observe(new Observer(res))
       handler(res, observer, req)
     }),
@@ -115,314 +136,366 @@ function request(url: string, method = 'GET'): Promise<Answer> {
   })
 }
 
-describe('the hooks of a response', () => {
-  it('tell of the end, then of the head, then that it is over, when the head is not written explicitly', async () => {
-    const { body, cookies, observer } = await answer((res) => res.end('hello'))
-    expect([body, cookies, observer.calls]).toEqual(['hello', ['ours=1'], ['finish', 'head', 'close']])
+describe.each(Object.keys(prototypes))('with a response of %s:', (whose) => {
+  beforeEach(() => {
+    prototype = prototypes[whose]
   })
 
-  it('tell of the head first when something is written before the end', async () => {
-    const { body, cookies, observer } = await answer((res) => {
-      res.write('one ')
-      res.write('two')
-      res.end()
+  describe('the hooks of a response', () => {
+    it('tell of the end, then of the head, then that it is over, when the head is not written explicitly', async () => {
+      const { body, cookies, observer } = await answer((res) => res.end('hello'))
+      expect([body, cookies, observer.calls]).toEqual(['hello', ['ours=1'], ['finish', 'head', 'close']])
     })
-    expect([body, cookies, observer.calls]).toEqual(['one two', ['ours=1'], ['head', 'finish', 'close']])
-  })
 
-  it('tell of the head when it is flushed', async () => {
-    const { cookies, observer } = await answer((res) => {
-      res.flushHeaders()
-      res.end('x')
-    })
-    expect([cookies, observer.calls]).toEqual([['ours=1'], ['head', 'finish', 'close']])
-  })
-
-  it('keep everything that is given to writeHead', async () => {
-    const { status, message, headers, cookies } = await answer((res) => {
-      res.setHeader('X-Set', 'a')
-      res.setHeader('X-Both', 'set')
-      res.writeHead(201, 'Made', { 'X-Given': 'b', 'X-Both': 'given', 'Content-Type': 'text/plain' })
-      res.end('x')
-    })
-    expect([status, message, cookies]).toEqual([201, 'Made', ['ours=1']])
-    expect(headers).toMatchObject({ 'x-set': 'a', 'x-given': 'b', 'x-both': 'given', 'content-type': 'text/plain' })
-  })
-
-  it.each([
-    ['a text', { 'Set-Cookie': 'theirs=1' }, ['theirs=1', 'ours=1']],
-    ['a list', { 'Set-Cookie': ['theirs=1', 'more=2'] }, ['theirs=1', 'more=2', 'ours=1']],
-    ['small letters', { 'set-cookie': 'theirs=1', 'X-Other': 'y' }, ['theirs=1', 'ours=1']],
-    ['a flat list of headers', ['Set-Cookie', 'theirs=1', 'X-Other', 'y'], ['theirs=1', 'ours=1']],
-  ])('keep both cookies when writeHead is given one as %s', async (_what, headers, expected) => {
-    const { cookies } = await answer((res) => {
-      res.writeHead(200, headers as never)
-      res.end()
-    })
-    expect([...cookies].sort()).toEqual([...expected].sort())
-  })
-
-  it('let the cookies that are given to writeHead replace those that were set, as Node does', async () => {
-    const { cookies } = await answer((res) => {
-      res.setHeader('Set-Cookie', 'earlier=1')
-      res.writeHead(200, { 'Set-Cookie': 'theirs=1' })
-      res.end()
-    })
-    expect(cookies).toEqual(['theirs=1', 'ours=1'])
-  })
-
-  it('keep the headers object of the application as it was', async () => {
-    const headers = { 'Set-Cookie': 'theirs=1', 'X-Other': 'y' }
-    await answer((res) => res.writeHead(200, headers).end())
-    expect(headers).toEqual({ 'Set-Cookie': 'theirs=1', 'X-Other': 'y' })
-  })
-
-  it('leave a second head to Node, which refuses it', async () => {
-    let error: unknown
-    const { observer } = await answer((res) => {
-      res.writeHead(200)
-      res.flushHeaders()
-      try {
-        res.writeHead(500)
-      } catch (refusal) {
-        error = refusal
-      }
-      res.end()
-    })
-    expect(error).toMatchObject({ code: 'ERR_HTTP_HEADERS_SENT' })
-    expect(observer.calls).toEqual(['head', 'finish', 'close'])
-  })
-
-  it('answer a HEAD request with the cookie and without a body', async () => {
-    const { body, cookies, headers, observer } = await answer((res) => {
-      res.setHeader('Content-Length', 5)
-      res.end('hello')
-    }, 'HEAD')
-    expect([body, cookies, headers['content-length']]).toEqual(['', ['ours=1'], '5'])
-    expect(observer.calls).toEqual(['finish', 'head', 'close'])
-  })
-
-  it('give back what Node gives back, and pass every argument on', async () => {
-    const results: unknown[] = []
-    const { body } = await answer((res) => {
-      results.push(res.writeHead(200) === res)
-      results.push(res.end('aGVsbG8=', 'base64', () => results.push('called')) === res)
-    })
-    expect(body).toBe('hello')
-    expect(results).toEqual([true, true, 'called'])
-  })
-
-  it('work for a redirect without a body, and for 204 and 304', async () => {
-    for (const status of [302, 204, 304]) {
-      const { cookies, status: received } = await answer((res) => {
-        res.statusCode = status
+    it('tell of the head first when something is written before the end', async () => {
+      const { body, cookies, observer } = await answer((res) => {
+        res.write('one ')
+        res.write('two')
         res.end()
       })
-      expect([received, cookies]).toEqual([status, ['ours=1']])
-      server?.close()
-    }
-  })
-
-  it('tell that it is over when the visitor goes away before the answer', async () => {
-    let observer: Observer | undefined
-    const url = await listen(
-      http.createServer((_req, res) => {
-        observer = observe(new Observer(res))
-        client.destroy()
-      }),
-    )
-    const client = http.get(url, { agent: false })
-    client.on('error', () => {})
-    await waitFor(() => observer?.calls.includes('close'))
-    expect(observer?.calls).toEqual(['close'])
-  })
-
-  it('serve HTTP/2 as well', async () => {
-    let observer: Observer | undefined
-    const url = await listen(
-      http2.createServer((_req, res) => {
-        observer = observe(new Observer(res as unknown as ServerResponse))
-        res.end('hello')
-      }),
-    )
-    const client = http2.connect(url)
-    const stream = client.request({ ':path': '/' })
-    const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) => stream.once('response', resolve))
-    stream.resume()
-    await waitFor(() => observer?.calls.includes('close'))
-    client.close()
-    expect(headers['set-cookie']).toEqual(['ours=1'])
-    expect(observer?.calls).toEqual(['finish', 'head', 'close'])
-  })
-})
-
-describe('a response whose end has to wait', () => {
-  function deferred(): { promise: Promise<void>; resolve: () => void } {
-    let resolve = (): void => {}
-    const promise = new Promise<void>((go) => {
-      resolve = go
+      expect([body, cookies, observer.calls]).toEqual(['one two', ['ours=1'], ['head', 'finish', 'close']])
     })
-    return { promise, resolve }
-  }
 
-  it('sends nothing of its last part before that', async () => {
-    const { promise, resolve } = deferred()
-    let sent = true
-    const { body, cookies } = await answer((res, observer) => {
-      observer.wait = promise
-      expect(res.end('hello')).toBe(res)
-      setImmediate(() => {
-        sent = res.headersSent
-        resolve()
+    it('tell of the head when it is flushed', async () => {
+      const { cookies, observer } = await answer((res) => {
+        res.flushHeaders()
+        res.end('x')
+      })
+      expect([cookies, observer.calls]).toEqual([['ours=1'], ['head', 'finish', 'close']])
+    })
+
+    it('keep everything that is given to writeHead', async () => {
+      const { status, message, headers, cookies } = await answer((res) => {
+        res.setHeader('X-Set', 'a')
+        res.setHeader('X-Both', 'set')
+        res.writeHead(201, 'Made', { 'X-Given': 'b', 'X-Both': 'given', 'Content-Type': 'text/plain' })
+        res.end('x')
+      })
+      expect([status, message, cookies]).toEqual([201, 'Made', ['ours=1']])
+      expect(headers).toMatchObject({ 'x-set': 'a', 'x-given': 'b', 'x-both': 'given', 'content-type': 'text/plain' })
+    })
+
+    it.each([
+      ['a text', { 'Set-Cookie': 'theirs=1' }, ['theirs=1', 'ours=1']],
+      ['a list', { 'Set-Cookie': ['theirs=1', 'more=2'] }, ['theirs=1', 'more=2', 'ours=1']],
+      ['small letters', { 'set-cookie': 'theirs=1', 'X-Other': 'y' }, ['theirs=1', 'ours=1']],
+      ['a flat list of headers', ['Set-Cookie', 'theirs=1', 'X-Other', 'y'], ['theirs=1', 'ours=1']],
+    ])('keep both cookies when writeHead is given one as %s', async (_what, headers, expected) => {
+      const { cookies } = await answer((res) => {
+        res.writeHead(200, headers as never)
+        res.end()
+      })
+      expect([...cookies].sort()).toEqual([...expected].sort())
+    })
+
+    it('let the cookies that are given to writeHead replace those that were set, as Node does', async () => {
+      const { cookies } = await answer((res) => {
+        res.setHeader('Set-Cookie', 'earlier=1')
+        res.writeHead(200, { 'Set-Cookie': 'theirs=1' })
+        res.end()
+      })
+      expect(cookies).toEqual(['theirs=1', 'ours=1'])
+    })
+
+    it('keep the headers object of the application as it was', async () => {
+      const headers = { 'Set-Cookie': 'theirs=1', 'X-Other': 'y' }
+      await answer((res) => res.writeHead(200, headers).end())
+      expect(headers).toEqual({ 'Set-Cookie': 'theirs=1', 'X-Other': 'y' })
+    })
+
+    it('leave a second head to Node, which refuses it', async () => {
+      let error: unknown
+      const { observer } = await answer((res) => {
+        res.writeHead(200)
+        res.flushHeaders()
+        try {
+          res.writeHead(500)
+        } catch (refusal) {
+          error = refusal
+        }
+        res.end()
+      })
+      expect(error).toMatchObject({ code: 'ERR_HTTP_HEADERS_SENT' })
+      expect(observer.calls).toEqual(['head', 'finish', 'close'])
+    })
+
+    it('answer a HEAD request with the cookie and without a body', async () => {
+      const { body, cookies, headers, observer } = await answer((res) => {
+        res.setHeader('Content-Length', 5)
+        res.end('hello')
+      }, 'HEAD')
+      expect([body, cookies, headers['content-length']]).toEqual(['', ['ours=1'], '5'])
+      expect(observer.calls).toEqual(['finish', 'head', 'close'])
+    })
+
+    it('give back what Node gives back, and pass every argument on', async () => {
+      const results: unknown[] = []
+      const { body } = await answer((res) => {
+        results.push(res.writeHead(200) === res)
+        results.push(res.end('aGVsbG8=', 'base64', () => results.push('called')) === res)
+      })
+      expect(body).toBe('hello')
+      expect(results).toEqual([true, true, 'called'])
+    })
+
+    it('work for a redirect without a body, and for 204 and 304', async () => {
+      for (const status of [302, 204, 304]) {
+        const { cookies, status: received } = await answer((res) => {
+          res.statusCode = status
+          res.end()
+        })
+        expect([received, cookies]).toEqual([status, ['ours=1']])
+        server?.close()
+      }
+    })
+
+    it('tell that it is over when the visitor goes away before the answer', async () => {
+      let observer: Observer | undefined
+      const url = await listen(
+        httpServer((_req, res) => {
+          observer = observe(new Observer(res))
+          client.destroy()
+        }),
+      )
+      const client = http.get(url, { agent: false })
+      client.on('error', () => {})
+      await waitFor(() => observer?.calls.includes('close'))
+      expect(observer?.calls).toEqual(['close'])
+    })
+
+    it('serve HTTP/2 as well', async () => {
+      let observer: Observer | undefined
+      const url = await listen(
+        http2.createServer((_req, res) => {
+          observer = observe(new Observer(res as unknown as ServerResponse))
+          res.end('hello')
+        }),
+      )
+      const client = http2.connect(url)
+      const stream = client.request({ ':path': '/' })
+      const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) => stream.once('response', resolve))
+      stream.resume()
+      await waitFor(() => observer?.calls.includes('close'))
+      client.close()
+      expect(headers['set-cookie']).toEqual(['ours=1'])
+      expect(observer?.calls).toEqual(['finish', 'head', 'close'])
+    })
+  })
+
+  describe('a response whose end has to wait', () => {
+    function deferred(): { promise: Promise<void>; resolve: () => void } {
+      let resolve = (): void => {}
+      const promise = new Promise<void>((go) => {
+        resolve = go
+      })
+      return { promise, resolve }
+    }
+
+    it('sends nothing of its last part before that', async () => {
+      const { promise, resolve } = deferred()
+      let sent = true
+      const { body, cookies } = await answer((res, observer) => {
+        observer.wait = promise
+        expect(res.end('hello')).toBe(res)
+        setImmediate(() => {
+          sent = res.headersSent
+          resolve()
+        })
+      })
+      expect([sent, body, cookies]).toEqual([false, 'hello', ['ours=1']])
+    })
+
+    it('is answered once and whole when it is ended twice', async () => {
+      const { promise, resolve } = deferred()
+      const errors: unknown[] = []
+      const { body, observer } = await answer((res, observer) => {
+        observer.wait = promise
+        res.on('error', (error) => errors.push(error))
+        res.end('hello')
+        res.end()
+        setImmediate(resolve)
+      })
+      expect([body, errors]).toEqual(['hello', []])
+      expect(observer.calls.filter((call) => call === 'finish')).toHaveLength(1)
+    })
+
+    it('has nothing of what is written behind its end, and tells who asks', async () => {
+      const { promise, resolve } = deferred()
+      const told: unknown[] = []
+      const note = (error?: Error | null) => told.push((error as { code?: string } | undefined)?.code)
+      const { body } = await answer((res, observer) => {
+        observer.wait = promise
+        res.write('one ')
+        res.end('two', () => note())
+        expect(res.write(' three', note)).toBe(false)
+        res.end(' four', note)
+        setImmediate(resolve)
+      })
+      await waitFor(() => told.length === 3)
+      expect(body).toBe('one two')
+      expect(told.sort()).toEqual(['ERR_STREAM_ALREADY_FINISHED', 'ERR_STREAM_WRITE_AFTER_END', undefined])
+    })
+
+    it.each([[{}], [1], [true], [[]]])(
+      'refuses a body that is %j at once, and can be ended otherwise',
+      async (wrong) => {
+        const { promise, resolve } = deferred()
+        let error: unknown
+        const { body } = await answer((res, observer) => {
+          observer.wait = promise
+          try {
+            res.end(wrong as never)
+          } catch (thrown) {
+            error = thrown
+          }
+          res.end('right')
+          setImmediate(resolve)
+        })
+        expect([body, error]).toEqual(['right', expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })])
+        expect(error).toBeInstanceOf(TypeError)
+      },
+    )
+
+    it('is over without harm when the visitor goes away meanwhile', async () => {
+      const { promise, resolve } = deferred()
+      let observer: Observer | undefined
+      const url = await listen(
+        httpServer((_req, res) => {
+          observer = observe(new Observer(res))
+          observer.wait = promise
+          res.end('hello')
+          client.destroy()
+        }),
+      )
+      const client = http.get(url, { agent: false })
+      client.on('error', () => {})
+      await waitFor(() => observer?.calls.includes('close'))
+      resolve()
+      await new Promise((go) => setImmediate(go))
+      expect(observer?.calls.slice(0, 2)).toEqual(['finish', 'close'])
+    })
+  })
+
+  describe('a response that is ended twice', () => {
+    it('is answered with what came first, as without hooks', async () => {
+      const { body, cookies, observer } = await answer((res) => {
+        res.end('hello')
+        res.end()
+      })
+      expect([body, cookies]).toEqual(['hello', ['ours=1']])
+      expect(observer.calls.filter((call) => call !== 'close')).toEqual(['finish', 'head'])
+    })
+  })
+
+  describe('a response of which not everything is of interest', () => {
+    /** Answers one request whose observer watches only this, and gives which of the response's methods were replaced. */
+    async function watching(...watches: ((observer: ResponseObserver) => void)[]) {
+      let observer: Observer | undefined
+      let replaced: string[] = []
+      const url = await listen(
+        httpServer((_req, res) => {
+          observer = new Observer(res)
+          for (const watch of watches) watch(observer)
+          replaced = ['writeHead', 'end'].filter((name) => Object.hasOwn(res, name))
+          res.once('close', () => observer?.calls.push('over'))
+          res.end('hello')
+        }),
+      )
+      const { body, cookies } = await request(url)
+      await waitFor(() => observer?.calls.includes('over'))
+      return { body, cookies, replaced, calls: observer?.calls }
+    }
+
+    it('keeps its own methods when only the end of all is', async () => {
+      expect(await watching(watchClose)).toEqual({
+        body: 'hello',
+        cookies: [],
+        replaced: [],
+        calls: ['close', 'over'],
       })
     })
-    expect([sent, body, cookies]).toEqual([false, 'hello', ['ours=1']])
-  })
 
-  it('is answered once and whole when it is ended twice', async () => {
-    const { promise, resolve } = deferred()
-    const errors: unknown[] = []
-    const { body, observer } = await answer((res, observer) => {
-      observer.wait = promise
-      res.on('error', (error) => errors.push(error))
-      res.end('hello')
-      res.end()
-      setImmediate(resolve)
+    it('keeps its own way to write the head when only its end is', async () => {
+      expect(await watching(watchEnd)).toEqual({
+        body: 'hello',
+        cookies: [],
+        replaced: prototype === undefined ? ['end'] : [],
+        calls: ['finish', 'over'],
+      })
     })
-    expect([body, errors]).toEqual(['hello', []])
-    expect(observer.calls.filter((call) => call === 'finish')).toHaveLength(1)
-  })
 
-  it('has nothing of what is written behind its end, and tells who asks', async () => {
-    const { promise, resolve } = deferred()
-    const told: unknown[] = []
-    const note = (error?: Error | null) => told.push((error as { code?: string } | undefined)?.code)
-    const { body } = await answer((res, observer) => {
-      observer.wait = promise
-      res.write('one ')
-      res.end('two', () => note())
-      expect(res.write(' three', note)).toBe(false)
-      res.end(' four', note)
-      setImmediate(resolve)
+    it('keeps its own end when only its head is', async () => {
+      expect(await watching(watchHead)).toEqual({
+        body: 'hello',
+        cookies: ['ours=1'],
+        replaced: prototype === undefined ? ['writeHead'] : [],
+        calls: ['head', 'over'],
+      })
     })
-    await waitFor(() => told.length === 3)
-    expect(body).toBe('one two')
-    expect(told.sort()).toEqual(['ERR_STREAM_ALREADY_FINISHED', 'ERR_STREAM_WRITE_AFTER_END', undefined])
-  })
 
-  it.each([[{}], [1], [true], [[]]])('refuses a body that is %j at once, and can be ended otherwise', async (wrong) => {
-    const { promise, resolve } = deferred()
-    let error: unknown
-    const { body } = await answer((res, observer) => {
-      observer.wait = promise
-      try {
-        res.end(wrong as never)
-      } catch (thrown) {
-        error = thrown
-      }
-      res.end('right')
-      setImmediate(resolve)
+    it('may be watched more closely later, in any order', async () => {
+      const result = await watching(watchClose, watchEnd, watchHead)
+      expect(result).toMatchObject({ cookies: ['ours=1'], calls: ['finish', 'head', 'close', 'over'] })
     })
-    expect([body, error]).toEqual(['right', expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })])
-    expect(error).toBeInstanceOf(TypeError)
   })
 
-  it('is over without harm when the visitor goes away meanwhile', async () => {
-    const { promise, resolve } = deferred()
-    let observer: Observer | undefined
-    const url = await listen(
-      http.createServer((_req, res) => {
-        observer = observe(new Observer(res))
-        observer.wait = promise
+  describe('a response with two observers', () => {
+    it('tells both, as two session managers may serve one request', async () => {
+      let second: Observer | undefined
+      const { cookies, body, observer } = await answer((res) => {
+        second = observe(new Observer(res, 'second'))
         res.end('hello')
-        client.destroy()
-      }),
-    )
-    const client = http.get(url, { agent: false })
-    client.on('error', () => {})
-    await waitFor(() => observer?.calls.includes('close'))
-    resolve()
-    await new Promise((go) => setImmediate(go))
-    expect(observer?.calls.slice(0, 2)).toEqual(['finish', 'close'])
-  })
-})
-
-describe('a response that is ended twice', () => {
-  it('is answered with what came first, as without hooks', async () => {
-    const { body, cookies, observer } = await answer((res) => {
-      res.end('hello')
-      res.end()
+      })
+      expect([...cookies].sort()).toEqual(['ours=1', 'second=1'])
+      expect([body, observer.calls, second?.calls]).toEqual([
+        'hello',
+        ['finish', 'head', 'close'],
+        ['finish', 'head', 'close'],
+      ])
     })
-    expect([body, cookies]).toEqual(['hello', ['ours=1']])
-    expect(observer.calls.filter((call) => call !== 'close')).toEqual(['finish', 'head'])
+  })
+
+  describe('a response that has methods of its own', () => {
+    it('has them watched too', async () => {
+      const order: string[] = []
+      const url = await listen(
+        httpServer((_req, res) => {
+          const { end, writeHead } = res
+          res.end = function own(this: ServerResponse, ...args: unknown[]) {
+            order.push('own end')
+            return end.apply(this, args as Parameters<ServerResponse['end']>)
+          } as ServerResponse['end']
+          res.writeHead = function own(this: ServerResponse, ...args: unknown[]) {
+            order.push('own head')
+            return writeHead.apply(this, args as Parameters<ServerResponse['writeHead']>)
+          } as ServerResponse['writeHead']
+          const observer = observe(new Observer(res))
+          observer.calls.push = (call: string) => order.push(call)
+          res.end('hello')
+        }),
+      )
+      const { body, cookies } = await request(url)
+      await waitFor(() => order.includes('close'))
+      expect([body, cookies]).toEqual(['hello', ['ours=1']])
+      expect(order).toEqual(['finish', 'own end', 'head', 'own head', 'close'])
+    })
   })
 })
 
-describe('a response of which not everything is of interest', () => {
-  /** Answers one request whose observer watches only this, and gives which of the response's methods were replaced. */
-  async function watching(...watches: ((observer: ResponseObserver) => void)[]) {
-    let observer: Observer | undefined
-    let replaced: string[] = []
-    const url = await listen(
-      http.createServer((_req, res) => {
-        observer = new Observer(res)
-        for (const watch of watches) watch(observer)
-        replaced = ['writeHead', 'end'].filter((name) => Object.hasOwn(res, name))
-        res.once('close', () => observer?.calls.push('over'))
+describe('a response that leaves an application', () => {
+  it('is watched as before in the one around it', async () => {
+    const inner = Object.create(Object.create(shared))
+    prototype = Object.create(shared) as object
+    const outer = prototype
+    const { body, cookies, observer } = await answer(
+      (res) => {
+        Object.setPrototypeOf(res, outer)
         res.end('hello')
-      }),
+      },
+      'GET',
+      (res) => Object.setPrototypeOf(res, inner),
     )
-    const { body, cookies } = await request(url)
-    await waitFor(() => observer?.calls.includes('over'))
-    return { body, cookies, replaced, calls: observer?.calls }
-  }
-
-  it('keeps its own methods when only the end of all is', async () => {
-    expect(await watching(watchClose)).toEqual({
-      body: 'hello',
-      cookies: [],
-      replaced: [],
-      calls: ['close', 'over'],
-    })
-  })
-
-  it('keeps its own way to write the head when only its end is', async () => {
-    expect(await watching(watchEnd)).toEqual({
-      body: 'hello',
-      cookies: [],
-      replaced: ['end'],
-      calls: ['finish', 'over'],
-    })
-  })
-
-  it('keeps its own end when only its head is', async () => {
-    expect(await watching(watchHead)).toEqual({
-      body: 'hello',
-      cookies: ['ours=1'],
-      replaced: ['writeHead'],
-      calls: ['head', 'over'],
-    })
-  })
-
-  it('may be watched more closely later, in any order', async () => {
-    const result = await watching(watchClose, watchEnd, watchHead)
-    expect(result).toMatchObject({ cookies: ['ours=1'], calls: ['finish', 'head', 'close', 'over'] })
-  })
-})
-
-describe('a response with two observers', () => {
-  it('tells both, as two session managers may serve one request', async () => {
-    let second: Observer | undefined
-    const { cookies, body, observer } = await answer((res) => {
-      second = observe(new Observer(res, 'second'))
-      res.end('hello')
-    })
-    expect([...cookies].sort()).toEqual(['ours=1', 'second=1'])
-    expect([body, observer.calls, second?.calls]).toEqual([
-      'hello',
-      ['finish', 'head', 'close'],
-      ['finish', 'head', 'close'],
-    ])
+    expect([body, cookies, observer.calls]).toEqual(['hello', ['ours=1'], ['finish', 'head', 'close']])
   })
 })
 

@@ -125,3 +125,34 @@ describe('the expiry wheel', () => {
     expect(wheel.sweep(10_600)).toEqual([one])
   })
 })
+
+describe('a sweep with a limit', () => {
+  it('goes on where the last one has ended, until nothing is due', () => {
+    const wheel = new ExpiryWheel<Item>(1000, 0)
+    const items = Array.from({ length: 25 }, (_, i) => item(i, 500 + (i % 3) * 1000))
+    for (const each of items)
+      wheel.add(each)
+      /* Was used meanwhile, and stands in an old bucket. */
+    ;(items[0] as Item).expiresAt = 60_000
+    const found: Item[] = []
+    let sweeps = 0
+    do {
+      const some = wheel.sweep(5000, 4)
+      expect(some.length).toBeLessThanOrEqual(4)
+      found.push(...some)
+      sweeps += 1
+    } while (wheel.isBehind)
+    expect(sweeps).toBe(7)
+    expect(new Set(found)).toEqual(new Set(items.slice(1)))
+    expect(wheel.sweep(60_000)).toEqual([items[0]])
+  })
+
+  it('does not look again at what ends in the bucket that it is in', () => {
+    const wheel = new ExpiryWheel<Item>(1000, 0)
+    const only = item(1, 100)
+    wheel.add(only)
+    only.expiresAt = 900
+    expect(wheel.sweep(500, 10)).toEqual([])
+    expect(wheel.sweep(2000, 10)).toEqual([only])
+  })
+})

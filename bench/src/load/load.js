@@ -20,6 +20,8 @@ export class Load {
   /** @type {{ connection: Connection, visitors: Visitor[], next: number }[]} */
   #lanes
   #keepsSessions
+  /** @type {Visitor[]} */
+  #usedUp = []
   #lastNumber = 0
 
   /** @param {Connection[]} connections @param {boolean} keepsSessions */
@@ -43,6 +45,15 @@ export class Load {
     })
   }
 
+  /** Creates sessions that the next window uses up, each once. @param {number} count */
+  async prepare(count) {
+    await this.#spread(count, async (lane) => {
+      const visitor = this.#newVisitor()
+      await visit(lane.connection, visitor, scenarios.create)
+      this.#usedUp.push(visitor)
+    })
+  }
+
   /**
    * @param {import('../scenarios.js').Scenario} scenario
    * @param {number} requests
@@ -52,7 +63,7 @@ export class Load {
     const latencies = new Float64Array(requests)
     const started = performance.now()
     await this.#spread(requests, async (lane, index) => {
-      const visitor = scenario.newVisitors ? this.#passingVisitor(lane) : this.#nextVisitor(lane)
+      const visitor = this.#visitorFor(scenario, lane)
       const sent = performance.now()
       await visit(lane.connection, visitor, scenario)
       latencies[index] = performance.now() - sent
@@ -64,6 +75,11 @@ export class Load {
   async checkSessions() {
     if (!this.#keepsSessions) return
     await Promise.all(this.#lanes.map(checkLane))
+  }
+
+  /** Those that windows go around. */
+  get sessions() {
+    return this.#lanes.reduce((sum, { visitors }) => sum + visitors.length, 0)
   }
 
   close() {
@@ -83,6 +99,11 @@ export class Load {
     await Promise.all(this.#lanes.map(work))
   }
 
+  #visitorFor(scenario, lane) {
+    if (scenario.newVisitors) return this.#passingVisitor(lane)
+    return scenario.usesUp ? this.#leavingVisitor(lane) : this.#nextVisitor(lane)
+  }
+
   #newVisitor() {
     this.#lastNumber += 1
     return new Visitor(this.#lastNumber, this.#keepsSessions)
@@ -90,6 +111,12 @@ export class Load {
 
   #passingVisitor(lane) {
     const visitor = this.#newVisitor()
+    if (visitor.number % KEEP_ONE_IN === 0) lane.visitors.push(visitor)
+    return visitor
+  }
+
+  #leavingVisitor(lane) {
+    const visitor = this.#usedUp.pop()
     if (visitor.number % KEEP_ONE_IN === 0) lane.visitors.push(visitor)
     return visitor
   }

@@ -9,6 +9,7 @@ export class Visitor {
   cookie
   #changes = 0
   #lastItem = FIRST_ITEMS
+  #ended = false
 
   /** @param {number} number @param {boolean} keepsSessions whether the server's answers tell this session's data */
   constructor(number, keepsSessions) {
@@ -28,8 +29,15 @@ export class Visitor {
     return String(this.#lastItem)
   }
 
+  /** Its session was ended. */
+  expectEnd() {
+    this.#ended = true
+    return 'gone'
+  }
+
   /** What `/show` answers when nothing was lost. */
   get everything() {
+    if (this.#ended) return 'no session'
     return `${this.name}, ${this.#changes} changes, item ${this.#lastItem}`
   }
 }

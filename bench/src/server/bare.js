@@ -1,14 +1,12 @@
-import { newSessionData } from '../session-data.js'
+import { standIn } from './stand-in.js'
 
 /** No session at all: the handlers work on one object that is always there. */
-export async function createSubject() {
-  const standIn = newSessionData(0)
+export async function createSubject({ size }) {
+  const session = standIn(size)
   return {
     middleware: (req, _res, next) => {
-      req.session = standIn
+      req.session = session
       next()
     },
-    settle: async () => {},
-    close: async () => {},
   }
 }

@@ -3,7 +3,5 @@ import session from 'express-session'
 export async function createSubject() {
   return {
     middleware: session({ secret: 'bench', resave: false, saveUninitialized: false, store: new session.MemoryStore() }),
-    settle: async () => {},
-    close: async () => {},
   }
 }

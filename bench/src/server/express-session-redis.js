@@ -7,14 +7,9 @@ export async function createSubject({ storagePorts }) {
   const client = createClient({ socket: { host: '127.0.0.1', port: storagePorts[0] } })
   client.on('error', (error) => console.error(error))
   await client.connect()
+  const store = new RedisStore({ client })
   return {
-    middleware: session({
-      secret: 'bench',
-      resave: false,
-      saveUninitialized: false,
-      store: new RedisStore({ client }),
-    }),
-    settle: async () => {},
+    middleware: session({ secret: 'bench', resave: false, saveUninitialized: false, store }),
     close: () => client.close(),
   }
 }

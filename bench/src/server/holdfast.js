@@ -1,13 +1,18 @@
-import { createSessionManager } from '../../../dist/index.js'
-
-/** Holdfast with everything but the mode as it comes. @param {'sticky' | 'non-sticky'} mode @param {number[]} storagePorts */
-export function createHoldfast(mode, storagePorts) {
+/**
+ * Holdfast with everything as it comes but what a subject is about.
+ *
+ * @param {object} settings
+ * @param {number[]} settings.storagePorts
+ * @param {{ build: string, scheme: string, manager: object }} settings.options `build`: the URL of the module to measure
+ */
+export async function createSubject({ storagePorts, options: { build, scheme, manager } }) {
+  const { createSessionManager } = await import(build)
   const sessions = createSessionManager({
     secret: 'a secret of the benchmark, long enough to be accepted',
-    mode,
     route: 'a',
-    nodes: storagePorts.map((port, index) => `n${index + 1}:memcached://127.0.0.1:${port}`).join(','),
+    nodes: storagePorts.map((port, index) => `n${index + 1}:${scheme}://127.0.0.1:${port}`).join(','),
     cookie: { secure: false },
+    ...manager,
   })
   return {
     middleware: sessions.middleware(),

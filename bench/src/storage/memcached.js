@@ -1,8 +1,9 @@
+import { pairOf } from './storage-pair.js'
 import { freePort, StorageProcess } from './storage-process.js'
 import { textQuery } from './text-query.js'
 
 /** Megabytes at most: enough that nothing is evicted. */
-const MEMORY = '1024'
+const MEMORY = '4096'
 
 /** @returns {import('./storage.js').Storage} */
 export async function startMemcached() {
@@ -18,18 +19,7 @@ export async function startMemcached() {
 
 /** Two servers, each of which is to have every session. @returns {import('./storage.js').Storage} */
 export async function startMemcachedPair() {
-  const pair = [await startMemcached(), await startMemcached()]
-  return {
-    ports: pair.flatMap(({ ports }) => ports),
-    processes: pair.flatMap(({ processes }) => processes),
-    ping: () => Promise.all(pair.map(({ ping }) => ping())),
-    counts: async () => {
-      const counts = await Promise.all(pair.map((server) => server.counts()))
-      const sum = (name) => counts[0][name] + counts[1][name]
-      const items = Math.min(...counts.map((count) => count.items))
-      return { items, operations: sum('operations'), writes: sum('writes') }
-    },
-  }
+  return pairOf(await startMemcached(), await startMemcached())
 }
 
 /** memcached refuses to run as root unless it is told a user. */

@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os'
+import { pairOf } from './storage-pair.js'
 import { freePort, StorageProcess } from './storage-process.js'
 import { textQuery } from './text-query.js'
 
@@ -14,6 +15,11 @@ export async function startRedis() {
     ping: () => textQuery(port, 'PING\r\n', /\r\n$/),
     counts: () => redisCounts(port),
   }
+}
+
+/** Two servers, each of which is to have every session. @returns {import('./storage.js').Storage} */
+export async function startRedisPair() {
+  return pairOf(await startRedis(), await startRedis())
 }
 
 /** https://redis.io/docs/latest/commands/info/ @param {number} port */

@@ -1,5 +1,5 @@
 import { startMemcached, startMemcachedPair } from './memcached.js'
-import { startRedis } from './redis.js'
+import { startRedis, startRedisPair } from './redis.js'
 
 export { StorageError } from './storage-process.js'
 
@@ -16,7 +16,12 @@ export { StorageError } from './storage-process.js'
  * @property {() => Promise<Counts>} counts
  */
 
-const starters = { redis: startRedis, memcached: startMemcached, 'memcached-pair': startMemcachedPair }
+const starters = {
+  redis: startRedis,
+  'redis-pair': startRedisPair,
+  memcached: startMemcached,
+  'memcached-pair': startMemcachedPair,
+}
 
 /**
  * Starts the storage servers that the subjects need.

@@ -10,13 +10,13 @@ import {
   printable,
 } from '../../memcached-wire/meta.js'
 import { troubleOf } from '../connection-trouble.js'
+import { RequestBatch } from '../request-batch.js'
 import { readTlsFiles } from '../tls-files.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
 import { greetMeta, type MetaFeatures } from './meta-greeting.js'
 import { nextOwnCas } from './own-cas.js'
-import { RequestBatch } from './request-batch.js'
 
 const keepAliveDelay = 30_000
 

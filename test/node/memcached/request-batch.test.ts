@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { RequestBatch } from '../../../src/node/memcached/request-batch.js'
+import { RequestBatch } from '../../../src/node/request-batch.js'
 
 describe('a batch of requests', () => {
   const request = fc.record({

@@ -1,4 +1,4 @@
-const CHUNK_BYTES = 16 * 1024
+const CHUNK_BYTES = 64 * 1024
 /** Larger values go out in a piece of their own. */
 const LARGE_BYTES = CHUNK_BYTES / 2
 

@@ -1,6 +1,0 @@
-import { createHoldfast } from './holdfast.js'
-
-/** @param {{ storagePorts: number[] }} settings */
-export async function createSubject({ storagePorts }) {
-  return createHoldfast('non-sticky', storagePorts)
-}
