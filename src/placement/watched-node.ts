@@ -86,6 +86,7 @@ export class WatchedNode implements StorageNode {
   private errors = 0
   private problem: NodeProblem | undefined
   private returnedAt = Number.NEGATIVE_INFINITY
+  private hasServed = false
   private reached = false
   private isRefusing = false
   private seenConnections = 0
@@ -105,7 +106,8 @@ export class WatchedNode implements StorageNode {
       onDown: (reason) => observer.nodeDown(this, reason),
       onReadOnly: (reason) => observer.nodeReadOnly(this, reason),
       onUp: () => {
-        this.returnedAt = this.clock.monotonic()
+        /* Until it is reached for the first time, nobody here can know of anything that it has lost. */
+        if (this.hasServed) this.returnedAt = this.clock.monotonic()
         observer.nodeUp(this)
       },
     })
@@ -260,6 +262,7 @@ export class WatchedNode implements StorageNode {
       (result) => {
         this.latency.record(this.clock.monotonic() - started)
         this.health.succeeded()
+        this.hasServed = true
         this.noticeConnection()
         return result
       },

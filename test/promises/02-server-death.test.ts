@@ -71,7 +71,7 @@ describe.each(storages)('when a server dies (%s)', (kind) => {
     expect((await a.stats()).pendingBackups).toBe(40)
     const ended = a.terminate()
     for (const way of Object.values(ways)) way.heal()
-    expect(await ended).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
+    expect(await ended).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0, openRequests: 0 })
     const b = await cluster.server('b')
     for (const [number, visitor] of visitors.entries()) expect(await attributesAt(b, visitor)).toEqual({ number })
     expect(b.sessions.stats().counters.takeovers).toBe(40)
