@@ -79,8 +79,8 @@ export class SessionSaver {
     if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
     if (found.isForeign) return this.leaveAlone(state, node)
     this.take(state, found, deadline)
-    if (state.isSaved && state.owner === this.engine.owner) return state.confirm(this.engine.clock.now())
-    if (state.owner === this.engine.owner && !claim) return this.callbacks.needsSaving(state)
+    if (state.isSaved && this.isOurs(state)) return state.confirm(this.engine.clock.now())
+    if (this.isOurs(state) && !claim) return this.callbacks.needsSaving(state)
     if (claim) this.claim(state, node)
     await this.put(state.node ?? node, state, claim)
   }
@@ -100,7 +100,7 @@ export class SessionSaver {
     if (failed.length === 0) state.compared(era)
     const isNew = state.section !== section
     if (claim) this.claim(state, state.node)
-    else if (state.owner !== this.engine.owner) {
+    else if (!this.isOurs(state)) {
       const [latest] = sessions
       if (latest === undefined || (await this.raise(state.token, latest, state.section)))
         this.callbacks.ownedElsewhere(state)
@@ -209,7 +209,7 @@ export class SessionSaver {
     }
     if (claim) this.claim(state, node)
     const [latest] = copies.sessions
-    if (latest === undefined || state.phase === 'lost' || state.owner === this.engine.owner) return true
+    if (latest === undefined || state.phase === 'lost' || this.isOurs(state)) return true
     if (await this.raise(state.token, latest, state.section)) this.callbacks.ownedElsewhere(state)
     return state.phase === 'live'
   }
@@ -234,9 +234,14 @@ export class SessionSaver {
     return record !== undefined && !outdated && record.attributes === state.section
   }
 
+  /* Without stickiness, to which this server may have been switched meanwhile, nobody owns a session. */
+  private isOurs({ owner }: SessionState): boolean {
+    return owner === this.engine.owner || this.engine.owner === ''
+  }
+
   private keepOrLose(state: SessionState): boolean {
     if (state.phase !== 'live') return false
-    if (state.owner === this.engine.owner) return true
+    if (this.isOurs(state)) return true
     this.callbacks.ownedElsewhere(state)
     return false
   }
