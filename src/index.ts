@@ -35,7 +35,6 @@ export {
 } from './errors.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
 export type { Logger } from './logger.js'
-export type { FlushReport } from './manager/server-sessions.js'
 export type {
   NodeEvent,
   SessionEvent,
@@ -43,7 +42,8 @@ export type {
   SessionEvents,
   SessionListener,
   UnreadableEvent,
-} from './manager/session-events.js'
+} from './manager/context/session-events.js'
+export type { FlushReport } from './manager/server-sessions.js'
 export type { AttributeCodec } from './record/attribute-codec.js'
 export type { RegenerateOptions, Session, SessionData, SessionLock, SessionWith } from './session/session.js'
 export type { StorePayload } from './store/payload.js'

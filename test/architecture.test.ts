@@ -116,6 +116,15 @@ interface Import {
   typeOnly: boolean
 }
 
+/** What each room of the manager may import. */
+const rooms: Record<string, readonly string[]> = {
+  context: [],
+  content: ['context'],
+  stored: ['context', 'content'],
+  sticky: ['context', 'content', 'stored'],
+  'non-sticky': ['context', 'content', 'stored'],
+}
+
 describe('the architecture', () => {
   const imports = sourceFiles(src).flatMap(importsOf)
 
@@ -124,6 +133,18 @@ describe('the architecture', () => {
       const [part, other] = [partOf(from), partOf(to)]
       const allowed = mayImport[part] ?? []
       return part !== other && !allowed.includes(other) && !(typeOnly && allowed.includes(`type:${other}`))
+    })
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+  })
+
+  it('lets each room of the manager import only what stands below it', () => {
+    const roomOf = (file: string) => /^manager\/([\w-]+)\//.exec(file)?.[1]
+    const wrong = imports.filter(({ from, to, typeOnly }) => {
+      const [room, other] = [roomOf(from), roomOf(to)]
+      if (room === undefined || partOf(to) !== 'manager' || room === other) return false
+      /* The contract of both modes. */
+      if (to === 'manager/session-mode.ts') return !typeOnly || !(room === 'sticky' || room === 'non-sticky')
+      return other === undefined || !(rooms[room] ?? []).includes(other)
     })
     expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
   })
@@ -151,7 +172,7 @@ describe('the architecture', () => {
   it('encodes records behind one door only', () => {
     const users = sourceFiles(src).filter((file) => /\bencodeRecord\(/.test(readFileSync(file, 'utf8')))
     expect(users.map((file) => relative(src, file)).sort()).toEqual([
-      'manager/session-storage.ts',
+      'manager/stored/record-store.ts',
       'record/record-format.ts',
     ])
   })
@@ -161,8 +182,8 @@ describe('the architecture', () => {
       /\bnode\??\.delete\(/.test(readFileSync(file, 'utf8')),
     )
     expect(users.map((file) => relative(src, file)).sort()).toEqual([
-      'manager/session-ending.ts',
-      'manager/session-storage.ts',
+      'manager/stored/record-store.ts',
+      'manager/stored/session-ending.ts',
     ])
   })
 

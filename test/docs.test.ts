@@ -25,7 +25,8 @@ describe('the documentation', () => {
 
   it('explains every event', () => {
     const page = read('docs/events-and-statistics.md')
-    const events = read('src/manager/session-events.ts').match(/interface SessionEvents \{([\s\S]*?)\n\}/)?.[1] ?? ''
+    const events =
+      read('src/manager/context/session-events.ts').match(/interface SessionEvents \{([\s\S]*?)\n\}/)?.[1] ?? ''
     const names = Array.from(events.matchAll(/^ {2}(\w+):/gm), ([, name]) => name)
     expect(names.length).toBeGreaterThan(9)
     for (const name of names) expect(page).toContain(`\`${name}\``)

@@ -1,4 +1,4 @@
-import type { NodeAddress } from '../node/node-address.js'
+import type { NodeAddress } from '../node/address/node-address.js'
 import { formatDuration } from './duration.js'
 import { redacted } from './redaction.js'
 import type { Settings } from './settings.js'

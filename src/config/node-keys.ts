@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ConfigProblem } from '../errors.js'
-import { type NodeAddress, parseNodeList } from '../node/node-address.js'
+import { type NodeAddress, parseNodeList } from '../node/address/node-address.js'
 import { describeSize, key, keyNotes, readCount, within } from './key.js'
 import { parseSize } from './size.js'
 

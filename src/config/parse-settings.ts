@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, type ConfigProblem } from '../errors.js'
-import type { NodeAddress } from '../node/node-address.js'
+import type { NodeAddress } from '../node/address/node-address.js'
 import { toAdminSettings } from './admin-keys.js'
 import { impossibleCombinations } from './combinations.js'
 import { compressionSettings } from './compression-keys.js'

@@ -3,9 +3,9 @@ import type { IncomingMessage } from 'node:http'
 import { StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import type { SessionState } from '../local/session-state.js'
+import { within } from '../manager/context/within.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
-import { within } from '../manager/within.js'
 import { readCookies } from './cookie-header.js'
 
 /** How long an old id that led nowhere is answered without another look, in milliseconds. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Engine } from '../manager/engine.js'
+import type { Engine } from '../manager/context/engine.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { MAX_CANDIDATES, readCookies } from './cookie-header.js'
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Engine } from '../manager/engine.js'
+import type { Engine } from '../manager/context/engine.js'
 import { formatCookie } from '../session/format-cookie.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { whyRefused } from './cookie-refusal.js'

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { NodeRefusedError } from '../errors.js'
-import type { NodeAddress } from '../node/node-address.js'
+import type { NodeAddress } from '../node/address/node-address.js'
 import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
 import { type NodeObserver, WatchedNode, type WatchOptions } from '../placement/watched-node.js'
-import type { Engine } from './engine.js'
+import type { Engine } from './context/engine.js'
 
 /** What the set tells of its nodes. */
 export interface NodeSetCallbacks {

@@ -2,7 +2,7 @@ import { LockTimeoutError, NodeRefusedError, NodeUnreachableError } from '../err
 import { LockPolicy } from '../lock/lock-policy.js'
 import { type LockHold, SessionLocks } from '../lock/session-locks.js'
 import { formatSessionId, parseSessionId, tokenDigest } from '../session-id/session-id.js'
-import type { Engine } from './engine.js'
+import type { Engine } from './context/engine.js'
 
 /** Attempts at a lock whose node does not answer. */
 const MAX_ATTEMPTS = 2

@@ -7,23 +7,23 @@ import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
-import type { Engine } from './engine.js'
+import { SessionContent } from './content/session-content.js'
+import { isEndDue, storedEnd } from './content/session-end.js'
+import { SessionMerger } from './content/session-merger.js'
+import type { Engine } from './context/engine.js'
+import { within } from './context/within.js'
 import { NodeSet, type OpenNode } from './node-set.js'
-import { NonStickyMode } from './non-sticky-mode.js'
-import { PendingEnds } from './pending-ends.js'
-import { Protector } from './protector.js'
+import { NonStickyMode } from './non-sticky/non-sticky-mode.js'
 import { RequestLocks } from './request-locks.js'
-import { isEndDue, storedEnd } from './session-activity.js'
-import { SessionContent } from './session-content.js'
 import { SessionDirectory } from './session-directory.js'
-import { SessionEnding } from './session-ending.js'
-import { SessionLines } from './session-lines.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
-import { SessionMerger } from './session-merger.js'
 import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
-import { SessionStorage } from './session-storage.js'
-import { StickyMode } from './sticky-mode.js'
-import { within } from './within.js'
+import { StickyMode } from './sticky/sticky-mode.js'
+import { PendingEnds } from './stored/pending-ends.js'
+import { Protector } from './stored/protector.js'
+import { RecordStore } from './stored/record-store.js'
+import { SessionEnding } from './stored/session-ending.js'
+import { SessionLines } from './stored/session-lines.js'
 
 const HOUSEKEEPING_INTERVAL = 1000
 /** How often word is exchanged with other servers, in rounds of housekeeping: what others have noticed is known that soon. */
@@ -46,7 +46,7 @@ export interface FlushReport {
 export class ServerSessions implements SessionManager, ManagerParts {
   readonly engine: Engine
   readonly nodes: NodeSet
-  readonly storage: SessionStorage
+  readonly storage: RecordStore
   readonly lines = new SessionLines()
   readonly queue: SaveQueue
   readonly protector: Protector
@@ -64,7 +64,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   constructor(engine: Engine, openNode: OpenNode) {
     this.engine = engine
-    this.storage = new SessionStorage(engine)
+    this.storage = new RecordStore(engine)
     this.content = new SessionContent(engine)
     this.merger = new SessionMerger(engine, this.content)
     this.queue = new SaveQueue({

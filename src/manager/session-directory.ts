@@ -10,10 +10,10 @@ import {
 } from '../record/attribute-section.js'
 import { decodeAttribute } from '../session/attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
-import type { Engine } from './engine.js'
-import { type LookUp, lookUp } from './session-look-up.js'
+import type { Engine } from './context/engine.js'
 import type { SessionMode } from './session-mode.js'
-import type { SessionStorage } from './session-storage.js'
+import type { RecordStore } from './stored/record-store.js'
+import { type LookUp, lookUp } from './stored/session-look-up.js'
 
 /** What is known of one session, without the values of its attributes. */
 export interface SessionDetail {
@@ -42,7 +42,7 @@ export interface SessionDetail {
 /** What the directory asks of the sessions' owner. */
 export interface DirectoryParts {
   readonly engine: Engine
-  readonly storage: SessionStorage
+  readonly storage: RecordStore
   readonly isClosed: boolean
   readonly currentMode: SessionMode
 }

@@ -12,9 +12,9 @@ import {
   type SessionHost,
 } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
-import { endSeen } from './session-activity.js'
+import { endSeen } from './content/session-end.js'
+import { within } from './context/within.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
-import { within } from './within.js'
 
 /** What a handle tells the request that it belongs to. */
 export interface HandleScope {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
-import type { Engine } from './engine.js'
+import type { Engine } from './context/engine.js'
 
 /** What a request's use of its session came to. */
 export type CommitResult =

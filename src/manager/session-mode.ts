@@ -3,19 +3,19 @@ import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { AttributeSection } from '../record/attribute-section.js'
 import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
-import type { Engine } from './engine.js'
+import type { SessionContent } from './content/session-content.js'
+import type { SessionMerger } from './content/session-merger.js'
+import type { Engine } from './context/engine.js'
 import type { NodeSet } from './node-set.js'
-import type { Protector } from './protector.js'
-import type { SessionContent } from './session-content.js'
-import type { SessionEnding } from './session-ending.js'
-import type { SessionLines } from './session-lines.js'
-import type { SessionMerger } from './session-merger.js'
-import type { SessionStorage } from './session-storage.js'
+import type { Protector } from './stored/protector.js'
+import type { RecordStore } from './stored/record-store.js'
+import type { SessionEnding } from './stored/session-ending.js'
+import type { SessionLines } from './stored/session-lines.js'
 
 /** The parts of a manager that both modes work with. */
 export interface ManagerParts {
   readonly engine: Engine
-  readonly storage: SessionStorage
+  readonly storage: RecordStore
   readonly lines: SessionLines
   readonly content: SessionContent
   readonly merger: SessionMerger

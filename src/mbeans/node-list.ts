@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { illegalArgument } from '../admin/mbean/value-type.js'
 import { redacted } from '../config/redaction.js'
-import { type NodeAddress, parseNodeList } from '../node/node-address.js'
+import { type NodeAddress, parseNodeList } from '../node/address/node-address.js'
 
 /** The storage nodes as the configuration takes them, but for credentials and other hidden parts: those are marked. */
 export function printNodeList(addresses: readonly NodeAddress[]): string {

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.js'
+import type { NodeAddress } from './address/node-address.js'
 import { createMemcachedNode } from './memcached/memcached-node.js'
 import { createMemoryNode } from './memory-node.js'
-import { createNearCache, type NearCacheOptions } from './near-cache.js'
-import type { NodeAddress } from './node-address.js'
-import type { ReplicaWait } from './redis-durable-writes.js'
-import { createRedisNode } from './redis-node.js'
+import { createNearCache, type NearCacheOptions } from './near-cache/near-cache.js'
+import type { ReplicaWait } from './redis/redis-durable-writes.js'
+import { createRedisNode } from './redis/redis-node.js'
 import type { StorageNode } from './storage-node.js'
 
 export interface OpenNodeOptions {

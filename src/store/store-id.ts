@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Engine } from '../manager/engine.js'
+import type { Engine } from '../manager/context/engine.js'
 import { parseSessionId, SessionTokens } from '../session-id/session-id.js'
 
 /** What a text that a library uses as session id stands for. */

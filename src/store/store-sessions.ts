@@ -1,6 +1,6 @@
 import type { SessionState } from '../local/session-state.js'
+import { within } from '../manager/context/within.js'
 import type { SessionManager } from '../manager/session-manager.js'
-import { within } from '../manager/within.js'
 import {
   cookieSettings,
   endOf,

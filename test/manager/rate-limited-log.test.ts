@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RateLimitedLog } from '../../src/manager/rate-limited-log.js'
+import { RateLimitedLog } from '../../src/manager/context/rate-limited-log.js'
 import { createManualClock } from '../../src/testing/manual-clock.js'
 
 describe('the rate-limited log', () => {

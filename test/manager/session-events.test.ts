@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { SessionState } from '../../src/local/session-state.js'
 import { type Logger, silentLogger } from '../../src/logger.js'
-import { SessionEvent, SessionEventBus } from '../../src/manager/session-events.js'
+import { SessionEvent, SessionEventBus } from '../../src/manager/context/session-events.js'
 import { SessionTokens } from '../../src/session-id/session-id.js'
 
 const token = new SessionTokens(['secret']).issue()

@@ -2,10 +2,10 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type HoldfastOptions, parseSettings } from '../../src/config/parse-settings.js'
 import { SessionState } from '../../src/local/session-state.js'
 import { silentLogger } from '../../src/logger.js'
-import { Engine } from '../../src/manager/engine.js'
-import { SessionContent } from '../../src/manager/session-content.js'
-import type { SessionEvents } from '../../src/manager/session-events.js'
-import { SessionMerger } from '../../src/manager/session-merger.js'
+import { SessionContent } from '../../src/manager/content/session-content.js'
+import { SessionMerger } from '../../src/manager/content/session-merger.js'
+import { Engine } from '../../src/manager/context/engine.js'
+import type { SessionEvents } from '../../src/manager/context/session-events.js'
 import {
   type AttributeSection,
   type Change,

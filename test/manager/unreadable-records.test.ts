@@ -7,9 +7,9 @@ import { parseSettings } from '../../src/config/parse-settings.js'
 import type { UnreadableReason } from '../../src/errors.js'
 import { SessionState } from '../../src/local/session-state.js'
 import { silentLogger } from '../../src/logger.js'
-import { Engine } from '../../src/manager/engine.js'
-import { SessionEnding } from '../../src/manager/session-ending.js'
-import { SessionStorage } from '../../src/manager/session-storage.js'
+import { Engine } from '../../src/manager/context/engine.js'
+import { RecordStore } from '../../src/manager/stored/record-store.js'
+import { SessionEnding } from '../../src/manager/stored/session-ending.js'
 import { emptySection } from '../../src/record/attribute-section.js'
 import { layOut } from '../../src/record/transforms/wrapped-record.js'
 import { tokenDigest } from '../../src/session-id/session-id.js'
@@ -201,7 +201,7 @@ describe.each(['sticky', 'non-sticky'] as const)('a record that others may read,
 describe('a session that expires here while its stored record can not be read', () => {
   const engine = new Engine(parseSettings({ secret, logger: silentLogger }), systemClock)
   const stub = { drop: () => {}, running: () => undefined, forget: () => {} } as never
-  const ending = new SessionEnding(engine, new SessionStorage(engine), stub, stub, stub)
+  const ending = new SessionEnding(engine, new RecordStore(engine), stub, stub, stub)
 
   it.each([
     ['stays where it is', undefined, 0],

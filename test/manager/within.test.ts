@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/clock.js'
-import { within } from '../../src/manager/within.js'
+import { within } from '../../src/manager/context/within.js'
 
 describe('waiting within a time', () => {
   beforeEach(() => {

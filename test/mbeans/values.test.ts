@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { jsonText } from '../../src/mbeans/json-text.js'
 import { auditedNodeIds, auditedNodeList, checkNodeList, printNodeList } from '../../src/mbeans/node-list.js'
-import { parseNodeList } from '../../src/node/node-address.js'
+import { parseNodeList } from '../../src/node/address/node-address.js'
 
 describe('a list of storage nodes as text', () => {
   const printed = (text: string) => printNodeList(parseNodeList(text, 'nodes').nodes)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { startMemcachedServer } from '../../src/memcached-server/server.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
 import { createManualClock } from '../../src/testing/manual-clock.js'

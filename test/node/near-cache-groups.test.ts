@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseNodeAddress } from '../../src/node/node-address.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import type { StorageNode, StoredValue } from '../../src/node/storage-node.js'
 import { startRedisCluster, startRedisSentinel, type TestRedis, waitFor } from '../../src/testing/index.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/errors.js'
-import { type NodeAddress, parseNodeAddress, parseNodeList } from '../../src/node/node-address.js'
+import { type NodeAddress, parseNodeAddress, parseNodeList } from '../../src/node/address/node-address.js'
 
 function nodes(value: unknown): NodeAddress[] {
   const result = parseNodeList(value, 'nodes')

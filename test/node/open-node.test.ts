@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { parseNodeAddress } from '../../src/node/node-address.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 
 it.each([

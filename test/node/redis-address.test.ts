@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/errors.js'
-import { parseNodeAddress, parseNodeList } from '../../src/node/node-address.js'
+import { parseNodeAddress, parseNodeList } from '../../src/node/address/node-address.js'
 
 const plain = {
   id: undefined,

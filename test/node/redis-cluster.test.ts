@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { keySlot, readClusterSlots, readRedirection, withHashTag } from '../../src/node/cluster-slots.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { RedisAddress } from '../../src/node/redis-address.js'
-import { createRedisNode } from '../../src/node/redis-node.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
+import { keySlot, readClusterSlots, readRedirection, withHashTag } from '../../src/node/redis/cluster-slots.js'
+import type { RedisAddress } from '../../src/node/redis/redis-address.js'
+import { createRedisNode } from '../../src/node/redis/redis-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import {
   type RedisClusterGroup,

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { NodeUnreachableError } from '../../src/errors.js'
-import { parseNodeAddress } from '../../src/node/node-address.js'
-import type { RedisAddress } from '../../src/node/redis-address.js'
-import { createRedisNode } from '../../src/node/redis-node.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
+import type { RedisAddress } from '../../src/node/redis/redis-address.js'
+import { createRedisNode } from '../../src/node/redis/redis-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import {
   freePort,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ProtocolError } from '../../src/errors.js'
-import { encodeCommand, ReplyError, RespReplies, type RespReply } from '../../src/node/resp.js'
+import { encodeCommand, ReplyError, RespReplies, type RespReply } from '../../src/node/redis/resp.js'
 
 function printed(reply: RespReply): string {
   if (reply === null) return '$-1\r\n'

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { withHashTag } from '../../src/node/cluster-slots.js'
+import { withHashTag } from '../../src/node/redis/cluster-slots.js'
 import { type RedisClusterGroup, startRedisCluster } from '../../src/testing/index.js'
 import { BusyServers, modes } from '../support/redis-load.js'
 import { keyOf } from '../support/stored-session.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { SessionState } from '../../src/local/session-state.js'
-import { ClusterNotes } from '../../src/manager/cluster-notes.js'
+import { ClusterNotes } from '../../src/manager/context/cluster-notes.js'
 import { latestChange } from '../../src/record/attribute-section.js'
 import { type Configuration, findViolation, Simulation, steps, type Trouble, troubles } from './simulation.js'
 

@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest'
-import { parseNodeAddress } from '../../src/node/node-address.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
 import { decodeSection } from '../../src/record/attribute-section.js'

@@ -1,7 +1,7 @@
 import type { Express } from 'express'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { Sessions } from '../../src/create-session-manager.js'
-import type { SessionEventName, SessionEvents } from '../../src/manager/session-events.js'
+import type { SessionEventName, SessionEvents } from '../../src/manager/context/session-events.js'
 import { type FaultyServer, startFaultyServer, type TestMemcached, waitFor } from '../../src/testing/index.js'
 import { type AppServer, startAppServer } from './app-server.js'
 import { Detour } from './detour.js'

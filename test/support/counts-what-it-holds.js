@@ -1,9 +1,9 @@
 // A process with one storage node, which does operations as it is told and counts what it holds afterwards. It has to end by itself.
 import { readdirSync } from 'node:fs'
+import { parseNodeAddress } from '../../dist/node/address/node-address.js'
 import { createMemcachedNode } from '../../dist/node/memcached/memcached-node.js'
-import { createNearCache } from '../../dist/node/near-cache.js'
-import { parseNodeAddress } from '../../dist/node/node-address.js'
-import { createRedisNode } from '../../dist/node/redis-node.js'
+import { createNearCache } from '../../dist/node/near-cache/near-cache.js'
+import { createRedisNode } from '../../dist/node/redis/redis-node.js'
 
 /* The streams are opened when they are first used: now, so that they count from the beginning. */
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})

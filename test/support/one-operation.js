@@ -3,7 +3,7 @@ import { createJiti } from 'jiti'
 
 const jiti = createJiti(import.meta.url)
 const { createMemcachedNode } = await jiti.import('../../src/node/memcached/memcached-node.ts')
-const { parseNodeAddress } = await jiti.import('../../src/node/node-address.ts')
+const { parseNodeAddress } = await jiti.import('../../src/node/address/node-address.ts')
 
 const [place] = process.argv.slice(2)
 const address = parseNodeAddress(`memcached://${place}`)

@@ -1,4 +1,4 @@
-import { parseNodeAddress } from '../../src/node/node-address.js'
+import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { openNode } from '../../src/node/open-node.js'
 import type { StoredValue } from '../../src/node/storage-node.js'
 import { startRedis, startRedisCluster, startRedisSentinel, type TestRedis } from '../../src/testing/index.js'

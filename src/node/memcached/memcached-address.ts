@@ -1,6 +1,6 @@
-import { Expected, expected, readQuery, readTlsParameters, tlsParameters } from '../address-query.js'
-import { percentDecode, printHostPort, readHostPort } from '../host.js'
-import type { TlsFiles } from '../tls-files.js'
+import { Expected, expected, readQuery, readTlsParameters, tlsParameters } from '../address/address-query.js'
+import { percentDecode, printHostPort, readHostPort } from '../address/host.js'
+import type { TlsFiles } from '../address/tls-files.js'
 
 /** memcached's two protocols: the older one with binary headers, and the meta commands of its text protocol. */
 export type MemcachedProtocol = 'binary' | 'meta'

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../clock.js'
 import { ClosedError, NodeRefusedError, ProtocolError } from '../../errors.js'
+import type { NodeAddress } from '../address/node-address.js'
 import { checkItemSize, defaultMaxValueBytes } from '../item-size.js'
-import type { NodeAddress } from '../node-address.js'
 import { ownBytes } from '../own-bytes.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../storage-node.js'
 import { MemcachedClient, type MemcachedClientOptions } from './memcached-client.js'

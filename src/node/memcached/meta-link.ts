@@ -9,9 +9,9 @@ import {
   type MetaReply,
   printable,
 } from '../../memcached-wire/meta.js'
+import { readTlsFiles } from '../address/tls-files.js'
 import { troubleOf } from '../connection-trouble.js'
 import { RequestBatch } from '../request-batch.js'
-import { readTlsFiles } from '../tls-files.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
+import { parseNodeAddress } from '../../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
-import { parseNodeAddress } from '../../../src/node/node-address.js'
 import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'

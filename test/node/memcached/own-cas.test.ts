@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type MemcachedServer, startMemcachedServer } from '../../../src/memcached-server/server.js'
+import { parseNodeAddress } from '../../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
 import { isOwnCas, nextOwnCas } from '../../../src/node/memcached/own-cas.js'
-import { parseNodeAddress } from '../../../src/node/node-address.js'
 import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
 

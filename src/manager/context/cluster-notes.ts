@@ -1,0 +1,231 @@
+import type { Clock } from '../../clock.js'
+import type { Placement } from '../../placement/placement.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+
+/** What all servers of a cluster know together. */
+interface Note {
+  /** Grows whenever a storage node goes away, or comes back without all that it had. */
+  era: number
+  /** The era in which each node was away last, by the node's name. */
+  awayAt: Map<string, number>
+  /** Sessions that were created before that time have ended; milliseconds since the epoch, 0: none. */
+  endedBefore: number
+}
+
+/** The same as it stands on one node. */
+interface StoredNote extends Note {
+  /** Made when the note was first written there: another one means that the node has lost what it had. */
+  birth: string
+}
+
+/** Milliseconds between two raises for one node: a server with a bad link must not make everybody compare everything. */
+const RAISE_AGAIN_AFTER = 5000
+const NOTE_LIFE = 30 * 86_400_000
+/** How often one write may be overtaken by other servers; the next look is the next try. */
+const MAX_ROUNDS = 5
+const MAX_NOTE_BYTES = 100_000
+
+/**
+ * Word that servers leave for each other on every storage node, beside the sessions: what each node may have missed, and which
+ * sessions have ended altogether. Notes are joined, the greater number wins; so a server that has just started knows too, and
+ * no clocks are compared. From what stands on a node it is also seen whether the node has lost what it had.
+ */
+export class ClusterNotes {
+  private readonly clock: Clock
+  private readonly placement: Placement
+  private readonly keyPrefix: () => string
+  private readonly newName: () => string
+  /** What was last seen on each node. */
+  private readonly seen = new Map<WatchedNode, { birth: string; era: number }>()
+  /** Called when a node has lost what it had, or some of it. */
+  onLost: (node: WatchedNode) => void = () => {}
+  /** Called when a node turns out to be one that is known under another address already. */
+  onTwin: (node: WatchedNode, other: WatchedNode) => void = () => {}
+  /** Called when sessions have ended altogether: see `hasEnded`. */
+  onEnded: () => void = () => {}
+  private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
+  /** The greatest of `note.awayAt`. */
+  private lastAway = 0
+  private isRead = false
+  private readonly reading = new Map<WatchedNode, Promise<boolean>>()
+  private readonly raisedAt = new Map<WatchedNode, number>()
+  private readonly toRaise = new Set<WatchedNode>()
+  private closed = false
+
+  constructor(clock: Clock, placement: Placement, keyPrefix: () => string, newName: () => string) {
+    this.clock = clock
+    this.placement = placement
+    this.keyPrefix = keyPrefix
+    this.newName = newName
+  }
+
+  /** The era for sessions that are compared with all of their copies from now on; 0: nothing is known yet. */
+  get era(): number {
+    return this.isRead ? this.note.era : 0
+  }
+
+  /** Whether any node's word is known; without, nothing can be said of what others have noticed. */
+  get isKnown(): boolean {
+    return this.isRead
+  }
+
+  /** Whether a session that was created then has ended with all the others of its time. */
+  hasEnded(createdAt: number): boolean {
+    return createdAt < this.note.endedBefore
+  }
+
+  /** Whether a node may have missed something of a session that was compared with all of its copies in that era. */
+  isDoubtful(era: number, node: WatchedNode): boolean {
+    return !this.isRead || era < this.awayAt(node)
+  }
+
+  /** Whether any node may have missed something of such a session. */
+  isBehind(era: number): boolean {
+    return era < this.lastAway
+  }
+
+  /** The era that a session on the node has to be of. */
+  awayAt(node: WatchedNode): number {
+    return this.note.awayAt.get(node.name) ?? 0
+  }
+
+  /** Whether two addresses lead to one server, by what was written through one and is read through the other. */
+  areOne(a: WatchedNode, b: WatchedNode): 'yes' | 'no' | 'unknown' {
+    if (a === b) return 'yes'
+    const [one, other] = [this.seen.get(a)?.birth, this.seen.get(b)?.birth]
+    if (one === undefined || other === undefined) return 'unknown'
+    return one === other ? 'yes' : 'no'
+  }
+
+  /** The node was out of reach, or is not what it was: whatever is on it is to be compared before it is used. */
+  raise(node: WatchedNode): void {
+    const now = this.clock.monotonic()
+    const last = this.raisedAt.get(node)
+    if (last !== undefined && now - last < RAISE_AGAIN_AFTER) {
+      this.toRaise.add(node)
+      return
+    }
+    this.toRaise.delete(node)
+    this.raisedAt.set(node, now)
+    this.note.era++
+    this.note.awayAt.set(node.name, this.note.era)
+    this.lastAway = this.note.era
+    void this.exchange()
+  }
+
+  /** Everything that was created before has ended. @returns whether every node has taken that. */
+  async endBefore(time: number): Promise<boolean> {
+    this.endUntil(time)
+    /* One exchange may be under way already, with the old note. */
+    await this.settled()
+    return this.exchange()
+  }
+
+  /** Brings this server's word and that of each node together. Never rejects. @returns whether every node has all of it. */
+  async exchange(): Promise<boolean> {
+    for (const node of [...this.toRaise]) if (this.mayRaise(node)) this.raise(node)
+    const answers = await Promise.all(this.placement.nodes.map((node) => this.exchangeWith(node)))
+    return !answers.includes(false)
+  }
+
+  exchangeWith(node: WatchedNode): Promise<boolean> {
+    if (this.closed || node.state === 'down') return Promise.resolve(false)
+    const underWay = this.reading.get(node)
+    if (underWay !== undefined) return underWay
+    const exchange = this.joinWith(node)
+      .catch(() => false)
+      .finally(() => this.reading.delete(node))
+    this.reading.set(node, exchange)
+    return exchange
+  }
+
+  /** Resolves when the exchanges that are under way are over: by then it is known whether a node has lost what it had. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.reading.values()])
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  private mayRaise(node: WatchedNode): boolean {
+    if (!this.placement.nodes.includes(node)) this.toRaise.delete(node)
+    const now = this.clock.monotonic()
+    return this.toRaise.has(node) && now - (this.raisedAt.get(node) ?? 0) >= RAISE_AGAIN_AFTER
+  }
+
+  private get key(): string {
+    return `${this.keyPrefix()}notes`
+  }
+
+  private async joinWith(node: WatchedNode): Promise<boolean> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const life = this.clock.now() + NOTE_LIFE
+      const found = await node.get(this.key, life)
+      const theirs = found === undefined ? undefined : readNote(found.bytes)
+      if (theirs !== undefined) this.join(theirs)
+      this.isRead = true
+      const birth = theirs?.birth ?? this.newName()
+      const { era } = this.note
+      if (theirs === undefined || !isSame(theirs, this.note)) {
+        const result = await node.put(this.key, writeNote(this.note, birth), life, found?.token ?? 'absent')
+        if (!result.stored) continue
+      }
+      this.see(node, birth, theirs?.era ?? 0, era)
+      return true
+    }
+    return false
+  }
+
+  private see(node: WatchedNode, birth: string, found: number, era: number): void {
+    const before = this.seen.get(node)
+    this.seen.set(node, { birth, era })
+    for (const other of this.placement.nodes)
+      if (before === undefined && other !== node && this.areOne(node, other) === 'yes') this.onTwin(node, other)
+    for (const known of this.seen.keys()) if (!this.placement.nodes.includes(known)) this.seen.delete(known)
+    if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
+  }
+
+  private endUntil(time: number): void {
+    if (time <= this.note.endedBefore) return
+    this.note.endedBefore = time
+    this.onEnded()
+  }
+
+  private join(theirs: Note): void {
+    const { note } = this
+    note.era = Math.max(note.era, theirs.era)
+    this.endUntil(theirs.endedBefore)
+    for (const [name, era] of theirs.awayAt) {
+      note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
+      this.lastAway = Math.max(this.lastAway, era)
+    }
+  }
+}
+
+function writeNote({ era, awayAt, endedBefore }: Note, birth: string): Buffer {
+  return Buffer.from(JSON.stringify({ era, awayAt: Object.fromEntries(awayAt), endedBefore, birth }))
+}
+
+/** @returns `undefined` for what is no note: it is written anew. */
+function readNote(bytes: Buffer): StoredNote | undefined {
+  if (bytes.length > MAX_NOTE_BYTES) return undefined
+  try {
+    const { era, awayAt, endedBefore, birth } = JSON.parse(bytes.toString()) as Record<string, unknown>
+    if (!isCount(era) || !isCount(endedBefore) || typeof awayAt !== 'object' || awayAt === null) return undefined
+    if (typeof birth !== 'string') return undefined
+    const eras = Object.entries(awayAt).filter((entry): entry is [string, number] => isCount(entry[1]))
+    return { era, endedBefore, birth, awayAt: new Map(eras) }
+  } catch {
+    return undefined
+  }
+}
+
+function isSame(a: Note, b: Note): boolean {
+  if (a.era !== b.era || a.endedBefore !== b.endedBefore || a.awayAt.size !== b.awayAt.size) return false
+  return [...a.awayAt].every(([name, era]) => b.awayAt.get(name) === era)
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 47
+}

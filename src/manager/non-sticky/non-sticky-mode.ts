@@ -1,0 +1,571 @@
+import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../../errors.js'
+import { EndedTokens } from '../../local/ended-tokens.js'
+import type { KnownSessions } from '../../local/known-sessions.js'
+import { SessionState } from '../../local/session-state.js'
+import type { Renewal } from '../../node/storage-node.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import { type AttributeSection, covers } from '../../record/attribute-section.js'
+import type { StoredRecord } from '../../record/record-format.js'
+import { parseSessionId, tokenDigest } from '../../session-id/session-id.js'
+import type { SaveResult } from '../../write-behind/save-queue.js'
+import type { Engine } from '../context/engine.js'
+import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import type { Found } from '../stored/record-store.js'
+import { type FoundSession, type LookUp, latestFirst, lookUp } from '../stored/session-look-up.js'
+import { CopyKeeper } from './copy-keeper.js'
+import { NonStickySaver } from './non-sticky-saver.js'
+import { OutageWait } from './outage-wait.js'
+
+/** How long an id that was found nowhere is answered without another look, in milliseconds. */
+const REMEMBER_MISS = 2000
+/** Sessions taken over from sticky mode in one go. */
+const MAX_VISITS = 500
+/** How long late requests for an ended session are answered from memory, in milliseconds. */
+const REMEMBER_ENDED = 60_000
+
+/**
+ * Non-sticky mode: any server serves any request. The storage has the session, on its primary node and on further ones;
+ * a server has it only while requests work with it.
+ */
+export class NonStickyMode implements SessionMode {
+  readonly storesFirst = true
+  readonly hasFurtherCopies = true
+  readonly route = undefined
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly misses = new EndedTokens()
+  private readonly outage: OutageWait
+  /** Sessions that can't be stored as they are, with what was tried. */
+  private readonly rejected = new WeakMap<SessionState, AttributeSection>()
+  /** Sessions that sticky mode has left in memory and that wait to be taken over. */
+  private entering: Iterator<SessionState> | undefined
+  private copies: CopyKeeper
+  private saver: NonStickySaver
+
+  constructor(parts: ManagerParts) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.outage = new OutageWait(parts.engine)
+    this.copies = new CopyKeeper(parts.engine, parts.storage)
+    this.saver = new NonStickySaver(parts, this.copies, this.outage)
+  }
+
+  /* A node that hangs costs one operation's time, the write on the next node another; one that is replaced, somewhat more. */
+  get storeTimeout(): number {
+    return Math.max(this.engine.settings.backup.timeout, this.outage.patience)
+  }
+
+  get underReplicated(): number {
+    return this.copies.underReplicated
+  }
+
+  get isBusy(): boolean {
+    return this.entering !== undefined || this.copies.isBusy
+  }
+
+  open(id: string, fresh = false): Opened {
+    const { statistics, tokens, placement } = this.engine
+    const parts = parseSessionId(id)
+    if (parts === undefined || (!this.copies.known.has(parts.token) && !tokens.verify(parts.token))) {
+      statistics.count('invalidIds')
+      return undefined
+    }
+    return this.find(parts.token, placement.byName(parts.node), fresh)
+  }
+
+  /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
+  async openShared(token: string): Promise<SessionState | undefined> {
+    this.misses.delete(token)
+    return this.find(token, undefined, true)
+  }
+
+  /* New sessions for everybody, while nobody can be found again: that would be worse than to say so. */
+  checkAdmission(): void {
+    if (this.engine.settings.enabled && !this.engine.placement.anyUp) throw new StorageUnavailableError()
+  }
+
+  use(state: SessionState): SessionState {
+    const { local, ended, clock } = this.engine
+    if (state.phase !== 'live') return state
+    if (ended.has(state.token, clock.now())) {
+      state.end()
+      return state
+    }
+    state.serveUnder(this.route)
+    const shared = local.get(state.token)
+    if (shared === undefined) local.add(state)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
+    return shared
+  }
+
+  touch(state: SessionState): void {
+    const { backup } = state
+    if (backup === undefined || backup.node.state === 'down') return
+    const deadline = this.parts.storage.deadline(state)
+    backup.node.touch(this.parts.storage.key(state.keyDigest), deadline).catch(() => {})
+  }
+
+  released(state: SessionState): void {
+    state.attributes.compact()
+    this.letGo(state)
+  }
+
+  /* Others may have used it since; the storage knows when it ends. */
+  expired(state: SessionState): void {
+    if (state.activeRequests === 0) this.engine.local.remove(state)
+    else this.engine.local.reschedule(state)
+  }
+
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    this.copies.forget(state.token)
+    return this.parts.ending.replace(state)
+  }
+
+  destroy(state: SessionState): Promise<boolean> {
+    this.copies.forget(state.token)
+    return this.parts.ending.destroy(state)
+  }
+
+  async expireEarly(state: SessionState): Promise<void> {
+    this.copies.forget(state.token)
+    await this.parts.ending.expireEarly(state)
+  }
+
+  async reload(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'new') return state
+    /* At once: what others assign while the storage is asked is not ours to drop. */
+    state.attributes.replace(state.attributes.section)
+    const current = await this.newest(state)
+    if (current === undefined) throw new SessionGoneError()
+    return current
+  }
+
+  async refresh(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'new') return state
+    const current = await this.newest(state)
+    if (current === undefined) throw new SessionGoneError()
+    const shared = this.engine.local.get(state.token) ?? state
+    this.bringUpToDate(shared, current)
+    return shared
+  }
+
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    const result = await this.saver.save(state, attempt)
+    this.misses.delete(state.token)
+    if (result === 'rejected') this.rejected.set(state, state.section)
+    /* Sticky mode was about to store it when the mode changed. */
+    if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
+    if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
+    return result
+  }
+
+  get known(): KnownSessions {
+    return this.copies.known
+  }
+
+  reprotect(): void {
+    this.parts.protector.hurry()
+    this.copies.checkAll()
+  }
+
+  leave(node: WatchedNode): void {
+    this.copies.leave(node)
+  }
+
+  returned(node: WatchedNode): void {
+    this.parts.protector.hurry()
+    this.copies.returned(node)
+    for (const other of this.engine.placement.nodes) if (this.engine.placement.shouldLeave(other)) this.leave(other)
+  }
+
+  emptied(node: WatchedNode): void {
+    this.copies.emptied(node)
+  }
+
+  nodesInUse(): Set<WatchedNode> {
+    return new Set(this.sessionsByNode().keys())
+  }
+
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
+    return this.copies.copiesByNode()
+  }
+
+  /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
+  enter(): void {
+    this.copies = new CopyKeeper(this.engine, this.parts.storage)
+    this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
+    this.entering = this.engine.local.values()
+    this.enterSome(this.entering)
+  }
+
+  rest(): void {
+    this.entering = undefined
+    this.copies.close()
+  }
+
+  /* In slices: they may be many, and requests are served meanwhile. What comes up before its turn is met as one that is in use here. */
+  private enterSome(states: Iterator<SessionState>): void {
+    if (this.entering !== states) return
+    for (let visits = 0; visits < MAX_VISITS; visits++) {
+      const next = states.next()
+      if (next.done) {
+        this.entering = undefined
+        return
+      }
+      this.takeOver(next.value)
+    }
+    this.engine.clock.defer(() => this.enterSome(states))
+  }
+
+  private takeOver(state: SessionState): void {
+    state.serveUnder(undefined)
+    if (state.isSaved) this.rememberCopies(state)
+    if (this.parts.queue.has(state)) this.renewLife(state)
+    if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
+    this.letGo(state)
+  }
+
+  /** Sticky mode has stored the session, once. */
+  private rememberCopies(state: SessionState): void {
+    if (state.node === undefined) return
+    this.copies.stored(state, state.node)
+    for (const node of state.leftBehind ?? []) this.copies.leftBehind(state.token, node)
+    this.copies.isShort(state.token)
+  }
+
+  /* A save, comparison or renewal was due or under way: once more, so that its end is noticed here. */
+  private renewLife(state: SessionState): void {
+    this.parts.queue.add(state)
+    if (state.isSaved) this.touch(state)
+  }
+
+  /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
+  private async newest(state: SessionState): Promise<SessionState | undefined> {
+    if (!state.wasStored && state.mayBeStored) await this.parts.stored(state)
+    if (state.phase === 'ended') return undefined
+    return !state.wasStored ? state : this.find(state.token, state.node, true)
+  }
+
+  /** @param fresh the storage itself is to be asked */
+  private find(token: string, hint: WatchedNode | undefined, fresh: boolean): Opened {
+    const { settings, ended, local, clock } = this.engine
+    const now = clock.now()
+    if (!settings.enabled) return local.get(token)
+    if (ended.has(token, now)) return undefined
+    if (this.misses.has(token, now)) return this.findAfterMiss(token, hint, fresh)
+    if (fresh) return this.load(token, hint, true)
+    const near = this.beginNear(token, hint)
+    const isAtHand = near !== undefined && !(near instanceof Promise)
+    return (isAtHand ? this.presentNear(token, near) : undefined) ?? this.load(token, hint, false, near)
+  }
+
+  /* One that another server was about to store a moment ago is on its first node by now; only that one is asked. */
+  private async findAfterMiss(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+  ): Promise<SessionState | undefined> {
+    const first = hint ?? this.engine.placement.choose(token)
+    const isThere = await first
+      ?.get(this.parts.storage.key(tokenDigest(token)))
+      .then((value) => value !== undefined)
+      .catch(() => true)
+    if (isThere === false) {
+      this.engine.statistics.count('rememberedMisses')
+      return undefined
+    }
+    this.misses.delete(token)
+    return this.load(token, hint, fresh)
+  }
+
+  /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
+  private beginNear(token: string, hint: WatchedNode | undefined): Found | Promise<Found | undefined> | undefined {
+    const { placement } = this.engine
+    const first = this.firstNode(token, hint)
+    if (first?.caches !== true || placement.shouldLeave(first)) return undefined
+    return this.parts.storage.readCached(first, this.parts.storage.key(this.digestOf(token)), this.renewalOf(token))
+  }
+
+  /** `undefined`: there is something about it that has to be looked into. */
+  private presentNear(token: string, found: Found): SessionState | undefined {
+    const { record } = found
+    if (record?.kind !== 'session' || found.outdated || this.isDoubtful(found as FoundSession)) return undefined
+    const started = this.engine.clock.monotonic()
+    const state = this.present(token, found as FoundSession)
+    if (state === undefined) return undefined
+    state.keepDigest(this.digestOf(token))
+    this.engine.statistics.record('load', this.engine.clock.monotonic() - started)
+    return this.asShared(state)
+  }
+
+  /* While a failover is under way nobody answers; requests that can wait for its end need not fail. */
+  private async load(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+    near?: Found | Promise<Found | undefined>,
+  ): Promise<SessionState | undefined> {
+    const { deadline } = this.outage
+    for (let begun = near; ; begun = undefined) {
+      try {
+        return await this.loadOnce(token, hint, fresh, begun)
+      } catch (error) {
+        if (!mayPass(error) || !(await this.outage.forNode(deadline))) throw error
+      }
+    }
+  }
+
+  private async loadOnce(
+    token: string,
+    hint: WatchedNode | undefined,
+    fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
+  ): Promise<SessionState | undefined> {
+    const { statistics, placement } = this.engine
+    const started = this.engine.clock.monotonic()
+    const digest = this.digestOf(token)
+    const key = this.parts.storage.key(digest)
+    const pending = this.pendingHere(token)
+    const first = this.firstNode(token, hint)
+    const answer =
+      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh, begun)
+    const state =
+      typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
+        ? this.present(token, answer)
+        : await this.loadFromCopies(token, key, first, answer, pending)
+    if (state === undefined) return undefined
+    state.keepDigest(digest)
+    statistics.record('load', this.engine.clock.monotonic() - started)
+    return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
+  }
+
+  /* Written under a key that is on its way out. */
+  private renewForm(state: SessionState): SessionState {
+    const shared = this.use(state)
+    shared.rewrite()
+    this.parts.queue.add(shared)
+    return shared
+  }
+
+  /* Requests that work with the session here have changes that nobody else knows yet: who comes later sees them. */
+  private asShared(state: SessionState): SessionState {
+    const shared = this.engine.local.get(state.token)
+    if (shared === undefined || shared === state) return state
+    this.bringUpToDate(shared, state)
+    return shared
+  }
+
+  private async readFirst(
+    node: WatchedNode,
+    token: string,
+    key: string,
+    fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
+  ): Promise<FoundSession | 'absent' | 'failed'> {
+    const { clock, settings, placement } = this.engine
+    const renewal = this.renewalOf(token)
+    const near = !fresh && node.caches && !placement.shouldLeave(node)
+    let first = begun
+    const read = async () => {
+      const answer = first ?? (near ? this.parts.storage.readCached(node, key, renewal) : undefined)
+      first = undefined
+      return sessionOrAbsent(
+        answer === undefined
+          ? await this.parts.storage.readTwice(node, key, renewal.to)
+          : await this.unlessDoubtful(answer, node, key, renewal),
+      )
+    }
+    const started = clock.monotonic()
+    try {
+      return await read()
+    } catch (error) {
+      /* That is how it is set up, and nobody else could be asked. */
+      if (error instanceof NodeRefusedError && this.engine.placement.nodes.length === 1)
+        throw new StorageUnavailableError({ cause: error })
+      /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
+      if (clock.monotonic() - started > settings.operationTimeout / 2) return 'failed'
+    }
+    await node.check()
+    return node.state === 'up' ? read().catch(() => 'failed' as const) : 'failed'
+  }
+
+  /* Whoever has a doubt gets what the storage says now, before other copies are compared with it. */
+  private async unlessDoubtful(
+    answer: Found | Promise<Found | undefined>,
+    node: WatchedNode,
+    key: string,
+    renewal: Renewal,
+  ): Promise<Found | undefined> {
+    const found = await answer
+    if (found?.record === undefined || !this.isDoubtful(found as FoundSession)) return found
+    return this.parts.storage.readTwice(node, key, renewal.to)
+  }
+
+  /** Who is asked first. */
+  private firstNode(token: string, hint: WatchedNode | undefined): WatchedNode | undefined {
+    return hint ?? this.copies.known.get(token)?.primary ?? this.engine.placement.choose(token)
+  }
+
+  private digestOf(token: string): string {
+    const known = this.copies.known.get(token)
+    if (known === undefined) return tokenDigest(token)
+    if (known.digest === '') known.digest = tokenDigest(token)
+    return known.digest
+  }
+
+  private renewalOf(token: string): Renewal {
+    const { clock, settings } = this.engine
+    const known = this.copies.known.get(token)
+    const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
+    const absoluteDeadline = known?.absoluteDeadline ?? 0
+    return this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+  }
+
+  /* A node that was away may have missed that the session went on, or ended, elsewhere. */
+  private isDoubtful({ node, record }: FoundSession): boolean {
+    return this.engine.notes.isDoubtful(record.era, node)
+  }
+
+  private async loadFromCopies(
+    token: string,
+    key: string,
+    first: WatchedNode | undefined,
+    answer: FoundSession | 'absent' | 'failed',
+    pending: SessionState | undefined,
+  ): Promise<SessionState | undefined> {
+    const copies = await this.compare(token, key, first, answer)
+    if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
+    const newest = copies.sessions[0]
+    /* It may have been stored, and let go, while the nodes were asked. */
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
+    const state = this.present(token, newest)
+    if (state === undefined) return undefined
+    return this.settle(state, first, copies)
+  }
+
+  /** All nodes that can be read, each asked once. */
+  private async compare(
+    token: string,
+    key: string,
+    first: WatchedNode | undefined,
+    answer: FoundSession | 'absent' | 'failed',
+  ): Promise<LookUp> {
+    const { placement } = this.engine
+    const others = placement.readable(token).filter((node) => node !== first)
+    const none: LookUp = { sessions: [], tombstone: undefined, failed: [], era: this.parts.storage.era }
+    const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
+    if (answer === 'failed' && first !== undefined) copies.failed.push(first)
+    if (typeof answer !== 'object') return copies
+    if (answer.record.kind === 'tombstone') copies.tombstone = answer.record
+    else copies.sessions.push(answer)
+    copies.sessions.sort(latestFirst)
+    return copies
+  }
+
+  /** A session that is on its way to the storage for the first time, or that the storage has lost while it was being changed. */
+  private pendingHere(token: string): SessionState | undefined {
+    const { local, clock } = this.engine
+    const here = local.get(token)
+    if (here === undefined || here.phase !== 'live' || here.isSaved || here.isBlank) return undefined
+    const now = clock.now()
+    if (here.expiresAt <= now) return undefined
+    here.use(now)
+    return here
+  }
+
+  private acceptTombstone(token: string, tombstone: StoredRecord): undefined {
+    const { ended, clock } = this.engine
+    ended.add(token, clock.now() + REMEMBER_ENDED)
+    this.copies.forget(token)
+    const here = this.engine.local.get(token)
+    if (here !== undefined) void this.parts.ending.endedElsewhere(here)
+    else void this.parts.ending.endCopiesOf(token, tombstone)
+    return undefined
+  }
+
+  /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
+  private async isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): Promise<undefined> {
+    const { statistics, clock, placement, notes } = this.engine
+    /* A node that answers over a new connection may have lost what it had. */
+    await notes.settled()
+    const mayBeBack = first === undefined || first.returnedRecently() || placement.failedRecently()
+    if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
+    statistics.count('unknownIds')
+    this.misses.add(token, clock.now() + REMEMBER_MISS)
+    this.copies.forget(token)
+    return undefined
+  }
+
+  /** A session as its record says; `undefined`: it has ended. */
+  private present(token: string, found: FoundSession): SessionState | undefined {
+    const { node, record } = found
+    if (record.kind === 'tombstone') return this.acceptTombstone(token, record)
+    const now = this.engine.clock.now()
+    if (record.absoluteDeadline !== 0 && record.absoluteDeadline <= now) return undefined
+    const renewed = this.copies.known.get(token)
+    const state = SessionState.fromRecord(token, this.route, record, now)
+    state.settle(node)
+    state.found(node, found.token, 0, record)
+    state.confirm(now)
+    const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
+    if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
+      this.touch(state)
+    /* A server in sticky mode has written it, to one node only; or a node with a further copy has missed something since. */
+    if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
+    else if (this.engine.notes.isBehind(record.era)) this.copies.compareIfBehind(state, record.era)
+    this.copies.seen(state, record.accessedAt)
+    return state
+  }
+
+  /** Where the session is from now on, after it was not found in its place or its place is to be left. */
+  private settle(state: SessionState, first: WatchedNode | undefined, copies: LookUp): SessionState {
+    const { placement, statistics, events } = this.engine
+    const found = state.node as WatchedNode
+    const target =
+      [first, found].find((node) => node?.state === 'up' && !placement.shouldLeave(node)) ??
+      placement.choose(state.token)
+    if (target === undefined) return state
+    const there = copies.sessions.find(({ node }) => node === target)
+    for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
+    if (first !== undefined) state.relocate(first)
+    if (target === state.node) {
+      if (there === undefined) {
+        statistics.count('restores')
+        events.emitSession('restored', state, { node: target.id })
+      }
+    } else this.saver.relocate(state, target)
+    if (there !== undefined) state.found(target, there.token, 0, there.record)
+    if (copies.failed.length === 0) state.compared(copies.era)
+    this.copies.isShort(state.token)
+    if (state.isSaved) return state
+    const shared = this.use(state)
+    this.parts.queue.add(shared)
+    return shared
+  }
+
+  private bringUpToDate(shared: SessionState, current: SessionState): void {
+    if (covers(shared.base, current.section)) return
+    this.parts.merger.absorb(shared, { attributes: current.section, createdAt: current.createdAt })
+    shared.moveWith(current)
+    shared.use(current.accessedAt)
+  }
+
+  /** The storage has the session, or can't have it as it is, and nobody works with it here. */
+  private letGo(state: SessionState): void {
+    const { local, settings } = this.engine
+    if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
+    /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
+    const isRejected = this.rejected.get(state) === state.section
+    if (state.isSaved || isRejected || state.isBlank || state.phase === 'ended') local.remove(state)
+  }
+}
+
+/** Whether the storage may answer soon: a node that is set up so that it refuses will go on to do so. */
+function mayPass(error: unknown): boolean {
+  return error instanceof StorageUnavailableError && !(error.cause instanceof NodeRefusedError)
+}
+
+function sessionOrAbsent(found: Found | undefined): FoundSession | 'absent' {
+  return found?.record === undefined ? 'absent' : (found as FoundSession)
+}

@@ -1,0 +1,202 @@
+import { pause } from '../../clock.js'
+import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../errors.js'
+import type { Backup, SessionState } from '../../local/session-state.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import type { SaveResult } from '../../write-behind/save-queue.js'
+import type { Engine } from '../context/engine.js'
+import type { ManagerParts } from '../session-mode.js'
+import type { Outgoing } from '../stored/record-store.js'
+import { SaveFailures } from '../stored/save-failures.js'
+import type { CopyKeeper, Standing } from './copy-keeper.js'
+import type { OutageWait } from './outage-wait.js'
+
+/** How often one save may be overtaken by other servers before it waits for its next turn. */
+const MAX_ROUNDS = 8
+/** Milliseconds that a save which was overtaken waits at most before it tries again; doubles with each time. */
+const FIRST_PAUSE = 2
+
+/**
+ * Stores the sessions of non-sticky mode: a fenced write to the primary node, then fenced writes to the nodes of the
+ * further copies. Whoever was overtaken joins what the other has written with its own, and writes again.
+ */
+export class NonStickySaver {
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly copies: CopyKeeper
+  private readonly outage: OutageWait
+  private readonly failures: SaveFailures
+  /** Copies on nodes that did not take what came after them. */
+  private readonly outdated = new WeakMap<SessionState, Backup>()
+
+  constructor(parts: ManagerParts, copies: CopyKeeper, outage: OutageWait) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.copies = copies
+    this.outage = outage
+    this.failures = new SaveFailures(parts.engine)
+  }
+
+  /** One attempt, for the queue. Never rejects. */
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
+    const { deadline } = this.outage
+    if (!this.settlePlace(state)) {
+      const isBack = await this.outage.forNode(deadline)
+      return isBack && attempt <= this.attempts ? 'retry' : this.failures.nowhere(state)
+    }
+    const node = state.node as WatchedNode
+    try {
+      return state.isSaved || (await this.store(node, state)) ? 'done' : 'retry'
+    } catch (error) {
+      return this.afterFailure(node, state, { attempt, deadline }, error as Error)
+    }
+  }
+
+  /** Moves the session to another primary node; it is stored there by its next save. */
+  relocate(state: SessionState, to: WatchedNode): void {
+    const from = state.relocate(to)
+    if (from === undefined) return
+    this.copies.leftBehind(state.token, from)
+    this.engine.statistics.count('relocations')
+    this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
+  }
+
+  /** @returns false: it is to be stored once more. */
+  private async store(node: WatchedNode, state: SessionState): Promise<boolean> {
+    const others = this.copies.othersOf(state.token, node)
+    /* Asked beside the first write, as what stands there now has to be known for the fence. */
+    const standing = others.map((other) => this.copies.standingOn(other, state))
+    const written = await this.storePrimary(node, state, others.length > 0)
+    if (written === undefined) return true
+    await this.removeOutdated(state)
+    const answers = await Promise.all(
+      others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
+    )
+    if (answers.includes('ended')) {
+      await this.parts.ending.endedElsewhere(state)
+      return true
+    }
+    if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
+    let isComplete = true
+    /* Others used that node as the first one, as ours was out of their reach: what they have belongs to the session too. */
+    for (const other of answers) {
+      if (typeof other === 'object' && this.parts.merger.absorb(state, other.record)) isComplete = false
+    }
+    return isComplete
+  }
+
+  /** @returns what was written; `undefined`: the session was ended meanwhile. */
+  private async storePrimary(node: WatchedNode, state: SessionState, keep: boolean): Promise<Outgoing | undefined> {
+    const { storage } = this.parts
+    const key = storage.key(state.keyDigest)
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
+      const expected = state.backup?.node === node ? state.backup.token : 'absent'
+      const prepared = storage.prepare(state, key)
+      const outgoing = prepared instanceof Promise ? await prepared : kept(prepared, keep)
+      if (state.phase === 'ended') return undefined
+      const started = this.engine.clock.monotonic()
+      const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
+      if (result.stored && hasEnded(state)) {
+        await storage.takeBack(node, key, result.token)
+        return undefined
+      }
+      if (result.stored) {
+        this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
+        this.engine.statistics.count('backupsStored')
+        this.copies.stored(state, node)
+        state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
+        return outgoing
+      }
+      this.engine.statistics.count('backupsRefused')
+      if (round > 0) await this.pauseAfter(round)
+      if (!(await this.meetStored(node, state, key))) return undefined
+    }
+    throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  /** Another write came first, or the token does not count any more. @returns false: the session was ended. */
+  private async meetStored(node: WatchedNode, state: SessionState, key: string): Promise<boolean> {
+    const found = await this.parts.storage.read(node, key)
+    if (state.phase === 'ended') return false
+    if (found?.record?.kind === 'tombstone') {
+      await this.parts.ending.endedElsewhere(state)
+      return false
+    }
+    if (found?.isForeign)
+      throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
+    if (found?.record !== undefined && this.parts.merger.absorb(state, found.record))
+      this.engine.statistics.count('conflicts')
+    if (found === undefined) state.forgetStored()
+    else state.found(node, found.token, 0, undefined)
+    return true
+  }
+
+  /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
+  private settlePlace(state: SessionState): boolean {
+    const { placement } = this.engine
+    const { node } = state
+    if (node !== undefined && !placement.shouldLeave(node)) return true
+    const target = placement.choose(state.token)
+    if (target === undefined) return false
+    this.relocate(state, target)
+    return true
+  }
+
+  private async afterFailure(
+    node: WatchedNode,
+    state: SessionState,
+    { attempt, deadline }: { attempt: number; deadline: number },
+    error: Error,
+  ): Promise<SaveResult> {
+    if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
+    /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
+    if (node.state !== 'up') await node.check()
+    const { placement, settings } = this.engine
+    if (attempt >= this.attempts || !(placement.anyUp || (await this.outage.forNode(deadline)))) {
+      return this.failures.givenUp(state, node, error)
+    }
+    if (error instanceof NodeRefusedError && attempt >= settings.backup.attempts) this.leaveRefusing(node, state)
+    return 'retry'
+  }
+
+  /* The node works, and does not take the session: it has no room, say. Its older copy goes when another node has what is in it. */
+  private leaveRefusing(node: WatchedNode, state: SessionState): void {
+    const [next] = this.copies.othersOf(state.token, node)
+    const { backup } = state
+    if (next === undefined || state.node !== node || state.phase === 'ended') return
+    this.relocate(state, next)
+    this.copies.isShort(state.token)
+    if (backup?.node === node) this.outdated.set(state, backup)
+  }
+
+  /* What was in it has just been stored elsewhere; others would go on reading it. */
+  private async removeOutdated(state: SessionState): Promise<void> {
+    const old = this.outdated.get(state)
+    if (old === undefined) return
+    this.outdated.delete(state)
+    const { storage } = this.parts
+    const places = state.node === undefined ? [] : [state.node]
+    await storage.removeCopy(old.node, storage.key(state.keyDigest), old.token, places).catch(() => {})
+  }
+
+  private pauseAfter(round: number): Promise<void> {
+    const { clock, random } = this.engine
+    return pause(clock, FIRST_PAUSE * 2 ** round * random.fraction())
+  }
+
+  private get attempts(): number {
+    const { placement, settings } = this.engine
+    return settings.backup.attempts * Math.max(1, placement.nodes.length)
+  }
+}
+
+/* It may have, while something was waited for. */
+function hasEnded({ phase }: SessionState): boolean {
+  return phase === 'ended'
+}
+
+/* For further copies too, when the shared memory has long been used for others. */
+function kept(outgoing: Outgoing, keep: boolean): Outgoing {
+  return keep ? { ...outgoing, bytes: Buffer.from(outgoing.bytes) } : outgoing
+}

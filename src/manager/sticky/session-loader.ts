@@ -1,0 +1,147 @@
+import { NodeRefusedError, NodeUnreachableError, StorageUnavailableError } from '../../errors.js'
+import { SessionState } from '../../local/session-state.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import { tokenDigest } from '../../session-id/session-id.js'
+import type { Engine } from '../context/engine.js'
+import type { RecordStore } from '../stored/record-store.js'
+import type { SessionLines } from '../stored/session-lines.js'
+import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-up.js'
+import type { StickySaver } from './sticky-saver.js'
+
+/** Brings sessions that are not in this server's memory here, and claims them. */
+export class SessionLoader {
+  private readonly engine: Engine
+  private readonly storage: RecordStore
+  private readonly saver: StickySaver
+  private readonly lines: SessionLines
+  private readonly loading = new Map<string, Promise<SessionState | undefined>>()
+  private readonly verifying = new Map<SessionState, Promise<void>>()
+
+  constructor(engine: Engine, storage: RecordStore, saver: StickySaver, lines: SessionLines) {
+    this.lines = lines
+    this.engine = engine
+    this.storage = storage
+    this.saver = saver
+  }
+
+  /**
+   * Loads and claims a session; requests that ask for the same one share one look-up.
+   * @returns `undefined`: no storage node knows the session, or it was ended.
+   * @throws StorageUnavailableError when it may exist where nobody answers.
+   */
+  load(token: string): Promise<SessionState | undefined> {
+    const underWay = this.loading.get(token)
+    if (underWay !== undefined) return underWay
+    const load = this.loadOnce(token).finally(() => this.loading.delete(token))
+    this.loading.set(token, load)
+    return load
+  }
+
+  /**
+   * Compares a local copy with all stored ones, wherever they are, and claims the session for this server: for a visitor who comes
+   * back from another one, who may have changed it.
+   * @throws StorageUnavailableError when what others have changed may be where nobody answers.
+   */
+  verifyEverywhere(state: SessionState): Promise<void> {
+    const underWay = this.verifying.get(state)
+    if (underWay !== undefined) return underWay
+    const verification = this.lines
+      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies)))
+      .finally(() => this.verifying.delete(state))
+    this.verifying.set(state, verification)
+    return verification
+  }
+
+  /**
+   * Compares the copy of this server, which is in use, with all stored ones that can be had.
+   * @throws StorageUnavailableError when no node answers
+   */
+  compare(state: SessionState): Promise<void> {
+    return this.verifying.get(state) ?? this.lines.run(state, () => this.verifyOnce(state))
+  }
+
+  private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {
+    const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
+    if (state.phase !== 'live') return
+    if (copies.tombstone) return this.saver.endedElsewhere(state)
+    check(copies)
+    await this.saver.meet(state, copies, true)
+  }
+
+  private async loadOnce(token: string): Promise<SessionState | undefined> {
+    const { statistics, clock, ended, local } = this.engine
+    const started = this.engine.clock.monotonic()
+    const key = this.storage.key(tokenDigest(token))
+    const copies = await this.lookUp(token, key)
+    if (copies.tombstone !== undefined) {
+      ended.add(token, clock.now() + 60_000)
+      void this.saver.endCopiesOf(token, copies.tombstone)
+      return undefined
+    }
+    const best = copies.sessions[0]
+    /* A node that answers over a new connection may have lost what it had. */
+    if (best === undefined) await this.engine.notes.settled()
+    this.checkCertain(copies)
+    if (best === undefined) {
+      statistics.count('unknownIds')
+      return undefined
+    }
+    const state = this.present(token, best, copies)
+    if (state.expiresAt <= clock.now()) return undefined
+    if (!(await this.takeOver(state, best))) return local.get(token)
+    statistics.record('load', this.engine.clock.monotonic() - started)
+    return state
+  }
+
+  private lookUp(token: string, key: string): Promise<LookUp> {
+    return lookUp(this.storage, this.engine.placement.readable(token), key)
+  }
+
+  /*
+   * A copy that is of its node's era has missed nothing. Without one, what a node has that does not answer may be newer; and where
+   * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
+   * with "no such session", would be for good.
+   */
+  private checkCertain(copies: LookUp): void {
+    const { notes, placement } = this.engine
+    if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
+    const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
+    const isNowhere = copies.sessions.length === 0
+    if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))
+      throw new StorageUnavailableError()
+  }
+
+  /** The session as all of its copies together say. */
+  private present(token: string, best: FoundSession, copies: LookUp): SessionState {
+    const { settings, clock } = this.engine
+    const state = SessionState.fromRecord(token, settings.route, best.record, clock.now())
+    for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
+    state.settle(best.node)
+    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record)
+    if (copies.failed.length === 0) state.compared(copies.era)
+    for (const { node } of copies.sessions) if (node !== best.node) state.leaveBehind(node)
+    for (const node of copies.failed) state.leaveBehind(node)
+    return state
+  }
+
+  /** Makes this server the owner by a fenced write, before the visitor is let in. */
+  private async takeOver(state: SessionState, best: FoundSession): Promise<boolean> {
+    const { placement } = this.engine
+    if (placement.shouldLeave(best.node)) {
+      const target = placement.choose(state.token)
+      if (target !== undefined) this.saver.relocate(state, target)
+    }
+    this.saver.claim(state, best.node)
+    return this.writeClaim(state)
+  }
+
+  /* A node that fails now doesn't keep the visitor out: the session goes on from memory and is stored when possible. */
+  private async writeClaim(state: SessionState): Promise<boolean> {
+    try {
+      return await this.saver.put(state.node as WatchedNode, state, true)
+    } catch (error) {
+      if (error instanceof NodeUnreachableError || error instanceof NodeRefusedError) return true
+      throw error
+    }
+  }
+}

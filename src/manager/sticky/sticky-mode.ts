@@ -1,0 +1,358 @@
+import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../../errors.js'
+import type { SessionState } from '../../local/session-state.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import type { AttributeSection } from '../../record/attribute-section.js'
+import { parseSessionId, sameRoute, tokenOf } from '../../session-id/session-id.js'
+import type { SaveResult } from '../../write-behind/save-queue.js'
+import type { Engine } from '../context/engine.js'
+import { within } from '../context/within.js'
+import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import { SessionLoader } from './session-loader.js'
+import { StickySaver } from './sticky-saver.js'
+
+/** Milliseconds before a verification that came to nothing is tried again. */
+const VERIFY_AGAIN_AFTER = 1000
+
+/**
+ * Sticky mode: the live session is in this server's memory, its backup in a storage node. Requests of a trusted
+ * session cost no storage operation; the rest of the work happens beside them.
+ */
+export class StickyMode implements SessionMode {
+  readonly hasFurtherCopies = false
+  private readonly engine: Engine
+  private readonly parts: ManagerParts
+  private readonly saver: StickySaver
+  private readonly loader: SessionLoader
+  private readonly verifying = new Map<SessionState, Promise<void>>()
+
+  constructor(parts: ManagerParts) {
+    this.parts = parts
+    this.engine = parts.engine
+    this.saver = new StickySaver(parts.engine, parts.storage, parts.merger, {
+      endedElsewhere: (state) => parts.ending.endedElsewhere(state),
+      endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
+      ownedElsewhere: (state) => parts.ending.ownedElsewhere(state),
+      needsSaving: (state) => parts.queue.add(state),
+      commit: (state) => void parts.content.commit(state, []),
+    })
+    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver, parts.lines)
+  }
+
+  get storesFirst(): boolean {
+    return this.engine.settings.backup.mode === 'sync'
+  }
+
+  get storeTimeout(): number {
+    return this.engine.settings.backup.timeout
+  }
+
+  get route(): string | undefined {
+    return this.engine.settings.route
+  }
+
+  open(id: string, fresh = false): Opened {
+    const { local, clock } = this.engine
+    const state = local.get(tokenOf(id))
+    if (state === undefined) return this.openElsewhere(id)
+    const now = clock.now()
+    if (state.expiresAt <= now) return this.openExpired(state, id)
+    const { settings } = this.engine
+    const { node } = state
+    state.use(now)
+    if (!settings.enabled) return this.hit(state)
+    /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
+    if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
+    if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
+    if (this.isDoubtful(state, node)) return this.openAfter(() => this.compare(state), state, id)
+    if (fresh && state.wasStored) return this.openAfter(() => this.compare(state), state, id)
+    const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
+    if (!trusted) return this.openAfter(() => this.verify(state), state, id)
+    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    return this.hit(state)
+  }
+
+  async openShared(token: string): Promise<SessionState | undefined> {
+    const { local, clock, settings } = this.engine
+    const state = local.get(token)
+    if (state === undefined) return this.openElsewhere(token)
+    const now = clock.now()
+    if (state.expiresAt <= now) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    state.use(now)
+    if (!settings.enabled) return this.hit(state)
+    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    return this.openForeign(state, token)
+  }
+
+  checkAdmission(): void {
+    const { settings, local, statistics } = this.engine
+    if (settings.maxActiveSessions === 0 || local.size < settings.maxActiveSessions) return
+    statistics.count('sessionsRejected')
+    throw new TooManySessionsError(settings.maxActiveSessions)
+  }
+
+  use(state: SessionState): SessionState {
+    return this.isOurs(state) ? state : this.adopt(state)
+  }
+
+  touch(state: SessionState): void {
+    const now = this.engine.clock.now()
+    const trusted = now - state.verifiedAt < this.engine.settings.trustFor || !state.wasStored
+    if (!trusted || this.needsTouch(state, now)) this.parts.queue.add(state)
+  }
+
+  released(state: SessionState): void {
+    state.attributes.compact()
+  }
+
+  expired(state: SessionState): void {
+    this.parts.ending.expire(state)
+  }
+
+  replace(state: SessionState): Promise<AttributeSection | undefined> {
+    return this.parts.ending.replace(state)
+  }
+
+  destroy(state: SessionState): Promise<boolean> {
+    return this.parts.ending.destroy(state)
+  }
+
+  expireEarly(state: SessionState): Promise<void> {
+    return this.parts.ending.expireEarly(state)
+  }
+
+  async reload(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'ended') throw new SessionGoneError()
+    if (state.phase === 'new') return state
+    const current = await this.open(state.id)
+    if (current === undefined) {
+      if (state.phase === 'lost') await this.parts.ending.endedElsewhere(state)
+      throw new SessionGoneError()
+    }
+    current.attributes.replace(current.attributes.section)
+    return current
+  }
+
+  async refresh(state: SessionState): Promise<SessionState> {
+    if (state.phase === 'new') return state
+    /* With a lock others may have had it on any node. */
+    await this.compare(state)
+    if (state.phase === 'live') return state
+    const current = state.phase === 'lost' ? await this.open(state.id) : undefined
+    if (current === undefined) throw new SessionGoneError()
+    return current
+  }
+
+  async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    /* The saver puts what such a one has on top of the session that is here. */
+    if (!this.isOurs(state) && this.adopt(state) !== state) state.lose()
+    const result = await this.saver.save(state, attempt)
+    if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
+    return result
+  }
+
+  readonly known = undefined
+
+  reprotect(): void {
+    const { protector } = this.parts
+    protector.hurry()
+    protector.protectAll()
+    for (const node of this.engine.placement.nodes) {
+      protector.evacuate(node)
+      if (node.state === 'up') protector.cleanUp(node)
+    }
+  }
+
+  leave(node: WatchedNode): void {
+    this.parts.protector.evacuate(node)
+  }
+
+  returned(node: WatchedNode): void {
+    const { placement } = this.engine
+    this.parts.protector.hurry()
+    this.parts.protector.cleanUp(node)
+    for (const other of placement.nodes) if (placement.shouldLeave(other)) this.leave(other)
+  }
+
+  emptied(node: WatchedNode): void {
+    this.parts.protector.refill(node)
+  }
+
+  nodesInUse(): Set<WatchedNode> {
+    return new Set(this.sessionsByNode().keys())
+  }
+
+  sessionsByNode(): ReadonlyMap<WatchedNode, number> {
+    return this.engine.local.tally.byNode
+  }
+
+  readonly underReplicated = 0
+  readonly isBusy = false
+
+  enter(): void {
+    for (const state of [...this.engine.local.values()]) {
+      this.adopt(state)
+      /* A save under way goes on with further copies: what it leaves behind is looked after by another one. */
+      if (this.parts.queue.has(state) || (!state.isSaved && !state.isBlank)) this.parts.queue.add(state)
+    }
+  }
+
+  rest(): void {}
+
+  private isOurs(state: SessionState): boolean {
+    return state.phase !== 'live' || (this.engine.local.get(state.token) === state && state.route === this.route)
+  }
+
+  /**
+   * Takes in what a request or a job was given in non-sticky mode. It may be older than what other servers have written since, and
+   * there are further copies, which nobody keeps up to date from now on.
+   * @returns the state that all requests here share.
+   */
+  private adopt(state: SessionState): SessionState {
+    const { local, placement } = this.engine
+    const existing = local.get(state.token)
+    if (existing !== undefined && existing !== state) return existing
+    if (existing === undefined) local.add(state)
+    state.serveUnder(this.route)
+    state.doubt()
+    for (const node of placement.nodes) if (node !== state.node) state.leaveBehind(node)
+    return state
+  }
+
+  private hit(state: SessionState): SessionState {
+    this.engine.statistics.count('localHits')
+    return state
+  }
+
+  /* The stored copy outlives the idle timeout by a share of it; once that share is used up its life is renewed. */
+  private needsTouch(state: SessionState, now: number): boolean {
+    const { backup } = state
+    if (backup === undefined || state.idleTimeout === 0) return false
+    /* Not known: another server has written it. */
+    if (backup.deadline === 0) return true
+    if (backup.deadline === state.absoluteDeadline) return false
+    return backup.deadline - now < state.idleTimeout
+  }
+
+  /** The node of a session died, or there was none: the id follows the backup within this request. */
+  private openWithoutNode(state: SessionState): SessionState {
+    const target = this.engine.placement.choose(state.token)
+    if (target !== undefined) {
+      this.saver.relocate(state, target)
+      this.parts.queue.add(state)
+    }
+    return this.hit(state)
+  }
+
+  /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
+  private openExpired(state: SessionState, id: string): Opened {
+    if (sameRoute(id, state.id)) {
+      this.parts.ending.expire(state)
+      return undefined
+    }
+    this.parts.ending.forget(state)
+    return this.openElsewhere(id)
+  }
+
+  /** The local copy may be outdated: the storage is asked, within bounds; without an answer it goes on from memory. */
+  private async openAfter(
+    verify: () => Promise<void>,
+    state: SessionState,
+    id: string,
+  ): Promise<SessionState | undefined> {
+    const { settings, statistics } = this.engine
+    const underWay = this.verifying.get(state)
+    const alreadyWaitedFor = underWay !== undefined && state.node?.state !== 'up'
+    const verification = underWay ?? verify().finally(() => this.verifying.delete(state))
+    if (underWay === undefined) this.verifying.set(state, verification)
+    const done = !alreadyWaitedFor && (await within(this.engine.clock, verification, settings.backup.timeout))
+    if (!done) statistics.count('verificationTimeouts')
+    return this.openVerified(state, id)
+  }
+
+  /**
+   * The visitor comes back from another server: unless storage says otherwise, the copy here is outdated.
+   * @throws StorageUnavailableError when the newer copy may be where nobody answers at the moment.
+   */
+  private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
+    const { settings, placement } = this.engine
+    /* A save under way must not meet the comparison half-way. */
+    if (this.parts.queue.has(state))
+      await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
+    try {
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state)
+    } catch (error) {
+      const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
+      if (error instanceof StorageUnavailableError && !isLasting) throw error
+      /* Nobody can tell, and this has lasted: the session goes on from here. */
+    }
+    return this.openVerified(state, id)
+  }
+
+  private openVerified(state: SessionState, id: string): SessionState | undefined | Promise<SessionState | undefined> {
+    if (state.phase === 'ended') return undefined
+    if (state.phase !== 'live') return this.openElsewhere(id)
+    if (!state.node?.isUsable) this.openWithoutNode(state)
+    return state
+  }
+
+  /* A node that was away may have missed that the session went on elsewhere. While it does not answer, nothing can be found out. */
+  private isDoubtful(state: SessionState, node: WatchedNode): boolean {
+    return node.state === 'up' && state.wasStored && this.engine.notes.isDoubtful(state.era, node)
+  }
+
+  private async compare(state: SessionState): Promise<void> {
+    try {
+      await this.parts.queue.settled(state)
+      if (state.phase === 'live') await this.loader.compare(state)
+    } catch {
+      /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
+    }
+  }
+
+  /* Content that is not stored yet is compared by the fenced write that stores it. */
+  private async verify(state: SessionState): Promise<void> {
+    try {
+      if (state.isSaved) await this.parts.lines.run(state, () => this.saver.verify(state, true))
+      else await this.parts.stored(state)
+    } catch {
+      /* The breaker has been told; the session goes on from memory. */
+    }
+    this.restUnverified(state)
+  }
+
+  /* Where storage did not confirm the copy, not every request waits for another try. */
+  private restUnverified(state: SessionState): void {
+    const { clock, settings } = this.engine
+    const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
+    if (state.verifiedAt < soonest) state.confirm(soonest)
+  }
+
+  private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
+    const { statistics, tokens, ended, expired, clock, settings } = this.engine
+    const parts = parseSessionId(id)
+    if (parts === undefined || !tokens.verify(parts.token)) {
+      statistics.count('invalidIds')
+      return undefined
+    }
+    const now = clock.now()
+    if (!settings.enabled || ended.has(parts.token, now)) return undefined
+    if (parts.route === this.route && expired.has(parts.token, now)) return undefined
+    return this.loader.load(parts.token).then((state) => this.takeIn(state))
+  }
+
+  /* Several requests may have waited for the same look-up. */
+  private takeIn(state: SessionState | undefined): SessionState | undefined {
+    if (state === undefined || state.phase !== 'live') return undefined
+    const { local, ended, clock } = this.engine
+    const existing = local.get(state.token)
+    if (existing !== undefined) return existing
+    if (ended.has(state.token, clock.now())) return undefined
+    local.add(state)
+    if (!state.isSaved) this.parts.queue.add(state)
+    this.parts.protector.cleanUpAfter(state)
+    return state
+  }
+}

@@ -1,0 +1,307 @@
+import { type UnreadableReason, UnreadableRecordError } from '../../errors.js'
+import type { SessionState, Snapshot } from '../../local/session-state.js'
+import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../../node/storage-node.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import { type AttributeSection, changeSection, emptySection } from '../../record/attribute-section.js'
+import { scratchMemory } from '../../record/byte-string.js'
+import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../record/record-format.js'
+import { lifeChange } from '../../record/session-facts.js'
+import type { Engine } from '../context/engine.js'
+
+/** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
+export interface Found {
+  node: WatchedNode
+  token: VersionToken
+  record: StoredRecord | undefined
+  /** Others may be able to read it: it is in a later format, or under a key that is not known here. So it is left alone. */
+  isForeign: boolean
+  /** It is encrypted under another key than records are now: written again, it no longer needs that. */
+  outdated: boolean
+}
+
+/** Why one server can't read what another one may, beside a key that is not known here. */
+const foreignReasons: ReadonlySet<UnreadableReason> = new Set(['format', 'compression'])
+
+/** As in `SessionState.handle`. */
+const HANDLE_LENGTH = 12
+/** How much too early a storage node may drop a value, in milliseconds. */
+const STORAGE_GRANULARITY = 1000
+/** Shortest life of a tombstone: longer than any request. */
+const MIN_TOMBSTONE_LIFE = 5 * 60_000
+/** Life of a tombstone of a session that never expires. */
+const LONG_TOMBSTONE_LIFE = 24 * 3_600_000
+
+/** Milliseconds that the stored life may end before the absolute deadline. */
+const ABSOLUTE_SLACK = 1000
+
+/** What is to stand in the place of a session that was ended. */
+export interface Tombstone {
+  key: string
+  /** The idle timeout of the session: how long others may have copies follows from it. 0: none. */
+  idleTimeout: number
+  deadline: number
+}
+
+/** A session on its way to a node. */
+export interface Outgoing extends Snapshot {
+  readonly createdAt: number
+  /** Good until the next record is encoded. */
+  bytes: Buffer
+  /** When the stored copy is to expire; 0: never. */
+  deadline: number
+}
+
+const durably: PutOptions = { durable: true }
+
+/** Where the records of sessions meet keys and nodes: no decisions here, only reading and building. */
+export class RecordStore {
+  private readonly engine: Engine
+
+  constructor(engine: Engine) {
+    this.engine = engine
+  }
+
+  /** The era of what is compared from now on. */
+  get era(): number {
+    return this.engine.notes.era
+  }
+
+  key(digest: string): string {
+    return this.engine.settings.keyPrefix + digest
+  }
+
+  /**
+   * Reads a record; bytes that are none are reported and come back without one.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async read(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
+    const value = await node.get(key, renewTo)
+    if (value === undefined) return undefined
+    const decoded = this.decode(value.bytes, key, node)
+    const record = decoded instanceof Promise ? await decoded : decoded
+    if (renewTo !== undefined) this.keepLife(node, record)
+    return this.found(node, value, record)
+  }
+
+  /**
+   * Reads a record, and once more when the bytes are none: they may have been garbled on the way, and to believe them
+   * at once would log a visitor out.
+   */
+  async readTwice(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
+    const value = await node.get(key, renewTo)
+    if (value === undefined) return undefined
+    const decoded = this.decode(value.bytes, key)
+    const record = decoded instanceof Promise ? await decoded : decoded
+    if (record instanceof UnreadableRecordError) return this.read(node, key, renewTo)
+    if (renewTo !== undefined) this.keepLife(node, record)
+    return this.found(node, value, record)
+  }
+
+  /**
+   * Reads a record, from this server's memory where the node keeps it there (see `StorageNode.getCached`): only for whoever can
+   * do with one that is a little older. Without a promise where the session is in memory.
+   */
+  readCached(node: WatchedNode, key: string, renewal: Renewal): Found | Promise<Found | undefined> {
+    const answer = node.getCached(key, renewal)
+    this.engine.statistics.count(answer instanceof Promise ? 'nearCacheMisses' : 'nearCacheHits')
+    if (answer instanceof Promise) return answer.then((value) => this.decodeCached(node, value, key, renewal))
+    const record = this.decode(answer.bytes, key)
+    if (record instanceof Promise || record instanceof UnreadableRecordError || record.kind === 'tombstone')
+      return this.decodeCached(node, answer, key, renewal)
+    return this.found(node, answer, record)
+  }
+
+  private async decodeCached(
+    node: WatchedNode,
+    value: StoredValue | undefined,
+    key: string,
+    renewal: Renewal,
+  ): Promise<Found | undefined> {
+    if (value === undefined) return undefined
+    const decoded = this.decode(value.bytes, key)
+    const record = decoded instanceof Promise ? await decoded : decoded
+    if (record instanceof UnreadableRecordError) return this.read(node, key, renewal.to)
+    this.keepLife(node, record)
+    return this.found(node, value, record)
+  }
+
+  /**
+   * The session as it is at the call; the bytes are good until the next call. A promise only for a large session that is to be
+   * compressed: while it is under way, the session may change, or end.
+   */
+  prepare(state: SessionState, key: string): Outgoing | Promise<Outgoing> {
+    const deadline = this.deadline(state)
+    const { createdAt, accessedAt } = state
+    const { section, base, era } = state.send()
+    const { writer } = this.engine
+    const outgoing = (bytes: Buffer): Outgoing => {
+      this.engine.statistics.record('recordSize', bytes.length)
+      return { section, base, era, createdAt, bytes, deadline }
+    }
+    const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era, writer, attributes: section })
+    return bytes instanceof Promise ? bytes.then(outgoing) : outgoing(bytes)
+  }
+
+  /** Any record in its stored form: see `prepare`. */
+  pack(record: SessionRecord): Buffer | Promise<Buffer> {
+    return this.engine.storedForm.wrap(encodeRecord(record, scratchMemory), record.key)
+  }
+
+  /**
+   * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
+   * @param expected only in the place of that, by whoever takes over what was there
+   * @returns false: something else is there
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async writeTombstone(
+    node: WatchedNode,
+    { key, idleTimeout, deadline }: Tombstone,
+    expected: Expected = 'any',
+  ): Promise<boolean> {
+    const now = this.engine.clock.now()
+    const packed = this.pack({
+      kind: 'tombstone',
+      key,
+      createdAt: now,
+      accessedAt: now,
+      era: 0,
+      writer: this.engine.writer,
+      attributes: this.endOf(idleTimeout, deadline),
+    })
+    const bytes = packed instanceof Promise ? await packed : packed
+    return (await node.put(key, bytes, deadline, expected, durably)).stored
+  }
+
+  /**
+   * Removes a copy, as it was seen, whose content is stored on those nodes. Two addresses may lead to one server, as after a change of its
+   * name or password: then there is one copy only, which stays.
+   * @returns whether there is none left beside those; false: it is not known yet, or somebody has written another one.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async removeCopy(
+    node: WatchedNode,
+    key: string,
+    token: VersionToken,
+    elsewhere: readonly WatchedNode[],
+  ): Promise<boolean> {
+    const answers = elsewhere.map((other) => this.engine.notes.areOne(node, other))
+    if (answers.includes('yes')) return true
+    if (answers.includes('unknown') || answers.length === 0) return false
+    return (await node.delete(key, token)) !== 'refused'
+  }
+
+  /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
+  async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
+    await node.delete(key, token).catch(() => {})
+  }
+
+  /**
+   * When the stored copy is to expire if nobody comes: the idle timeout and, as not every use is told to the storage,
+   * the granularity of touches on top; at least a second, as memcached, which counts in whole seconds, may drop a value that much
+   * too early. Never beyond the absolute deadline. 0: never.
+   */
+  deadline(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): number {
+    const { idleTimeout, absoluteDeadline, accessedAt } = times
+    if (idleTimeout === 0) return absoluteDeadline
+    const slack = Math.max(idleTimeout * this.engine.settings.backup.touchAfter, STORAGE_GRANULARITY)
+    const idle = Math.ceil(accessedAt + idleTimeout + slack)
+    return absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
+  }
+
+  /**
+   * How a cached read keeps the session alive. The stored life is longer than the idle timeout by `backup.touchAfter`: half of
+   * that may pass before it is renewed. An absolute end does not move, and is only met with the clocks' granularity.
+   */
+  renewal(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): Renewal {
+    const { idleTimeout, absoluteDeadline } = times
+    const to = this.deadline(times)
+    const reserve =
+      idleTimeout === 0 ? Number.POSITIVE_INFINITY : (idleTimeout * this.engine.settings.backup.touchAfter) / 2
+    return { to, slack: to === absoluteDeadline ? Math.min(reserve, ABSOLUTE_SLACK) : reserve }
+  }
+
+  /**
+   * A tombstone must outlive every copy in another server's memory: those live for the idle timeout at most.
+   */
+  tombstoneDeadline(idleTimeout: number): number {
+    const life = idleTimeout === 0 ? LONG_TOMBSTONE_LIFE : Math.max(idleTimeout * 1.5, MIN_TOMBSTONE_LIFE)
+    return Math.ceil(this.engine.clock.now() + life)
+  }
+
+  /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
+  private keepLife(node: WatchedNode, record: StoredRecord | UnreadableRecordError): void {
+    if (
+      record instanceof UnreadableRecordError ||
+      record.kind !== 'tombstone' ||
+      record.absoluteDeadline <= this.engine.clock.now()
+    )
+      return
+    /* Nobody waits for it: whoever asks is to know at once that the session has ended. */
+    node.touch(record.key, record.absoluteDeadline).catch(() => {})
+  }
+
+  private isForeign(bytes: Buffer, { reason }: UnreadableRecordError): boolean {
+    return foreignReasons.has(reason) || (reason === 'encryption' && this.engine.storedForm.isUnderUnknownKey(bytes))
+  }
+
+  private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
+    if (record instanceof UnreadableRecordError) {
+      return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false }
+    }
+    return { node, token, record, isForeign: false, outdated: this.engine.storedForm.isOutdated(bytes) }
+  }
+
+  /* A tombstone tells its own end, and how long the session could be idle. */
+  private endOf(idleTimeout: number, absoluteDeadline: number): AttributeSection {
+    return changeSection(emptySection, [lifeChange({ idleTimeout, absoluteDeadline })], this.engine.stamp(idleTimeout))
+  }
+
+  /** How a session is written: whether replicas have to have it. */
+  putOptions(): PutOptions | undefined {
+    const { wait, backup, mode } = this.engine.settings
+    const waits = wait?.for === 'synchronous' && (backup.mode === 'sync' || mode === 'non-sticky')
+    return waits ? durably : undefined
+  }
+
+  /** @param node whom to name in the report; without, nothing is reported. */
+  private decode(bytes: Buffer, key: string, node?: WatchedNode) {
+    const started = this.engine.clock.monotonic()
+    try {
+      const plain = this.engine.storedForm.unwrap(bytes, key)
+      return plain instanceof Promise
+        ? this.decodeLater(plain, key, started, node)
+        : this.decodePlain(plain, key, started)
+    } catch (error) {
+      return this.noRecord(error, key, node)
+    }
+  }
+
+  private async decodeLater(plain: Promise<Buffer>, key: string, started: number, node: WatchedNode | undefined) {
+    try {
+      return this.decodePlain(await plain, key, started)
+    } catch (error) {
+      return this.noRecord(error, key, node)
+    }
+  }
+
+  private decodePlain(plain: Buffer, key: string, started: number): StoredRecord {
+    const record = decodeRecord(plain, key)
+    this.engine.statistics.record('deserialization', this.engine.clock.monotonic() - started)
+    return record
+  }
+
+  private noRecord(error: unknown, key: string, node: WatchedNode | undefined): UnreadableRecordError {
+    if (!(error instanceof UnreadableRecordError)) throw error
+    if (node !== undefined) this.report(error, key, node)
+    return error
+  }
+
+  private report(error: UnreadableRecordError, key: string, node: WatchedNode): void {
+    const { statistics, log, settings, events } = this.engine
+    const { reason, message } = error
+    const handle = key.slice(settings.keyPrefix.length, settings.keyPrefix.length + HANDLE_LENGTH)
+    statistics.count('unreadableRecords')
+    events.emitUnreadable({ handle, reason, error, node: node.id, address: node.address })
+    log.write('unreadable', `session ${handle}: ${message}; treated as no session`, (m) => settings.logger.warn(m))
+  }
+}

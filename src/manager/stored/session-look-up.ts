@@ -1,0 +1,45 @@
+import { StorageUnavailableError } from '../../errors.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import { latestChange } from '../../record/attribute-section.js'
+import type { StoredRecord } from '../../record/record-format.js'
+import type { Found, RecordStore } from './record-store.js'
+
+export type FoundSession = Found & { record: StoredRecord }
+
+/** What all nodes together know of a session. */
+export interface LookUp {
+  /** The one that was changed last comes first. Each may have changes that the others have not. */
+  sessions: FoundSession[]
+  /** The session was ended for good. */
+  tombstone: StoredRecord | undefined
+  /** Nodes that gave no answer. */
+  failed: WatchedNode[]
+  /** The era when they were asked. */
+  era: number
+}
+
+/**
+ * Asks several nodes at once for a session, as an older copy may have stayed behind on one that was away.
+ * @throws StorageUnavailableError when none of them answers.
+ */
+export async function lookUp(storage: RecordStore, nodes: readonly WatchedNode[], key: string): Promise<LookUp> {
+  if (nodes.length === 0) throw new StorageUnavailableError()
+  const { era } = storage
+  const answers = await Promise.allSettled(nodes.map((node) => storage.readTwice(node, key)))
+  const result: LookUp = { sessions: [], tombstone: undefined, failed: [], era }
+  answers.forEach((answer, i) => {
+    if (answer.status === 'rejected') result.failed.push(nodes[i] as WatchedNode)
+    else if (answer.value?.record?.kind === 'tombstone') result.tombstone = answer.value.record
+    else if (answer.value?.record !== undefined) result.sessions.push(answer.value as FoundSession)
+  })
+  if (result.failed.length === nodes.length) {
+    throw new StorageUnavailableError({ cause: (answers[0] as PromiseRejectedResult).reason })
+  }
+  result.sessions.sort(latestFirst)
+  return result
+}
+
+export function latestFirst(a: FoundSession, b: FoundSession): number {
+  const order = latestChange(b.record.attributes) - latestChange(a.record.attributes)
+  return order || b.record.accessedAt - a.record.accessedAt
+}
