@@ -30,6 +30,8 @@ export class NodeSet implements NodeObserver {
   /** Nodes behind which another server process answers, whose data is not to be relied on. */
   private readonly replaced = new Set<WatchedNode>()
   private readonly preparing = new Set<Promise<unknown>>()
+  /** Nodes that went away, and were not looked at since. */
+  private readonly wasDown = new Set<WatchedNode>()
   /** Taken out of the configuration: they are closed when nothing is on them any more. */
   private readonly removed = new Set<WatchedNode>()
   /** Drained by an operator: they stay, and can be used again. */
@@ -99,6 +101,7 @@ export class NodeSet implements NodeObserver {
     for (const node of empty) {
       this.addresses.delete(node)
       this.replaced.delete(node)
+      this.wasDown.delete(node)
       this.removed.delete(node)
       this.drained.delete(node)
     }
@@ -118,6 +121,7 @@ export class NodeSet implements NodeObserver {
     this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address, error })
     this.warn(node, `is down${becauseOf(node)}`, error)
     this.engine.notes.raise(node)
+    this.wasDown.add(node)
     this.callbacks.leave(node)
   }
 
@@ -128,6 +132,7 @@ export class NodeSet implements NodeObserver {
     this.engine.events.emitNode('nodeReadOnly', { node: node.id, address: node.address, error })
     this.warn(node, `is used for reads only${becauseOf(node)}`, error)
     this.engine.notes.raise(node)
+    this.wasDown.add(node)
     this.callbacks.leave(node)
   }
 
@@ -221,6 +226,7 @@ export class NodeSet implements NodeObserver {
     /* Away again; its next return is the next look. */
     if (wasReplaced && !answered) this.replaced.add(node)
     else if (wasReplaced) this.lost(node)
+    if (node.state !== 'down') this.wasDown.delete(node)
   }
 
   /* While a node is being replaced by itself under another address, that is as it should be. */
@@ -234,7 +240,8 @@ export class NodeSet implements NodeObserver {
   private lost(node: WatchedNode): void {
     if (this.closed) return
     node.emptied()
-    this.engine.notes.raise(node)
+    /* Of one that was seen going away, all that it had is of an earlier era already; what it was given since is not. */
+    if (!this.wasDown.has(node)) this.engine.notes.raise(node)
     this.callbacks.emptied(node)
   }
 }

@@ -72,7 +72,7 @@ describe.each(storages)('idle sessions (%s)', (kind) => {
   it('of a single node that was restarted between two probes are stored again', async () => {
     const single = await Cluster.on(kind, 'n1')
     try {
-      const a = await single.server('a', { probeInterval: '300ms' })
+      const a = await single.server('a', { probeInterval: '3s' })
       const restored = record(a.sessions, 'restored')
       const visitors = await visitorsOf(a, 20)
       await a.sessions.flush()

@@ -18,8 +18,12 @@ interface StoredNote extends Note {
   birth: string
 }
 
-/** Milliseconds between two raises for one node: a server with a bad link must not make everybody compare everything. */
-const RAISE_AGAIN_AFTER = 5000
+/**
+ * So many raises for one node in so many milliseconds: a server with a bad link must not make everybody compare everything. A raise that has
+ * to wait makes more doubtful than it needs to, so the usual way of a node that goes and comes never waits.
+ */
+const RAISES_AT_MOST = 3
+const RAISES_WITHIN = 15_000
 const NOTE_LIFE = 30 * 86_400_000
 /** How often one write may be overtaken by other servers; the next look is the next try. */
 const MAX_ROUNDS = 5
@@ -48,7 +52,7 @@ export class ClusterNotes {
   private lastAway = 0
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
-  private readonly raisedAt = new Map<WatchedNode, number>()
+  private readonly raisedAt = new Map<WatchedNode, number[]>()
   private readonly toRaise = new Set<WatchedNode>()
   private closed = false
 
@@ -99,14 +103,13 @@ export class ClusterNotes {
 
   /** The node was out of reach, or is not what it was: whatever is on it is to be compared before it is used. */
   raise(node: WatchedNode): void {
-    const now = this.clock.monotonic()
-    const last = this.raisedAt.get(node)
-    if (last !== undefined && now - last < RAISE_AGAIN_AFTER) {
+    const raised = this.raisesOf(node)
+    if (raised.length >= RAISES_AT_MOST) {
       this.toRaise.add(node)
       return
     }
     this.toRaise.delete(node)
-    this.raisedAt.set(node, now)
+    this.raisedAt.set(node, [...raised, this.clock.monotonic()])
     this.note.era++
     this.note.awayAt.set(node.name, this.note.era)
     this.lastAway = this.note.era
@@ -150,8 +153,13 @@ export class ClusterNotes {
 
   private mayRaise(node: WatchedNode): boolean {
     if (!this.placement.nodes.includes(node)) this.toRaise.delete(node)
+    return this.toRaise.has(node) && this.raisesOf(node).length < RAISES_AT_MOST
+  }
+
+  /** When it was raised lately. */
+  private raisesOf(node: WatchedNode): number[] {
     const now = this.clock.monotonic()
-    return this.toRaise.has(node) && now - (this.raisedAt.get(node) ?? 0) >= RAISE_AGAIN_AFTER
+    return (this.raisedAt.get(node) ?? []).filter((time) => now - time < RAISES_WITHIN)
   }
 
   private get key(): string {

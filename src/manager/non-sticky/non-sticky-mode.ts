@@ -39,6 +39,8 @@ export class NonStickyMode implements SessionMode {
   private readonly rejected = new WeakMap<SessionState, AttributeSection>()
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
   private entering: Iterator<SessionState> | undefined
+  /** This server was in sticky mode before. */
+  private wasSwitched = false
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -193,6 +195,7 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
+    this.wasSwitched = true
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
     this.entering = this.engine.local.values()
@@ -486,10 +489,13 @@ export class NonStickyMode implements SessionMode {
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
   private async isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): Promise<undefined> {
-    const { statistics, clock, placement, notes } = this.engine
+    const { statistics, clock, placement, notes, settings } = this.engine
     /* A node that answers over a new connection may have lost what it had. */
     await notes.settled()
-    const mayBeBack = first === undefined || first.returnedRecently() || placement.failedRecently()
+    const away = placement.nodes.filter((node) => node.failedRecently())
+    const isFirstAway = first === undefined || away.includes(first) || first.returnedRecently()
+    /* As many copies as there should be are not all on nodes that are away; sticky mode made one only. */
+    const mayBeBack = isFirstAway || away.length >= (this.wasSwitched ? 1 : settings.backup.replicas)
     if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)

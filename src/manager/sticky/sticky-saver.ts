@@ -56,7 +56,7 @@ export class StickySaver {
     try {
       if (state.phase === 'lost') await this.handOver(state)
       else if (state.isSaved) await this.verify(state, false)
-      else await this.put(node, state, false)
+      else if (await this.isCompared(node, state)) await this.put(node, state, false)
       return 'done'
     } catch (error) {
       return this.afterFailure(node, state, attempt, error as Error)
@@ -124,8 +124,8 @@ export class StickySaver {
   relocate(state: SessionState, to: WatchedNode): void {
     const from = state.relocate(to)
     if (from === undefined) return
-    /* What stays there is not kept up to date. */
-    if (!from.draining) this.engine.notes.raise(from)
+    /* What stays there is not kept up to date. Of one that is down that is known already. */
+    if (!from.draining && from.state !== 'down') this.engine.notes.raise(from)
     this.engine.statistics.count('relocations')
     this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
@@ -353,6 +353,23 @@ export class StickySaver {
     }
   }
 
+  /**
+   * A copy that is written to a node which was away since the session was compared is not to be believed, unless that is done now.
+   * @returns false: there is nothing left to store
+   */
+  private async isCompared(node: WatchedNode, state: SessionState): Promise<boolean> {
+    if (!state.wasStored || !this.engine.notes.isDoubtful(state.era, node)) return true
+    const nodes = this.engine.placement.readable(state.token)
+    const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest))
+    if (hasEnded(state)) return false
+    if (copies.tombstone !== undefined) {
+      await this.callbacks.endedElsewhere(state)
+      return false
+    }
+    await this.meet(state, copies, false)
+    return state.phase === 'live' && !state.isSaved
+  }
+
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
   private settlePlace(state: SessionState): boolean {
     const { placement } = this.engine
@@ -376,4 +393,9 @@ export class StickySaver {
     }
     return this.failures.givenUp(state, node, error)
   }
+}
+
+/* It may have, while something was waited for. */
+function hasEnded({ phase }: SessionState): boolean {
+  return phase === 'ended'
 }

@@ -76,6 +76,6 @@ describe.each(storages)('without stickiness, when a server dies (%s)', (kind) =>
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     expect((await visitor.post(`${a.url}/cut-off`, {})).status).toBe(200)
     const report = await a.sessions.close({ timeout: 300 })
-    expect(report).toEqual({ unsaved: 1, handles: [handleOf(visitor)], unwrittenEnds: 0 })
+    expect(report).toEqual({ unsaved: 1, handles: [handleOf(visitor)], unwrittenEnds: 0, openRequests: 0 })
   })
 })
