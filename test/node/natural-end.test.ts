@@ -52,7 +52,7 @@ describe.each(storages)('a process that has closed its sessions on %s', (_, star
     const nodes = await start()
     /* Beyond the time it is killed, and this rejects. */
     const { stdout } = await run(process.execPath, [program, nodes, mode], { timeout: 60_000 })
-    expect(JSON.parse(stdout)).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0 })
+    expect(JSON.parse(stdout)).toEqual({ unsaved: 0, handles: [], unwrittenEnds: 0, openRequests: 0 })
   })
 })
 
