@@ -15,6 +15,9 @@ export interface NodeSetCallbacks {
   emptied(node: WatchedNode): void
 }
 
+/** Milliseconds that a server which has just started is given to reach a node. */
+const FIRST_ATTEMPTS = 3000
+
 export type OpenNode = (address: NodeAddress) => StorageNode
 
 /**
@@ -120,7 +123,8 @@ export class NodeSet implements NodeObserver {
     this.engine.statistics.count('nodeFailures')
     this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address, error })
     this.warn(node, `is down${becauseOf(node)}`, error)
-    this.engine.notes.raise(node)
+    if (node.wasReached) this.engine.notes.raise(node)
+    else this.raiseIfItStaysAway(node)
     this.wasDown.add(node)
     this.callbacks.leave(node)
   }
@@ -235,6 +239,16 @@ export class NodeSet implements NodeObserver {
     const { log, settings } = this.engine
     const text = `storage nodes ${other.name} (${other.address}) and ${node.name} (${node.address}) are one server: what is on both is lost with it`
     log.write(`twins ${node.name}`, text, (m) => settings.logger.warn(m))
+  }
+
+  /* The first attempts of a server that has just started fail easily, and tell nothing of the node. */
+  private raiseIfItStaysAway(node: WatchedNode): void {
+    const { clock, notes } = this.engine
+    clock
+      .setTimeout(() => {
+        if (!this.closed && node.state === 'down') notes.raise(node)
+      }, FIRST_ATTEMPTS)
+      .unref()
   }
 
   private lost(node: WatchedNode): void {

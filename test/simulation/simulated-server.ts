@@ -82,6 +82,11 @@ export class SimulatedServer {
     this.cutUntil.set(node, this.world.now + ms)
   }
 
+  /** Now, or so lately that this server may not have noticed the end of it. */
+  wasCutFrom(node: string): boolean {
+    return (this.cutUntil.get(node) ?? 0) > this.world.now - 6000
+  }
+
   isCutFrom(node: string): boolean {
     return (this.cutUntil.get(node) ?? 0) > this.world.now
   }

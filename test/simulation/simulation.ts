@@ -269,6 +269,8 @@ export class Simulation {
 
   /* What a server without a way to one of two nodes stores is on the other one alone, until the copies are complete again. */
   private cut(server: SimulatedServer, node: string, ms: number): void {
+    /* One that is out of reach for longer than ten seconds counts as lost. */
+    if (server.wasCutFrom(node)) return
     server.cutFrom(node, ms)
     if (this.configuration.nodes < 3) this.aloneUntil = Math.max(this.aloneUntil, this.world.now + ms + repair)
   }

@@ -125,7 +125,7 @@ export class StickySaver {
     const from = state.relocate(to)
     if (from === undefined) return
     /* What stays there is not kept up to date. Of one that is down that is known already. */
-    if (!from.draining && from.state !== 'down') this.engine.notes.raise(from)
+    if (!from.draining && !(from.state === 'down' && from.wasReached)) this.engine.notes.raise(from)
     this.engine.statistics.count('relocations')
     this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
