@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SentinelGroup } from '../../src/testing/sentinel-group.js'
+import { SentinelGroup } from '../../src/testing/sentinel-group.js'
+import { startRedis } from '../../src/testing/start-redis.js'
 import { startRedisSentinel } from '../../src/testing/start-redis-sentinel.js'
 import { waitFor } from '../../src/testing/wait-for.js'
+import { FaultyRedis } from '../support/faulty-redis.js'
 
 describe('a Sentinel group under test', () => {
   let group: SentinelGroup
@@ -77,5 +79,30 @@ describe('a Sentinel group under test', () => {
     expect(existsSync(file ?? '')).toBe(false)
     await expect(group.currentMaster()).rejects.toThrow(/don't agree/)
     await expect(group.master.command('PING')).rejects.toThrow()
+  })
+})
+
+describe('a Sentinel group is not settled', () => {
+  it('while a server that cuts its connections, as one does that is being demoted, follows nobody', async () => {
+    const [master, alone] = await Promise.all([startRedis(), startRedis()])
+    const demoted = new FaultyRedis(alone)
+    await demoted.start()
+    try {
+      const sentinel = { ...master, command: async () => [master.host, `${master.port}`] }
+      const replica = { ...alone, host: demoted.host, port: demoted.port }
+      const group = new SentinelGroup('holdfast', master, [replica], [sentinel], async () => {})
+      demoted.fail({ kind: 'close' }, { command: 'INFO', times: 1 })
+      let isSettled = false
+      const settled = group.settled().finally(() => {
+        isSettled = true
+      })
+      await waitFor(() => isSettled || demoted.connections > 3)
+      expect(isSettled).toBe(false)
+      await alone.command('REPLICAOF', master.host, master.port)
+      expect(await settled).toBe(master)
+    } finally {
+      await demoted.close()
+      await Promise.all([master.close(), alone.close()])
+    }
   })
 })
