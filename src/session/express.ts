@@ -6,7 +6,7 @@
 // biome-ignore lint/suspicious/noTsIgnore: the package is optional, and the comment has to survive in the declarations
 /** @ts-ignore */
 import type * as expressSession from 'express-session'
-import type { RegenerateOptions, Session, SessionData, SessionLock } from './session.js'
+import type { DestroyOptions, RegenerateOptions, Session, SessionData, SessionLock } from './session.js'
 
 /** An import that leads nowhere has every key there can be. */
 type IsMissing = symbol extends keyof expressSession.SessionData ? true : false
@@ -41,17 +41,21 @@ declare module 'express-session' {
   interface Session {
     save(): Promise<void>
     reload(): Promise<void>
-    destroy(): Promise<void>
+    destroy(options?: DestroyOptions): Promise<void>
+    destroy(options: DestroyOptions, done: (error?: unknown) => void): this
     regenerate(options?: RegenerateOptions): Promise<void>
     regenerate(options: RegenerateOptions, done: (error?: unknown) => void): this
     readonly expiresAt: Date | undefined
     passive(): this
     lock(): Promise<SessionLock>
     lock<T>(work: () => T | Promise<T>): Promise<T>
+    unlock(): Promise<void>
+    unlock(done: (error?: unknown) => void): this
   }
 }
 
 export {
+  type DestroyOptions,
   type RegenerateOptions,
   type Session,
   type SessionData,

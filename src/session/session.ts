@@ -174,7 +174,7 @@ export class Session {
   unlock(): Promise<void>
   unlock(done: Done): this
   unlock(done?: Done): this | Promise<void> {
-    return settle(this, this[HOST].unlock(), done)
+    return settle(this, hostOf(this).unlock(), done)
   }
 
   /** Counts as a use of the session now. */

@@ -28,6 +28,12 @@ app.get('/', async (req, res) => {
   req.session.regenerate({ keep: true }, (error) => console.error(error)).touch()
   const done: Promise<void>[] = [req.session.save(), req.session.reload(), req.session.destroy()]
   done.push(req.session.regenerate(), req.session.regenerate({ keep: true }))
+  req.session.destroy({ durable: true }, (error) => console.error(error))
+  await req.session.lock(() => req.session.cart)
+  const lock = await req.session.lock()
+  if (!lock.signal.aborted) await lock.release()
+  req.session.unlock((error) => console.error(error)).touch()
+  done.push(req.session.destroy({ durable: true }), req.session.unlock())
   // @ts-expect-error: no such option
   await req.session.regenerate({ kept: true })
   res.json(req.session)
