@@ -5,6 +5,7 @@ import type { LockHold } from '../lock/session-locks.js'
 import { RequestActivity } from '../manager/request-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
+import type { Opened } from '../manager/session-mode.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { tokenOf } from '../session-id/session-id.js'
 import { Adoption } from './adoption.js'
@@ -24,7 +25,7 @@ export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next:
  */
 export function createSessionMiddleware(manager: SessionManager, requests?: OpenRequests): SessionMiddleware {
   const { engine } = manager
-  const adoption = new Adoption(manager)
+  const shared = { manager, adoption: new Adoption(manager), requests }
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
     if (req.session !== undefined && req.session !== null) return next()
@@ -36,117 +37,126 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
       statistics.count('requestsIgnored')
       return next()
     }
+    const arrival = new Arrival(shared, req, res, next, cookie)
     const ids = candidateIds(engine, req.headers.cookie)
     const id = ids[0]
-    if (id === undefined) return attach(manager, adoption, requests, req, res, next, cookie, undefined, undefined)
-    const activity = settings.activity === undefined ? undefined : new RequestActivity(manager, url)
+    if (id === undefined) return arrival.attach(undefined, undefined)
+    if (settings.activity !== undefined) arrival.activity = new RequestActivity(manager, url)
     if (ids.length > 1) statistics.count('duplicateCookies')
     const locks = manager.needsLock(req.method, url)
-    if (locks || ids.length > 1) {
-      requests?.add({ res, commitSoFar: nothing })
-      return openFirst(manager, adoption, requests, ids, locks, req, res, next, cookie, activity)
-    }
-    let opened: ReturnType<SessionManager['open']>
+    if (locks || ids.length > 1) return arrival.openFirst(ids, locks)
+    arrival.open(id)
+  }
+}
+
+/** What the requests of one middleware share. */
+interface Shared {
+  readonly manager: SessionManager
+  readonly adoption: Adoption
+  readonly requests: OpenRequests | undefined
+}
+
+/** One request on its way to its session. */
+class Arrival {
+  /** With the setting `activity`, of a request that comes with a session's id. */
+  activity: RequestActivity | undefined
+  private readonly shared: Shared
+  private readonly req: SessionRequest
+  private readonly res: ServerResponse
+  private readonly next: Next
+  private readonly cookie: CookieAttributes
+  private otherIds = none
+  private hold: LockHold | undefined
+
+  constructor(shared: Shared, req: SessionRequest, res: ServerResponse, next: Next, cookie: CookieAttributes) {
+    this.shared = shared
+    this.req = req
+    this.res = res
+    this.next = next
+    this.cookie = cookie
+  }
+
+  open(id: string): void {
+    let opened: Opened
     try {
-      opened = activity === undefined ? manager.open(id) : activity.watch(id, () => manager.open(id))
+      opened = this.openNow(id, false)
     } catch (error) {
-      return next(error)
+      this.next(error)
+      return
     }
     if (opened instanceof Promise) {
-      requests?.add({ res, commitSoFar: nothing })
-      opened.then((state) => attach(manager, adoption, requests, req, res, next, cookie, id, state, activity), next)
-    } else attach(manager, adoption, requests, req, res, next, cookie, id, opened, activity)
+      this.noteWaiting()
+      opened.then((state) => this.attach(id, state), this.next)
+    } else this.attach(id, opened)
+  }
+
+  /* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
+  async openFirst(ids: string[], locks: boolean): Promise<void> {
+    const { manager } = this.shared
+    this.noteWaiting()
+    let state: SessionState | undefined
+    let used = ids[0] as string
+    try {
+      for (const id of ids) {
+        used = id
+        this.hold = locks ? await manager.lock(id) : undefined
+        state = await this.openNow(id, this.hold !== undefined)
+        if (state !== undefined) break
+        await this.hold?.release()
+      }
+    } catch (error) {
+      void this.hold?.release()
+      return this.next(error)
+    }
+    this.otherIds = ids.slice(ids.indexOf(used) + 1)
+    this.attach(used, state)
+  }
+
+  attach(id: string | undefined, state: SessionState | undefined): void {
+    const { manager, adoption } = this.shared
+    const adopting =
+      state === undefined && manager.engine.settings.adopt !== undefined ? adoption.find(this.req) : undefined
+    if (adopting === undefined) {
+      this.begin(id, state)
+      return
+    }
+    this.noteWaiting()
+    adopting.then((found) => this.begin(id, found), this.next)
+  }
+
+  private openNow(id: string, fresh: boolean): Opened {
+    const { manager } = this.shared
+    return this.activity === undefined
+      ? manager.open(id, fresh)
+      : this.activity.watch(id, () => manager.open(id, fresh))
+  }
+
+  /** It is under way already; what it does with a session is not known yet. */
+  private noteWaiting(): void {
+    this.shared.requests?.add({ res: this.res, commitSoFar: nothing })
+  }
+
+  private begin(id: string | undefined, state: SessionState | undefined): void {
+    const { req, res, next, cookie, activity, otherIds, hold } = this
+    const { manager, requests } = this.shared
+    const { settings, statistics, clock, replaced } = manager.engine
+    statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
+    const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
+    const handle = new SessionHandle(manager, state, scope)
+    if (hold !== undefined && state !== undefined) handle.keepLock(hold)
+    /* One that still has an end from when there was that setting. */
+    if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
+      manager.count(state, clock.now())
+    }
+    if (state === undefined && id !== undefined) scope.isLate = replaced.has(tokenOf(id), clock.now())
+    scope.begin(handle)
+    requests?.add(scope)
+    const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
+    next(refusal)
   }
 }
 
 function nothing(): void {}
-
-/* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
-async function openFirst(
-  manager: SessionManager,
-  adoption: Adoption,
-  requests: OpenRequests | undefined,
-  ids: string[],
-  locks: boolean,
-  req: SessionRequest,
-  res: ServerResponse,
-  next: Next,
-  cookie: CookieAttributes,
-  activity: RequestActivity | undefined,
-): Promise<void> {
-  let state: SessionState | undefined
-  let hold: LockHold | undefined
-  let used = ids[0] as string
-  try {
-    for (const id of ids) {
-      used = id
-      hold = locks ? await manager.lock(id) : undefined
-      const open = () => manager.open(id, hold !== undefined)
-      state = await (activity === undefined ? open() : activity.watch(id, open))
-      if (state !== undefined) break
-      await hold?.release()
-    }
-  } catch (error) {
-    void hold?.release()
-    return next(error)
-  }
-  const others = ids.slice(ids.indexOf(used) + 1)
-  attach(manager, adoption, requests, req, res, next, cookie, used, state, activity, others, hold)
-}
-
-function attach(
-  manager: SessionManager,
-  adoption: Adoption,
-  requests: OpenRequests | undefined,
-  req: SessionRequest,
-  res: ServerResponse,
-  next: Next,
-  cookie: CookieAttributes,
-  id: string | undefined,
-  state: SessionState | undefined,
-  activity?: RequestActivity,
-  otherIds: readonly string[] = none,
-  hold?: LockHold,
-): void {
-  const adopting = state === undefined && manager.engine.settings.adopt !== undefined ? adoption.find(req) : undefined
-  if (adopting === undefined) {
-    begin(manager, requests, req, res, next, cookie, id, state, activity, otherIds, hold)
-    return
-  }
-  requests?.add({ res, commitSoFar: nothing })
-  adopting.then((found) => begin(manager, requests, req, res, next, cookie, id, found, activity, otherIds, hold), next)
-}
-
-function begin(
-  manager: SessionManager,
-  requests: OpenRequests | undefined,
-  req: SessionRequest,
-  res: ServerResponse,
-  next: Next,
-  cookie: CookieAttributes,
-  id: string | undefined,
-  state: SessionState | undefined,
-  activity: RequestActivity | undefined,
-  otherIds: readonly string[],
-  hold: LockHold | undefined,
-): void {
-  const { settings, statistics } = manager.engine
-  statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
-  const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
-  const handle = new SessionHandle(manager, state, scope)
-  if (hold !== undefined && state !== undefined) handle.keepLock(hold)
-  /* One that still has an end from when there was that setting. */
-  if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
-    manager.count(state, manager.engine.clock.now())
-  }
-  if (state === undefined && id !== undefined) {
-    scope.isLate = manager.engine.replaced.has(tokenOf(id), manager.engine.clock.now())
-  }
-  scope.begin(handle)
-  requests?.add(scope)
-  const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined
-  next(refusal)
-}
 
 function admissionError(manager: SessionManager, handle: SessionHandle): unknown {
   try {
