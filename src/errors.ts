@@ -72,6 +72,11 @@ export class NodeRefusedError extends HoldfastError {
   }
 }
 
+/** Whether that is the answer of a storage node that takes no writes and goes on to answer reads. */
+export function refusesWrites(error: unknown): error is NodeRefusedError {
+  return error instanceof NodeRefusedError && error.refuses === 'writes'
+}
+
 /** Key or value is larger than the node takes. Found before anything is sent; the stored value is untouched. */
 export class ItemTooLargeError extends HoldfastError {
   constructor(message: string) {

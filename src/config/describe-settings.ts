@@ -34,7 +34,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     saveUninitialized: String(settings.saveUninitialized),
     unset: settings.unset,
     genid: settings.genid === undefined ? 'none' : 'a function',
-    proxy: settings.proxy === undefined ? "as Express' trust proxy says" : String(settings.proxy),
+    proxy: stringOr("as Express' trust proxy says", settings.proxy),
     idleTimeout: durationOrNone(settings.idleTimeout),
     absoluteTimeout: durationOrNone(settings.absoluteTimeout),
     trustFor: formatDuration(settings.trustFor),
@@ -48,18 +48,18 @@ export function describeSettings(settings: Settings): DescribedSettings {
     'backup.attempts': String(backup.attempts),
     'backup.protectRate': String(backup.protectRate),
     'locking.mode': locking.mode,
-    'locking.pattern': locking.pattern === undefined ? 'none' : String(locking.pattern),
-    'locking.except': locking.except === undefined ? 'none' : String(locking.except),
+    'locking.pattern': stringOr('none', locking.pattern),
+    'locking.except': stringOr('none', locking.except),
     'locking.expiry': formatDuration(locking.expiry),
     'locking.timeout': formatDuration(locking.timeout),
     'locking.onTimeout': locking.onTimeout,
     'locking.maxWaiters': String(locking.maxWaiters),
     ...describeWait(settings.wait),
     ...describeNearCache(settings.nearCache),
-    ignore: settings.ignore === undefined ? 'none' : String(settings.ignore),
+    ignore: stringOr('none', settings.ignore),
     ...describeActivity(settings.activity),
     ...describeAdopt(settings.adopt),
-    attributes: settings.attributes === undefined ? 'all' : String(settings.attributes),
+    attributes: stringOr('all', settings.attributes),
     'compression.algorithm': compression.algorithm,
     'compression.threshold': formatSize(compression.threshold),
     'compression.level': compression.algorithm === 'off' ? 'none' : String(compression.level),
@@ -111,7 +111,7 @@ function describeAdopt(adopt: Settings['adopt']): DescribedSettings {
 
 function describeActivity(activity: Settings['activity']): DescribedSettings {
   if (activity === undefined) return { activity: 'all requests' }
-  return { 'activity.except': activity.except === undefined ? 'none' : String(activity.except) }
+  return { 'activity.except': stringOr('none', activity.except) }
 }
 
 function describeNearCache(nearCache: Settings['nearCache']): DescribedSettings {
@@ -133,4 +133,8 @@ function printEndpoint({ host, port }: { host: string; port: number }): string {
 
 function durationOrNone(duration: number): string {
   return duration === 0 ? 'none' : formatDuration(duration)
+}
+
+function stringOr(missing: string, value: RegExp | boolean | undefined): string {
+  return value === undefined ? missing : String(value)
 }

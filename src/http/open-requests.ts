@@ -24,7 +24,7 @@ export class OpenRequests {
   add(request: OpenRequest): void {
     this.noted.push(request)
     if (this.noted.length >= this.limit) this.look()
-    this.timer ??= setTimeout(() => this.lookAgain(), LOOK_EVERY).unref()
+    this.timer ??= this.lookLater()
   }
 
   /** Those that are not over. */
@@ -48,10 +48,12 @@ export class OpenRequests {
     this.limit = Math.max(FEWEST, this.noted.length * 2)
   }
 
-  private lookAgain(): void {
-    this.timer = undefined
-    this.look()
-    if (this.noted.length > 0) this.timer = setTimeout(() => this.lookAgain(), LOOK_EVERY).unref()
+  private lookLater(): NodeJS.Timeout {
+    const again = (): void => {
+      this.look()
+      this.timer = this.noted.length > 0 ? this.lookLater() : undefined
+    }
+    return setTimeout(again, LOOK_EVERY).unref()
   }
 }
 

@@ -1,6 +1,6 @@
 import { ServerResponse } from 'node:http'
 import type { HttpStatusError } from '../errors.js'
-import { answerWith, rememberHead } from './response-head.js'
+import { answerOf, rememberHead } from './response-head.js'
 import { callbackOf, checkBody, refuseWrite } from './waiting-end.js'
 import { settleHead } from './written-head.js'
 
@@ -124,14 +124,14 @@ function install(prototype: ServerResponse): Hooks {
       }
       checkBody(args[0])
       const wait = observer.finish()
-      if (wait === undefined) return end().apply(this, answerOf(this, observer, args))
+      if (wait === undefined) return end().apply(this, answerOf(this, observer.refusal, args) as never[])
       observer.hooks |= WAITING
       const restoreHead = rememberHead(this)
       wait
         .then(() => {
           restoreHead()
           observer.hooks &= ~WAITING
-          end().apply(this, answerOf(this, observer, args))
+          end().apply(this, answerOf(this, observer.refusal, args) as never[])
           for (const callback of late.get(this) ?? []) end().apply(this, [callback] as never[])
         })
         .catch((error: Error) => this.destroy(error))
@@ -157,10 +157,6 @@ function install(prototype: ServerResponse): Hooks {
 
 function noteLate(res: ServerResponse, callback: unknown): void {
   if (callback !== undefined) late.set(res, [...(late.get(res) ?? []), callback])
-}
-
-function answerOf(res: ServerResponse, { refusal }: ResponseObserver, args: unknown[]): never[] {
-  return (refusal === undefined || res.headersSent ? args : answerWith(res, refusal)) as never[]
 }
 
 function tellClose(res: ServerResponse): void {

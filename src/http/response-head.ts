@@ -31,11 +31,8 @@ export function rememberHead(res: ServerResponse): () => void {
 const ofTheBody =
   /^(content-|transfer-encoding$|etag$|last-modified$|accept-ranges$|cache-control$|expires$|location$|refresh$)/
 
-/**
- * Gives a response that was not sent yet another meaning: that of an error.
- * @returns what to end it with.
- */
-export function answerWith(res: ServerResponse, error: HttpStatusError): [string] {
+/** Gives a response that was not sent yet the meaning of an error. @returns what to end it with. */
+function answerWith(res: ServerResponse, error: HttpStatusError): [string] {
   for (const name of res.getHeaderNames()) if (ofTheBody.test(name)) res.removeHeader(name)
   res.statusCode = error.status
   if (res instanceof ServerResponse) res.statusMessage = ''
@@ -44,6 +41,11 @@ export function answerWith(res: ServerResponse, error: HttpStatusError): [string
   res.setHeader('Content-Type', 'text/plain; charset=utf-8')
   res.setHeader('Content-Length', Buffer.byteLength(error.message))
   return [error.message]
+}
+
+/** What a response ends with: what the application has given it or, while nothing has gone, the refusal. */
+export function answerOf(res: ServerResponse, refusal: HttpStatusError | undefined, args: unknown[]): unknown[] {
+  return refusal === undefined || res.headersSent ? args : answerWith(res, refusal)
 }
 
 /* Node's are a copy; a stand-in's may be the thing itself. */

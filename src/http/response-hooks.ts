@@ -1,6 +1,6 @@
 import { type IncomingMessage, OutgoingMessage, type ServerResponse } from 'node:http'
 import { type ResponseObserver as Observer, watchCloseBelow, watchEndBelow, watchHeadBelow } from './prototype-hooks.js'
-import { answerWith, rememberHead } from './response-head.js'
+import { answerOf, rememberHead } from './response-head.js'
 import { onSocketClose } from './socket-close.js'
 import { callbackOf, checkBody, refuseWrite } from './waiting-end.js'
 import { settleHead } from './written-head.js'
@@ -113,8 +113,7 @@ export function watchEnd(observer: ResponseObserver): void {
   function endNow(response: ServerResponse, args: unknown[]): ServerResponse {
     waiting = false
     if (withoutHead) observer.beforeHead()
-    const { refusal } = observer
-    const given = refusal === undefined || response.headersSent ? args : answerWith(response, refusal)
+    const given = answerOf(response, observer.refusal, args)
     const result = original.apply(response, given as Parameters<ServerResponse['end']>)
     if (withoutEvents) observer.close()
     return result

@@ -129,6 +129,11 @@ export class SessionState {
     return state
   }
 
+  /** Also for whoever has asked for the phase before, and waited meanwhile. */
+  get isEnded(): boolean {
+    return this.currentPhase === 'ended'
+  }
+
   get phase(): SessionPhase {
     return this.currentPhase
   }

@@ -1,5 +1,6 @@
 import { LearnedRequests } from './learned-requests.js'
 import type { LockSettings } from './lock-settings.js'
+import { pathOf } from './request-pattern.js'
 
 const defaultCapacity = 1000
 
@@ -48,20 +49,14 @@ export class LockPolicy {
   }
 }
 
-function pathOf(url: string): string {
-  const end = url.search(/[?#]/)
-  return end === -1 ? url : url.slice(0, end)
-}
-
 /**
  * What Express and others route alike is matched alike, as the visitor chooses the spelling: with a query and without, with a slash at the
  * end and without, in absolute form, with a fragment, with backslashes.
  */
 function spellings(url: string): string[] {
   const relative = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i, '')
-  const end = relative.search(/[?#]/)
-  const path = end === -1 ? relative : relative.slice(0, end)
+  const path = pathOf(relative)
   const bare = path.replaceAll('\\', '/').replace(/\/+$/, '')
-  const rest = end === -1 ? '' : relative.slice(end)
+  const rest = relative.slice(path.length)
   return [url, relative, path, bare, `${bare}/`, bare + rest, `${bare}/${rest}`]
 }

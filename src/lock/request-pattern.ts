@@ -20,12 +20,17 @@ const notWord = /[^\w.~-]/
  * @returns `undefined`: the path is too long to be learnt
  */
 export function requestPattern(method: string, url: string): string | undefined {
-  const end = url.search(/[?#]/)
-  const path = end === -1 ? url : url.slice(0, end)
+  const path = pathOf(url)
   if (path.length > longestPath) return undefined
   const segments = path.split('/')
   if (segments.length > mostSegments) return undefined
   return `${method} ${segments.map(generalised).join('/')}`
+}
+
+/** A URL without its query and fragment. */
+export function pathOf(url: string): string {
+  const end = url.search(/[?#]/)
+  return end === -1 ? url : url.slice(0, end)
 }
 
 function generalised(segment: string): string {

@@ -237,7 +237,7 @@ export class NodeSet implements NodeObserver {
   private warnOfTwins(node: WatchedNode, other: WatchedNode): void {
     if (this.closed || this.removed.has(node) || this.removed.has(other)) return
     const { log, settings } = this.engine
-    const text = `storage nodes ${other.name} (${other.address}) and ${node.name} (${node.address}) are one server: what is on both is lost with it`
+    const text = `storage nodes ${named(other)} and ${named(node)} are one server: what is on both is lost with it`
     log.write(`twins ${node.name}`, text, (m) => settings.logger.warn(m))
   }
 

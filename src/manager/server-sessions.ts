@@ -344,8 +344,13 @@ export class ServerSessions implements SessionManager, ManagerParts {
     let visits = 0
     for (const state of this.engine.local.values()) {
       this.unlessEnded(state)
-      if (++visits % MAX_VISITS === 0) await new Promise<void>((resolve) => this.engine.clock.defer(resolve))
+      if (++visits % MAX_VISITS === 0) await this.breathe()
     }
+  }
+
+  /** Lets the requests that wait come first. */
+  private breathe(): Promise<void> {
+    return new Promise((resolve) => this.engine.clock.defer(resolve))
   }
 
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
@@ -383,7 +388,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (!this.engine.settings.enabled) return { unsaved, handles, unwrittenEnds }
     let visits = 0
     for (const state of this.engine.local.values()) {
-      if (++visits % MAX_VISITS === 0) await new Promise<void>((resolve) => this.engine.clock.defer(resolve))
+      if (++visits % MAX_VISITS === 0) await this.breathe()
       if (state.isSaved || state.isBlank) continue
       unsaved++
       if (handles.length < 100) handles.push(state.handle)

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock.js'
-import { NodeRefusedError } from '../errors.js'
+import { refusesWrites } from '../errors.js'
 import type { RandomSource } from '../random.js'
 
 /**
@@ -113,7 +113,7 @@ export class NodeHealth {
         return this.probed()
       } catch (error) {
         this.lastFailed = asked
-        if (takesNoWrites(error)) return this.becomeReadOnly(error)
+        if (refusesWrites(error)) return this.becomeReadOnly(error)
         reason = error
         if (isInDoubt(before) && this.state !== 'up') break
         if (this.state !== 'read-only') this.state = 'suspect'
@@ -160,8 +160,4 @@ export class NodeHealth {
 
 function isInDoubt(state: HealthState): boolean {
   return state === 'suspect' || state === 'down'
-}
-
-function takesNoWrites(error: unknown): error is NodeRefusedError {
-  return error instanceof NodeRefusedError && error.refuses === 'writes'
 }

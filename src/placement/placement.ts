@@ -37,6 +37,11 @@ export class Placement {
     return firstUsable(token, this.regular) ?? firstUsable(token, this.failover)
   }
 
+  /** The first of these places of a session that it need not leave, else where it belongs now. `undefined`: no node is up. */
+  stayOrChoose(token: string, ...places: readonly (WatchedNode | undefined)[]): WatchedNode | undefined {
+    return places.find((node) => node !== undefined && !this.shouldLeave(node)) ?? this.choose(token)
+  }
+
   /** Where the further copies of a session belong whose first is on `primary`: `count` other nodes, or as many as there are. */
   others(token: string, primary: WatchedNode | undefined, count: number): WatchedNode[] {
     if (count <= 0) return []

@@ -48,6 +48,7 @@ export function endSeen(engine: Engine, state: SessionState, isPassive: boolean)
   return Math.max(recorded, idleTimeout === 0 ? latest : Math.min(now + idleTimeout, latest))
 }
 
-function slackOf(touchAfter: number, idleTimeout: number): number {
+/** How much longer than its idle timeout a session is stored, as not every use is told to the storage, in milliseconds. */
+export function slackOf(touchAfter: number, idleTimeout: number): number {
   return Math.max(idleTimeout * touchAfter, STORAGE_GRANULARITY)
 }

@@ -188,8 +188,10 @@ export class ClusterNotes {
   private see(node: WatchedNode, birth: string, found: number, era: number): void {
     const before = this.seen.get(node)
     this.seen.set(node, { birth, era })
-    for (const other of this.placement.nodes)
-      if (before === undefined && other !== node && this.areOne(node, other) === 'yes') this.onTwin(node, other)
+    if (before === undefined) {
+      for (const other of this.placement.nodes)
+        if (other !== node && this.areOne(node, other) === 'yes') this.onTwin(node, other)
+    }
     for (const known of this.seen.keys()) if (!this.placement.nodes.includes(known)) this.seen.delete(known)
     if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
   }

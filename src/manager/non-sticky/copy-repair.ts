@@ -151,8 +151,7 @@ export class CopyRepair {
 
   private placesOf(known: KnownSession, latest: FoundSession): WatchedNode[] {
     const { placement, settings } = this.engine
-    const stays = [known.primary, latest.node].find((node) => node !== undefined && !placement.shouldLeave(node))
-    const primary = stays ?? placement.choose(known.token)
+    const primary = placement.stayOrChoose(known.token, known.primary, latest.node)
     if (primary === undefined) return []
     if (known.primary !== primary && known.primary !== undefined) {
       known.leftBehind ??= new Set()

@@ -5,7 +5,7 @@ import type { WatchedNode } from '../../placement/watched-node.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts } from '../session-mode.js'
-import type { Outgoing } from '../stored/record-store.js'
+import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import type { CopyKeeper, Standing } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
@@ -97,7 +97,7 @@ export class NonStickySaver {
       if (state.phase === 'ended') return undefined
       const started = this.engine.clock.monotonic()
       const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
-      if (result.stored && hasEnded(state)) {
+      if (result.stored && state.isEnded) {
         await storage.takeBack(node, key, result.token)
         return undefined
       }
@@ -123,8 +123,7 @@ export class NonStickySaver {
       await this.parts.ending.endedElsewhere(state)
       return false
     }
-    if (found?.isForeign)
-      throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
+    if (found?.isForeign) throw foreignRecord(node)
     if (found?.record !== undefined && this.parts.merger.absorb(state, found.record))
       this.engine.statistics.count('conflicts')
     if (found === undefined) state.forgetStored()
@@ -134,12 +133,9 @@ export class NonStickySaver {
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
   private settlePlace(state: SessionState): boolean {
-    const { placement } = this.engine
-    const { node } = state
-    if (node !== undefined && !placement.shouldLeave(node)) return true
-    const target = placement.choose(state.token)
-    if (target === undefined) return false
-    this.relocate(state, target)
+    const place = this.engine.placement.stayOrChoose(state.token, state.node)
+    if (place === undefined) return false
+    this.relocate(state, place)
     return true
   }
 
@@ -189,11 +185,6 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
-}
-
-/* It may have, while something was waited for. */
-function hasEnded({ phase }: SessionState): boolean {
-  return phase === 'ended'
 }
 
 /* For further copies too, when the shared memory has long been used for others. */

@@ -126,11 +126,8 @@ export class SessionLoader {
 
   /** Makes this server the owner by a fenced write, before the visitor is let in. */
   private async takeOver(state: SessionState, best: FoundSession): Promise<boolean> {
-    const { placement } = this.engine
-    if (placement.shouldLeave(best.node)) {
-      const target = placement.choose(state.token)
-      if (target !== undefined) this.saver.relocate(state, target)
-    }
+    const place = this.engine.placement.stayOrChoose(state.token, best.node)
+    if (place !== undefined) this.saver.relocate(state, place)
     this.saver.claim(state, best.node)
     return this.writeClaim(state)
   }

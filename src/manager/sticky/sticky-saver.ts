@@ -1,4 +1,4 @@
-import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../errors.js'
+import { ItemTooLargeError, NodeUnreachableError } from '../../errors.js'
 import type { SessionState } from '../../local/session-state.js'
 import type { Expected } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
@@ -7,7 +7,7 @@ import type { StoredRecord } from '../../record/record-format.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { SessionMerger } from '../content/session-merger.js'
 import type { Engine } from '../context/engine.js'
-import type { Found, RecordStore } from '../stored/record-store.js'
+import { type Found, foreignRecord, type RecordStore } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-up.js'
 
@@ -92,10 +92,7 @@ export class StickySaver {
    */
   async meet(state: SessionState, { sessions, failed, era }: LookUp, claim: boolean): Promise<boolean> {
     const { section } = state
-    for (const copy of sessions) {
-      this.take(state, copy, 0)
-      if (copy.node !== state.node) state.leaveBehind(copy.node)
-    }
+    this.takeAll(state, sessions)
     for (const node of failed) if (node !== state.node) state.leaveBehind(node)
     if (failed.length === 0) state.compared(era)
     const isNew = state.section !== section
@@ -177,8 +174,7 @@ export class StickySaver {
         if (wasThere && !(await this.goesOnHere(state, node, claim))) return false
         continue
       }
-      if (found.isForeign)
-        throw new NodeRefusedError(`${node.address} has a record that this server can't read in its place`)
+      if (found.isForeign) throw foreignRecord(node)
       if (found.record?.kind === 'tombstone') {
         await this.callbacks.endedElsewhere(state)
         return false
@@ -203,10 +199,7 @@ export class StickySaver {
       await this.callbacks.endedElsewhere(state)
       return false
     }
-    for (const copy of copies.sessions) {
-      this.take(state, copy, 0)
-      state.leaveBehind(copy.node)
-    }
+    this.takeAll(state, copies.sessions)
     if (claim) this.claim(state, node)
     const [latest] = copies.sessions
     if (latest === undefined || state.phase === 'lost' || this.isOurs(state)) return true
@@ -251,6 +244,13 @@ export class StickySaver {
     if (record !== undefined) this.merger.absorb(state, record)
     /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
     state.found(node, token, deadline, outdated ? undefined : record)
+  }
+
+  private takeAll(state: SessionState, copies: readonly FoundSession[]): void {
+    for (const copy of copies) {
+      this.take(state, copy, 0)
+      if (copy.node !== state.node) state.leaveBehind(copy.node)
+    }
   }
 
   /* A copy is removed when what is in it is elsewhere: so it has moved, or its node has lost it. */
@@ -361,7 +361,7 @@ export class StickySaver {
     if (!state.wasStored || !this.engine.notes.isDoubtful(state.era, node)) return true
     const nodes = this.engine.placement.readable(state.token)
     const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest))
-    if (hasEnded(state)) return false
+    if (state.isEnded) return false
     if (copies.tombstone !== undefined) {
       await this.callbacks.endedElsewhere(state)
       return false
@@ -372,12 +372,9 @@ export class StickySaver {
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
   private settlePlace(state: SessionState): boolean {
-    const { placement } = this.engine
-    const { node } = state
-    if (node !== undefined && !placement.shouldLeave(node)) return true
-    const target = placement.choose(state.token)
-    if (target === undefined) return false
-    this.relocate(state, target)
+    const place = this.engine.placement.stayOrChoose(state.token, state.node)
+    if (place === undefined) return false
+    this.relocate(state, place)
     return true
   }
 
@@ -393,9 +390,4 @@ export class StickySaver {
     }
     return this.failures.givenUp(state, node, error)
   }
-}
-
-/* It may have, while something was waited for. */
-function hasEnded({ phase }: SessionState): boolean {
-  return phase === 'ended'
 }

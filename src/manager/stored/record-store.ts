@@ -1,4 +1,4 @@
-import { type UnreadableReason, UnreadableRecordError } from '../../errors.js'
+import { NodeRefusedError, type UnreadableReason, UnreadableRecordError } from '../../errors.js'
 import type { SessionState, Snapshot } from '../../local/session-state.js'
 import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
@@ -6,6 +6,7 @@ import { type AttributeSection, changeSection, emptySection } from '../../record
 import { scratchMemory } from '../../record/byte-string.js'
 import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../record/record-format.js'
 import { lifeChange } from '../../record/session-facts.js'
+import { slackOf } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
 
 /** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
@@ -24,8 +25,6 @@ const foreignReasons: ReadonlySet<UnreadableReason> = new Set(['format', 'compre
 
 /** As in `SessionState.handle`. */
 const HANDLE_LENGTH = 12
-/** How much too early a storage node may drop a value, in milliseconds. */
-const STORAGE_GRANULARITY = 1000
 /** Shortest life of a tombstone: longer than any request. */
 const MIN_TOMBSTONE_LIFE = 5 * 60_000
 /** Life of a tombstone of a session that never expires. */
@@ -49,6 +48,11 @@ export interface Outgoing extends Snapshot {
   bytes: Buffer
   /** When the stored copy is to expire; 0: never. */
   deadline: number
+}
+
+/** Why a session is not written where a record stands that others may be able to read. */
+export function foreignRecord({ address }: WatchedNode): NodeRefusedError {
+  return new NodeRefusedError(`${address} has a record that this server can't read in its place`)
 }
 
 const durably: PutOptions = { durable: true }
@@ -203,8 +207,7 @@ export class RecordStore {
   deadline(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): number {
     const { idleTimeout, absoluteDeadline, accessedAt } = times
     if (idleTimeout === 0) return absoluteDeadline
-    const slack = Math.max(idleTimeout * this.engine.settings.backup.touchAfter, STORAGE_GRANULARITY)
-    const idle = Math.ceil(accessedAt + idleTimeout + slack)
+    const idle = Math.ceil(accessedAt + idleTimeout + slackOf(this.engine.settings.backup.touchAfter, idleTimeout))
     return absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
   }
 

@@ -1,4 +1,4 @@
-import { ClosedError, NodeRefusedError, NodeUnreachableError } from '../../errors.js'
+import { ClosedError, NodeUnreachableError, refusesWrites } from '../../errors.js'
 import { NotDone } from './redis-errors.js'
 import { type RedisCommand, RedisOperation } from './redis-operation.js'
 import type { RedisRoute } from './redis-route.js'
@@ -123,10 +123,6 @@ export class RedisClient {
     const { label, operationTimeout } = this.#options
     return new NodeUnreachableError(`storage node ${label} gave no answer within ${operationTimeout()} ms`)
   }
-}
-
-function refusesWrites(error: Error): boolean {
-  return error instanceof NodeRefusedError && error.refuses === 'writes'
 }
 
 /** EVAL in place of EVALSHA: the server keeps the script and knows it from then on. */

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../clock.js'
-import { ClosedError, NodeRefusedError, NodeUnreachableError, ProtocolError } from '../../errors.js'
+import { ClosedError, NodeRefusedError, NodeUnreachableError, ProtocolError, refusesWrites } from '../../errors.js'
 import type { HostAndPort } from '../address/host.js'
 import { checkItemSize } from '../item-size.js'
 import { ownBytes } from '../own-bytes.js'
@@ -275,8 +275,7 @@ class RedisNode implements RedisStorageNode {
 
   #recoverRead(key: string, error: Error): Promise<StoredValue | undefined> {
     this.#notice(error)
-    const isReadOnly = error instanceof NodeRefusedError && error.refuses === 'writes'
-    return isReadOnly ? this.#readPlainly(key, error) : Promise.reject(error)
+    return refusesWrites(error) ? this.#readPlainly(key, error) : Promise.reject(error)
   }
 
   /** Only from a server that says, after the read, that it is the master: one that was demoted may hold old data. */
@@ -301,15 +300,14 @@ class RedisNode implements RedisStorageNode {
   /** Notes what may mean that writes are refused: the next ping finds out. */
   #notice(error: unknown): void {
     if (error instanceof NodeUnreachableError) this.#doubtsWrites = true
-    if (!(error instanceof NodeRefusedError) || error.refuses !== 'writes') return
+    if (!refusesWrites(error)) return
     this.#doubtsWrites = true
     if (!this.#isCluster) this.#plainUntil = performance.now() + plainFor
   }
 
   /** What one server of a cluster refuses says nothing about the others. */
   #ofOneServer(error: Error): Error {
-    const isOfAll = !this.#isCluster || !(error instanceof NodeRefusedError) || error.refuses !== 'writes'
-    return isOfAll ? error : new NodeRefusedError(error.message, { cause: error })
+    return this.#isCluster && refusesWrites(error) ? new NodeRefusedError(error.message, { cause: error }) : error
   }
 
   #putCommand(
