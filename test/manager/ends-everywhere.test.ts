@@ -1,15 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Mode } from '../../src/config/settings.js'
 import type { AppServer } from '../support/app-server.js'
 import { attributesAt, Cluster, quick, visitorsOf } from '../support/cluster.js'
 import type { Detour } from '../support/detour.js'
-import { storage, storages } from '../support/storages.js'
+import { modesAndStorages, storage } from '../support/storages.js'
 import { keyOf, storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-const cases = storages.flatMap((kind) => (['sticky', 'non-sticky'] as Mode[]).map((mode) => [mode, kind] as const))
-
-describe.each(cases)('the end of a session, %s on %s', (mode, kind) => {
+describe.each(modesAndStorages)('the end of a session, %s on %s', (mode, kind) => {
   let cluster: Cluster
   let detours: Record<string, Detour>
   let a: AppServer

@@ -1,19 +1,16 @@
 import type { Express } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
-import type { Mode } from '../../src/config/settings.js'
 import { exchange } from '../../src/testing/exchange.js'
 import { redisCommand, waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
 import { knownDown } from '../support/non-sticky.js'
-import { storages } from '../support/storages.js'
+import { modesAndStorages } from '../support/storages.js'
 import { keyOf } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
-const cases = storages.flatMap((kind) => (['sticky', 'non-sticky'] as Mode[]).map((mode) => [mode, kind] as const))
-
-describe.each(cases)('locks, %s on %s', (mode, kind) => {
+describe.each(modesAndStorages)('locks, %s on %s', (mode, kind) => {
   let cluster: Cluster
   let gates: Record<string, Gate>
   let a: AppServer

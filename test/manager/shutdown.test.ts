@@ -1,15 +1,12 @@
 import type { Express } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Mode } from '../../src/config/settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, Gate, record, visitorsOf } from '../support/cluster.js'
-import { storages } from '../support/storages.js'
+import { modesAndStorages } from '../support/storages.js'
 import type { Visitor } from '../support/visitor.js'
 
-const cases = storages.flatMap((kind) => (['sticky', 'non-sticky'] as Mode[]).map((mode) => [mode, kind] as const))
-
-describe.each(cases)('a shutdown, %s on %s', (mode, kind) => {
+describe.each(modesAndStorages)('a shutdown, %s on %s', (mode, kind) => {
   let cluster: Cluster
   let gate: Gate
   let a: AppServer

@@ -1,4 +1,5 @@
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
+import type { Mode } from '../../src/config/settings.js'
 import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
 import { openNode } from '../../src/node/open-node.js'
@@ -76,6 +77,11 @@ export const storage: Record<StorageKind, Storage> = {
 
 /** Every kind of storage. */
 export const storages = Object.keys(storage) as StorageKind[]
+
+/** For promises of every mode on every kind of storage: `describe.each(modesAndStorages)('… %s on %s', …)`. */
+export const modesAndStorages = storages.flatMap((kind) =>
+  (['sticky', 'non-sticky'] satisfies Mode[]).map((mode) => [mode, kind] as const),
+)
 
 const onKeys = new Set(['GETEX', 'SET', 'PEXPIRE', 'DEL', 'EVALSHA', 'EVAL'])
 
