@@ -4,13 +4,13 @@ import { connect } from 'node:net'
  * Sends a line to a server that speaks a text protocol and reads until the answer is complete.
  *
  * @param complete tells from all that was read so far whether that is the whole answer
- * @param timeout milliseconds. Default: 2000
+ * @param timeout milliseconds. Default: 10,000
  */
 export function exchange(
   address: { host: string; port: number },
   line: string,
   complete: (answer: string) => boolean,
-  timeout = 2000,
+  timeout = 10_000,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(address.port, address.host, () => socket.write(`${line}\r\n`))

@@ -9,7 +9,7 @@ export interface HaproxyServer {
   checked: boolean
 }
 
-const timeout = 2000
+const timeout = 10_000
 
 /** Asks HAProxy over its socket, see https://docs.haproxy.org/dev/management.html#9.1 for the columns. */
 export async function haproxyServers(socketPath: string): Promise<HaproxyServer[]> {

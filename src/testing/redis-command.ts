@@ -5,14 +5,21 @@ export interface RedisAddress {
   readonly password?: string | undefined
 }
 
-const timeout = 1000
+/* Long: a busy machine is no reason for an error. */
+const PATIENT = 10_000
+/* Who asks again and again does not wait long for a server that stands still. */
+const BRISK = 1000
 
 /**
  * Sends one command on a connection of its own, which never reconnects and never sends twice.
  *
- * @throws Error when the server refuses the command, or doesn't answer within a second
+ * @throws Error when the server refuses the command, or doesn't answer within ten seconds
  */
-export async function redisCommand(address: RedisAddress, ...args: (string | number)[]): Promise<unknown> {
+export function redisCommand(address: RedisAddress, ...args: (string | number)[]): Promise<unknown> {
+  return command(address, args, PATIENT)
+}
+
+async function command(address: RedisAddress, args: readonly (string | number)[], timeout: number): Promise<unknown> {
   const { Redis } = await import('ioredis')
   const { host, port, password } = address
   const client = new Redis({
@@ -39,9 +46,9 @@ export async function redisCommand(address: RedisAddress, ...args: (string | num
   }
 }
 
-/** The fields of `INFO` by name. */
+/** The fields of `INFO` by name. Asked within a second. */
 export async function redisInfo(address: RedisAddress, section: string): Promise<Record<string, string>> {
-  const text = String(await redisCommand(address, 'INFO', section))
+  const text = String(await command(address, ['INFO', section], BRISK))
   return Object.fromEntries(
     Array.from(text.matchAll(/^([^#:\r\n]+):(.*?)\r?$/gm), ([, name = '', value = '']) => [name, value]),
   )
