@@ -35,8 +35,6 @@ export class NodeSet implements NodeObserver {
   private readonly preparing = new Set<Promise<unknown>>()
   /** Nodes that went away, and were not looked at since. */
   private readonly wasDown = new Set<WatchedNode>()
-  /** Taken out of the configuration: they are closed when nothing is on them any more. */
-  private readonly removed = new Set<WatchedNode>()
   /** Drained by an operator: they stay, and can be used again. */
   private readonly drained = new Set<WatchedNode>()
   private closed = false
@@ -61,7 +59,7 @@ export class NodeSet implements NodeObserver {
     for (const address of settings.nodes) kept.push(this.find(address) ?? this.add(address))
     const removed = placement.nodes.filter((node) => !kept.includes(node))
     for (const node of removed) {
-      this.removed.add(node)
+      if (node.duty === 'configured') node.duty = 'leaving'
       node.draining = true
     }
     placement.use([...kept, ...removed], this.lastResorts())
@@ -84,7 +82,7 @@ export class NodeSet implements NodeObserver {
   /** @returns false for a node that is not in the configuration any more: it can't stay. */
   undrain(node: WatchedNode): boolean {
     this.drained.delete(node)
-    if (this.removed.has(node)) return false
+    if (node.duty !== 'configured') return false
     if (!node.draining) return true
     node.draining = false
     this.callbacks.returned(node)
@@ -92,23 +90,27 @@ export class NodeSet implements NodeObserver {
   }
 
   /**
-   * Closes nodes that were taken out of the configuration and that no local session is on any more.
+   * Closes nodes that were taken out of the configuration, that no local session is on any more, and that no other server uses: what
+   * such a one has there may be asked for here.
    * @returns whether there were any.
    */
   retire(isEmpty: (node: WatchedNode) => boolean): boolean {
-    const { placement } = this.engine
-    const empty = [...this.removed].filter(isEmpty)
-    if (empty.length === 0) return false
-    const left = placement.nodes.filter((node) => !empty.includes(node))
+    const { placement, notes } = this.engine
+    const removed = placement.nodes.filter(({ duty }) => duty !== 'configured')
+    for (const node of removed) node.duty = isEmpty(node) ? 'left' : 'leaving'
+    const isNeeded = (node: WatchedNode) =>
+      node.state !== 'down' && notes.isInUse(node) && !this.hasAnotherAddress(node)
+    const unused = removed.filter((node) => node.duty === 'left' && !isNeeded(node))
+    if (unused.length === 0) return false
+    const left = placement.nodes.filter((node) => !unused.includes(node))
     placement.use(left, this.lastResorts())
-    for (const node of empty) {
+    for (const node of unused) {
       this.addresses.delete(node)
       this.replaced.delete(node)
       this.wasDown.delete(node)
-      this.removed.delete(node)
       this.drained.delete(node)
+      void node.close()
     }
-    for (const node of empty) void node.close()
     return true
   }
 
@@ -116,6 +118,7 @@ export class NodeSet implements NodeObserver {
   async ready(): Promise<void> {
     await Promise.all(this.engine.placement.nodes.map((node) => node.check()))
     await Promise.all(this.preparing)
+    await this.engine.notes.settled()
   }
 
   nodeDown(node: WatchedNode, error: Error): void {
@@ -181,6 +184,11 @@ export class NodeSet implements NodeObserver {
     await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
   }
 
+  private hasAnotherAddress(node: WatchedNode): boolean {
+    const { placement, notes } = this.engine
+    return placement.nodes.some((other) => other.duty === 'configured' && notes.areOne(node, other) === 'yes')
+  }
+
   /* The end of an outage is told at the level of its beginning: whoever reads of the one has to read of the other. */
   private warn(node: WatchedNode, what: string, error?: Error): void {
     const fields = { ...fieldsOf(node), state: node.state, ...(error && { error }) }
@@ -199,7 +207,7 @@ export class NodeSet implements NodeObserver {
   private find(address: NodeAddress): WatchedNode | undefined {
     for (const [node, known] of this.addresses) {
       if (!sameAddress(known, address)) continue
-      this.removed.delete(node)
+      node.duty = 'configured'
       node.draining = this.drained.has(node)
       return node
     }
@@ -235,7 +243,7 @@ export class NodeSet implements NodeObserver {
 
   /* While a node is being replaced by itself under another address, that is as it should be. */
   private warnOfTwins(node: WatchedNode, other: WatchedNode): void {
-    if (this.closed || this.removed.has(node) || this.removed.has(other)) return
+    if (this.closed || node.duty !== 'configured' || other.duty !== 'configured') return
     const { log, settings } = this.engine
     const text = `storage nodes ${named(other)} and ${named(node)} are one server: what is on both is lost with it`
     log.write(`twins ${node.name}`, text, (m) => settings.logger.warn(m))

@@ -27,6 +27,11 @@ export class Placement {
     return this.all
   }
 
+  /** How many nodes are in the configuration. */
+  get size(): number {
+    return this.all.filter(({ duty }) => duty === 'configured').length
+  }
+
   /** The node that an id's suffix names; only configured nodes are believed. */
   byName(id: string | undefined): WatchedNode | undefined {
     return this.byId.get(id)

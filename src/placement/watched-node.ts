@@ -44,6 +44,12 @@ export interface WatchOptions {
   probeInterval: () => number
 }
 
+/**
+ * `leaving`: it was taken out of the configuration, and sessions of this server are on it. `left`: none are, and it may be read, as other
+ * servers may use it still.
+ */
+export type NodeDuty = 'configured' | 'leaving' | 'left'
+
 /** What a storage node last did wrong. */
 export interface NodeProblem {
   /** A sentence without its subject, which is the storage node: `can't be reached: nothing listens there (ECONNREFUSED)`. */
@@ -77,6 +83,8 @@ export class WatchedNode implements StorageNode {
   readonly address: string
   /** No new backups; those that are here move away. */
   draining = false
+  /** What it is to this server. */
+  duty: NodeDuty = 'configured'
   private readonly node: StorageNode
   private readonly observer: NodeObserver
   private readonly clock: Clock

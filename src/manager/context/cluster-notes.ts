@@ -1,6 +1,8 @@
 import type { Clock } from '../../clock.js'
+import type { StoredValue } from '../../node/storage-node.js'
 import type { Placement } from '../../placement/placement.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
+import { NodeUse } from './node-use.js'
 
 /** What all servers of a cluster know together. */
 interface Note {
@@ -10,6 +12,8 @@ interface Note {
   awayAt: Map<string, number>
   /** Sessions that were created before that time have ended; milliseconds since the epoch, 0: none. */
   endedBefore: number
+  /** See `NodeUse.entries`. */
+  used: Map<string, number>
 }
 
 /** The same as it stands on one node. */
@@ -28,10 +32,12 @@ const NOTE_LIFE = 30 * 86_400_000
 /** How often one write may be overtaken by other servers; the next look is the next try. */
 const MAX_ROUNDS = 5
 const MAX_NOTE_BYTES = 100_000
+/** Milliseconds between two looks for a node that somebody's id names and nobody has told of. */
+const ASK_AGAIN_AFTER = 1000
 
 /**
- * Word that servers leave for each other on every storage node, beside the sessions: what each node may have missed, and which
- * sessions have ended altogether. Notes are joined, the greater number wins; so a server that has just started knows too, and
+ * Word that servers leave for each other on every storage node, beside the sessions: what each node may have missed, who uses which
+ * nodes, and which sessions have ended altogether. Notes are joined, the greater number wins; so a server that has just started knows too, and
  * no clocks are compared. From what stands on a node it is also seen whether the node has lost what it had.
  */
 export class ClusterNotes {
@@ -47,13 +53,17 @@ export class ClusterNotes {
   onTwin: (node: WatchedNode, other: WatchedNode) => void = () => {}
   /** Called when sessions have ended altogether: see `hasEnded`. */
   onEnded: () => void = () => {}
-  private note: Note = { era: 0, awayAt: new Map(), endedBefore: 0 }
+  private readonly note = { era: 0, awayAt: new Map<string, number>(), endedBefore: 0 }
+  private readonly use: NodeUse
   /** The greatest of `note.awayAt`. */
   private lastAway = 0
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
   private readonly raisedAt = new Map<WatchedNode, number[]>()
   private readonly toRaise = new Set<WatchedNode>()
+  /** A node was read for the first time: the others do not have the word yet that it is used. */
+  private hasNews = false
+  private askedAt = Number.NEGATIVE_INFINITY
   private closed = false
 
   constructor(clock: Clock, placement: Placement, keyPrefix: () => string, newName: () => string) {
@@ -61,6 +71,7 @@ export class ClusterNotes {
     this.placement = placement
     this.keyPrefix = keyPrefix
     this.newName = newName
+    this.use = new NodeUse(clock)
   }
 
   /** The era for sessions that are compared with all of their copies from now on; 0: nothing is known yet. */
@@ -101,6 +112,31 @@ export class ClusterNotes {
     return one === other ? 'yes' : 'no'
   }
 
+  /** Whether any server, this one included, has told lately that it uses the node. */
+  isInUse(node: WatchedNode): boolean {
+    const birth = this.seen.get(node)?.birth
+    return birth !== undefined && this.use.isUsed(node.name, birth)
+  }
+
+  /**
+   * Whether other servers use a storage node of that name which is none of ours, as their lists of nodes are older or newer: sessions may be
+   * there. Where the name says nothing here, the other servers' word is read first.
+   * @param name as in an id, so by anybody
+   */
+  async isUsedElsewhere(name: string | undefined): Promise<boolean> {
+    if (name === undefined) return false
+    const now = this.clock.monotonic()
+    const ours = this.placement.byName(name)
+    /* It is in our configuration, and has never answered. */
+    if (ours !== undefined && !this.seen.has(ours)) return false
+    if (ours === undefined && now - this.askedAt >= ASK_AGAIN_AFTER) {
+      this.askedAt = now
+      await this.exchange()
+    }
+    const own = new Set(this.placement.nodes.map((node) => this.seen.get(node)?.birth))
+    return this.use.birthsOf(name).some((birth) => !own.has(birth))
+  }
+
   /** The node was out of reach, or is not what it was: whatever is on it is to be compared before it is used. */
   raise(node: WatchedNode): void {
     const raised = this.raisesOf(node)
@@ -137,7 +173,7 @@ export class ClusterNotes {
     if (underWay !== undefined) return underWay
     const exchange = this.joinWith(node)
       .catch(() => false)
-      .finally(() => this.reading.delete(node))
+      .finally(() => this.wasRead(node))
     this.reading.set(node, exchange)
     return exchange
   }
@@ -149,6 +185,13 @@ export class ClusterNotes {
 
   close(): void {
     this.closed = true
+  }
+
+  private wasRead(node: WatchedNode): void {
+    this.reading.delete(node)
+    if (this.reading.size > 0 || !this.hasNews) return
+    this.hasNews = false
+    void this.exchange()
   }
 
   private mayRaise(node: WatchedNode): boolean {
@@ -166,20 +209,31 @@ export class ClusterNotes {
     return `${this.keyPrefix()}notes`
   }
 
+  private everything(): Note {
+    return { ...this.note, used: this.use.entries() }
+  }
+
   private async joinWith(node: WatchedNode): Promise<boolean> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const life = this.clock.now() + NOTE_LIFE
       const found = await node.get(this.key, life)
       const theirs = found === undefined ? undefined : readNote(found.bytes)
-      if (theirs !== undefined) this.join(theirs)
       this.isRead = true
-      const birth = theirs?.birth ?? this.newName()
-      const { era } = this.note
-      if (theirs === undefined || !isSame(theirs, this.note)) {
-        const result = await node.put(this.key, writeNote(this.note, birth), life, found?.token ?? 'absent')
+      /* Only what stands there has a birth that everybody knows it by. */
+      if (theirs === undefined) {
+        await node.put(this.key, writeNote(this.everything(), this.newName()), life, found?.token ?? 'absent')
+        continue
+      }
+      this.join(theirs)
+      const { birth } = theirs
+      if (node.duty !== 'left') this.use.tell(node.name, birth)
+      const note = this.everything()
+      const { era } = note
+      if (!isSame(theirs, note)) {
+        const result = await node.put(this.key, writeNote(note, birth), life, (found as StoredValue).token)
         if (!result.stored) continue
       }
-      this.see(node, birth, theirs?.era ?? 0, era)
+      this.see(node, birth, theirs.era, era)
       return true
     }
     return false
@@ -189,10 +243,12 @@ export class ClusterNotes {
     const before = this.seen.get(node)
     this.seen.set(node, { birth, era })
     if (before === undefined) {
+      this.hasNews = this.placement.nodes.length > 1
       for (const other of this.placement.nodes)
         if (other !== node && this.areOne(node, other) === 'yes') this.onTwin(node, other)
     }
     for (const known of this.seen.keys()) if (!this.placement.nodes.includes(known)) this.seen.delete(known)
+    if (before !== undefined && before.birth !== birth) this.use.gone(node.name, before.birth)
     if (before !== undefined && (before.birth !== birth || found < before.era)) this.onLost(node)
   }
 
@@ -206,6 +262,7 @@ export class ClusterNotes {
     const { note } = this
     note.era = Math.max(note.era, theirs.era)
     this.endUntil(theirs.endedBefore)
+    this.use.join(theirs.used)
     for (const [name, era] of theirs.awayAt) {
       note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
       this.lastAway = Math.max(this.lastAway, era)
@@ -213,27 +270,34 @@ export class ClusterNotes {
   }
 }
 
-function writeNote({ era, awayAt, endedBefore }: Note, birth: string): Buffer {
-  return Buffer.from(JSON.stringify({ era, awayAt: Object.fromEntries(awayAt), endedBefore, birth }))
+function writeNote({ era, awayAt, endedBefore, used }: Note, birth: string): Buffer {
+  const [eras, uses] = [Object.fromEntries(awayAt), Object.fromEntries(used)]
+  return Buffer.from(JSON.stringify({ era, awayAt: eras, endedBefore, used: uses, birth }))
 }
 
 /** @returns `undefined` for what is no note: it is written anew. */
 function readNote(bytes: Buffer): StoredNote | undefined {
   if (bytes.length > MAX_NOTE_BYTES) return undefined
   try {
-    const { era, awayAt, endedBefore, birth } = JSON.parse(bytes.toString()) as Record<string, unknown>
-    if (!isCount(era) || !isCount(endedBefore) || typeof awayAt !== 'object' || awayAt === null) return undefined
-    if (typeof birth !== 'string') return undefined
-    const eras = Object.entries(awayAt).filter((entry): entry is [string, number] => isCount(entry[1]))
-    return { era, endedBefore, birth, awayAt: new Map(eras) }
+    const { era, awayAt, endedBefore, used, birth } = JSON.parse(bytes.toString()) as Record<string, unknown>
+    if (!isCount(era) || !isCount(endedBefore) || typeof birth !== 'string') return undefined
+    return { era, endedBefore, birth, awayAt: countsOf(awayAt), used: countsOf(used) }
   } catch {
     return undefined
   }
 }
 
 function isSame(a: Note, b: Note): boolean {
-  if (a.era !== b.era || a.endedBefore !== b.endedBefore || a.awayAt.size !== b.awayAt.size) return false
-  return [...a.awayAt].every(([name, era]) => b.awayAt.get(name) === era)
+  return a.era === b.era && a.endedBefore === b.endedBefore && areSame(a.awayAt, b.awayAt) && areSame(a.used, b.used)
+}
+
+function areSame(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {
+  return a.size === b.size && [...a].every(([name, count]) => b.get(name) === count)
+}
+
+function countsOf(value: unknown): Map<string, number> {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  return new Map(entries.filter((entry): entry is [string, number] => isCount(entry[1])))
 }
 
 function isCount(value: unknown): value is number {

@@ -55,7 +55,7 @@ export class CopyKeeper {
   /** Whether there would be more copies if all nodes were up. */
   areTooFew(others: readonly WatchedNode[]): boolean {
     const { placement, settings } = this.engine
-    return others.length < Math.min(settings.backup.replicas, placement.nodes.length) - 1
+    return others.length < Math.min(settings.backup.replicas, placement.size) - 1
   }
 
   /** What a further copy will meet on a node. Never rejects. */

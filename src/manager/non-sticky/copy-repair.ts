@@ -146,7 +146,7 @@ export class CopyRepair {
     const stored = await this.writeMissing(known, copies, joined, wanted, deadline)
     if (!stored) return 'failed'
     await this.removeOthers(known, key, copies, wanted)
-    return wanted.length < Math.min(settings.backup.replicas, placement.nodes.length) ? 'short' : 'complete'
+    return wanted.length < Math.min(settings.backup.replicas, placement.size) ? 'short' : 'complete'
   }
 
   private placesOf(known: KnownSession, latest: FoundSession): WatchedNode[] {

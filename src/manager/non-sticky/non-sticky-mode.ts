@@ -6,12 +6,12 @@ import type { Renewal } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, covers } from '../../record/attribute-section.js'
 import type { StoredRecord } from '../../record/record-format.js'
-import { parseSessionId, tokenDigest } from '../../session-id/session-id.js'
+import { parseSessionId, type SessionIdParts, tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
 import type { Found } from '../stored/record-store.js'
-import { type FoundSession, type LookUp, latestFirst, lookUp } from '../stored/session-look-up.js'
+import { type FoundSession, type LookUp, latestFirst, lookUp, unknownNode } from '../stored/session-look-up.js'
 import { CopyKeeper } from './copy-keeper.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
@@ -72,7 +72,8 @@ export class NonStickyMode implements SessionMode {
       statistics.count('invalidIds')
       return undefined
     }
-    return this.find(parts.token, placement.byName(parts.node), fresh)
+    const found = this.find(parts.token, placement.byName(parts.node), fresh)
+    return found instanceof Promise ? found.then((state) => state ?? this.elsewhere(parts)) : found
   }
 
   /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
@@ -384,7 +385,7 @@ export class NonStickyMode implements SessionMode {
       return await read()
     } catch (error) {
       /* That is how it is set up, and nobody else could be asked. */
-      if (error instanceof NodeRefusedError && this.engine.placement.nodes.length === 1)
+      if (error instanceof NodeRefusedError && this.engine.placement.size === 1)
         throw new StorageUnavailableError({ cause: error })
       /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
       if (clock.monotonic() - started > settings.operationTimeout / 2) return 'failed'
@@ -484,6 +485,13 @@ export class NonStickyMode implements SessionMode {
     const here = this.engine.local.get(token)
     if (here !== undefined) void this.parts.ending.endedElsewhere(here)
     else void this.parts.ending.endCopiesOf(token, tombstone)
+    return undefined
+  }
+
+  /** @throws StorageUnavailableError when it may be on a node that only others have in their configuration */
+  private async elsewhere({ token, node }: SessionIdParts): Promise<undefined> {
+    const { ended, clock, notes } = this.engine
+    if (!ended.has(token, clock.now()) && (await notes.isUsedElsewhere(node))) throw unknownNode(this.engine, node)
     return undefined
   }
 

@@ -36,7 +36,7 @@ export class OutageWait {
    */
   async forNode(deadline: number): Promise<boolean> {
     if (this.engine.clock.monotonic() >= deadline || this.waiting >= MAX_WAITING) return false
-    if (this.isUp && this.engine.placement.nodes.length > 1) return false
+    if (this.isUp && this.engine.placement.size > 1) return false
     this.engine.statistics.count('outageWaits')
     this.waiting++
     try {

@@ -5,7 +5,7 @@ import { tokenDigest } from '../../session-id/session-id.js'
 import type { Engine } from '../context/engine.js'
 import type { RecordStore } from '../stored/record-store.js'
 import type { SessionLines } from '../stored/session-lines.js'
-import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-up.js'
+import { type FoundSession, type LookUp, lookUp, unknownNode } from '../stored/session-look-up.js'
 import type { StickySaver } from './sticky-saver.js'
 
 /** Brings sessions that are not in this server's memory here, and claims them. */
@@ -26,13 +26,14 @@ export class SessionLoader {
 
   /**
    * Loads and claims a session; requests that ask for the same one share one look-up.
+   * @param named the node in the id
    * @returns `undefined`: no storage node knows the session, or it was ended.
    * @throws StorageUnavailableError when it may exist where nobody answers.
    */
-  load(token: string): Promise<SessionState | undefined> {
+  load(token: string, named: string | undefined): Promise<SessionState | undefined> {
     const underWay = this.loading.get(token)
     if (underWay !== undefined) return underWay
-    const load = this.loadOnce(token).finally(() => this.loading.delete(token))
+    const load = this.loadOnce(token, named).finally(() => this.loading.delete(token))
     this.loading.set(token, load)
     return load
   }
@@ -40,13 +41,14 @@ export class SessionLoader {
   /**
    * Compares a local copy with all stored ones, wherever they are, and claims the session for this server: for a visitor who comes
    * back from another one, who may have changed it.
+   * @param named the node in his id
    * @throws StorageUnavailableError when what others have changed may be where nobody answers.
    */
-  verifyEverywhere(state: SessionState): Promise<void> {
+  verifyEverywhere(state: SessionState, named: string | undefined): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
     const verification = this.lines
-      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies)))
+      .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies, named)))
       .finally(() => this.verifying.delete(state))
     this.verifying.set(state, verification)
     return verification
@@ -60,15 +62,15 @@ export class SessionLoader {
     return this.verifying.get(state) ?? this.lines.run(state, () => this.verifyOnce(state))
   }
 
-  private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {
+  private async verifyOnce(state: SessionState, check = (_copies: LookUp) => Promise.resolve()): Promise<void> {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
+    if (!copies.tombstone) await check(copies)
     if (state.phase !== 'live') return
     if (copies.tombstone) return this.saver.endedElsewhere(state)
-    check(copies)
     await this.saver.meet(state, copies, true)
   }
 
-  private async loadOnce(token: string): Promise<SessionState | undefined> {
+  private async loadOnce(token: string, named: string | undefined): Promise<SessionState | undefined> {
     const { statistics, clock, ended, local } = this.engine
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
@@ -81,7 +83,7 @@ export class SessionLoader {
     const best = copies.sessions[0]
     /* A node that answers over a new connection may have lost what it had. */
     if (best === undefined) await this.engine.notes.settled()
-    this.checkCertain(copies)
+    await this.checkCertain(copies, named)
     if (best === undefined) {
       statistics.count('unknownIds')
       return undefined
@@ -102,13 +104,14 @@ export class SessionLoader {
    * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
    * with "no such session", would be for good.
    */
-  private checkCertain(copies: LookUp): void {
+  private async checkCertain(copies: LookUp, named: string | undefined): Promise<void> {
     const { notes, placement } = this.engine
     if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
     const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
     const isNowhere = copies.sessions.length === 0
     if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))
       throw new StorageUnavailableError()
+    if (await notes.isUsedElsewhere(named)) throw unknownNode(this.engine, named)
   }
 
   /** The session as all of its copies together say. */

@@ -282,7 +282,7 @@ export class StickyMode implements SessionMode {
     if (this.parts.queue.has(state))
       await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
-      if (state.phase === 'live') await this.loader.verifyEverywhere(state)
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state, parseSessionId(id)?.node)
     } catch (error) {
       const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
       if (error instanceof StorageUnavailableError && !isLasting) throw error
@@ -340,7 +340,7 @@ export class StickyMode implements SessionMode {
     const now = clock.now()
     if (!settings.enabled || ended.has(parts.token, now)) return undefined
     if (parts.route === this.route && expired.has(parts.token, now)) return undefined
-    return this.loader.load(parts.token).then((state) => this.takeIn(state))
+    return this.loader.load(parts.token, parts.node).then((state) => this.takeIn(state))
   }
 
   /* Several requests may have waited for the same look-up. */
