@@ -258,15 +258,26 @@ export class ClusterNotes {
     this.onEnded()
   }
 
+  /*
+   * Servers that can't reach each other's nodes count on from the same era. Who had not heard that a node was away has compared sessions in
+   * that era, or a later one, without it: so the node counts as away in a new one.
+   */
   private join(theirs: Note): void {
     const { note } = this
-    note.era = Math.max(note.era, theirs.era)
+    const known = note.era
+    const next = Math.max(known, theirs.era) + 1
+    note.era = next - 1
+    for (const name of new Set([...note.awayAt.keys(), ...theirs.awayAt.keys()])) {
+      const [here, there] = [note.awayAt.get(name) ?? 0, theirs.awayAt.get(name) ?? 0]
+      if (here === there) continue
+      const later = Math.max(here, there)
+      const wasUnheard = (here < there ? known : theirs.era) >= later
+      if (wasUnheard) note.era = next
+      note.awayAt.set(name, wasUnheard ? next : later)
+    }
+    this.lastAway = Math.max(0, ...note.awayAt.values())
     this.endUntil(theirs.endedBefore)
     this.use.join(theirs.used)
-    for (const [name, era] of theirs.awayAt) {
-      note.awayAt.set(name, Math.max(note.awayAt.get(name) ?? 0, era))
-      this.lastAway = Math.max(this.lastAway, era)
-    }
   }
 }
 
