@@ -20,6 +20,8 @@ export interface StoragePlants {
   noFence?: boolean
   /** Only the first node takes ends of sessions; the others say that they did. */
   endsOnOneNode?: boolean
+  /** A read that renews cuts the life of an end, and nothing gives it back. */
+  cutsEnds?: boolean
 }
 
 /** One storage server: its data, and how it behaves. */
@@ -77,8 +79,9 @@ export class SimulatedStorage {
 
   touch(key: string, deadline: number): boolean {
     const item = this.live(key)
-    if (item !== undefined) item.deadline = this.granular(deadline)
-    return item !== undefined
+    if (item === undefined) return false
+    if (!this.plants.cutsEnds || !isTombstone(item.bytes)) item.deadline = this.granular(deadline)
+    return true
   }
 
   delete(key: string, holds: (item: Item | undefined) => boolean): 'deleted' | 'absent' | 'refused' {

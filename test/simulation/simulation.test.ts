@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { SessionState } from '../../src/local/session-state.js'
+import { KnownSessions } from '../../src/local/known-sessions.js'
+import { SessionState, type Snapshot } from '../../src/local/session-state.js'
 import { ClusterNotes } from '../../src/manager/context/cluster-notes.js'
 import { latestChange } from '../../src/record/attribute-section.js'
+import { SaveQueue } from '../../src/write-behind/save-queue.js'
 import { type Configuration, findViolation, Simulation, steps, type Trouble, troubles } from './simulation.js'
 
 const sticky: Configuration = {
@@ -97,6 +99,40 @@ describe('a planted fault is found', () => {
       return acknowledge.call(this, { ...sent, section: this.section }, ...rest)
     })
     expect(await planted(nonSticky, [])).toMatch(/lost update/)
+  })
+
+  it('when what changes during a save is not saved again', { timeout: 60_000 }, async () => {
+    const add = SaveQueue.prototype.add
+    vi.spyOn(SaveQueue.prototype, 'add').mockImplementation(function (this: SaveQueue, state) {
+      if (this.running(state) === undefined) add.call(this, state)
+    })
+    expect(await planted({ ...sticky, backup: 'async' }, ['flap'])).toMatch(/lost update/)
+  })
+
+  it('when saves are out of order', { timeout: 60_000 }, async () => {
+    const send = SessionState.prototype.send
+    const waiting = new WeakMap<SessionState, Snapshot>()
+    vi.spyOn(SessionState.prototype, 'send').mockImplementation(function (this: SessionState) {
+      const now = send.call(this)
+      const before = waiting.get(this) ?? now
+      waiting.set(this, now)
+      return before
+    })
+    expect(await planted({ ...sticky, backup: 'async' }, ['flap'])).toMatch(/lost update/)
+  })
+
+  it('when a read cuts the life of an end', { timeout: 60_000 }, async () => {
+    /* As if a read were renewed before it is known for how long. */
+    vi.spyOn(KnownSessions.prototype, 'has').mockReturnValue(true)
+    const planted: Configuration = {
+      ...nonSticky,
+      nodes: 1,
+      servers: 3,
+      troubles: ['logout'],
+      plants: { cutsEnds: true },
+    }
+    const finding = await findViolation(planted, { histories: 500, seed: 20_261_128, shrink: false })
+    expect(finding?.violations.join()).toMatch(/zombie/)
   })
 
   it('when nobody tells that a node was away', { timeout: 60_000 }, async () => {

@@ -56,6 +56,12 @@ const mending = 20_000
 /** How long copies may be incomplete after a way to a node is open again, in milliseconds. */
 const repair = 8000
 const longestHandler = 300
+/** One request in so many is a slow one, and takes as long as the step's time says. */
+const slowOnes = 8
+/** How long sessions live of which nobody says anything else, in milliseconds: until a server knows a session, it takes it for one of those. */
+const ordinaryLife = 2000
+/** How long those of the visitors do, in milliseconds: longer than a history. */
+const visitorsLife = 600_000
 
 /** The steps of one history. */
 export function steps(configuration: Configuration): fc.Arbitrary<Step[]> {
@@ -94,6 +100,7 @@ function settings(
     mode,
     route,
     trustFor: 0,
+    idleTimeout: ordinaryLife,
     logger: silentLogger,
     statistics: false,
     backup: { mode: backup, ...(copies === undefined ? {} : { replicas: copies }) },
@@ -166,6 +173,7 @@ export class Simulation {
     const server = this.servers[name % this.servers.length] as SimulatedServer
     const answer = await server.request(undefined, async (data) => {
       data.born = name
+      data.cookie.maxAge = visitorsLife
     })
     this.visitors.push({ session, cookie: answer.cookie as string })
   }
@@ -207,7 +215,7 @@ export class Simulation {
     const answer = await server.request(cookie, async (data) => {
       session.read({ server: server.route, began, values: valuesOf(data) })
       if (data.born === undefined) return
-      await world.pause(ms % longestHandler)
+      await world.pause(ms % slowOnes === 1 ? ms : ms % longestHandler)
       for (const { value } of writes) data[attribute] = value
     })
     this.takeAnswer(visitor, answer)

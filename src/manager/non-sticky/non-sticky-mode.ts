@@ -39,8 +39,6 @@ export class NonStickyMode implements SessionMode {
   private readonly rejected = new WeakMap<SessionState, AttributeSection>()
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
   private entering: Iterator<SessionState> | undefined
-  /** This server was in sticky mode before. */
-  private wasSwitched = false
   private copies: CopyKeeper
   private saver: NonStickySaver
 
@@ -196,7 +194,6 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
-    this.wasSwitched = true
     this.copies = new CopyKeeper(this.engine, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
     this.entering = this.engine.local.values()
@@ -376,8 +373,8 @@ export class NonStickyMode implements SessionMode {
       first = undefined
       return sessionOrAbsent(
         answer === undefined
-          ? await this.parts.storage.readTwice(node, key, renewal.to)
-          : await this.unlessDoubtful(answer, node, key, renewal),
+          ? await this.readRenewing(node, token, key)
+          : await this.unlessDoubtful(answer, node, token, key),
       )
     }
     const started = clock.monotonic()
@@ -398,12 +395,33 @@ export class NonStickyMode implements SessionMode {
   private async unlessDoubtful(
     answer: Found | Promise<Found | undefined>,
     node: WatchedNode,
+    token: string,
     key: string,
-    renewal: Renewal,
   ): Promise<Found | undefined> {
     const found = await answer
     if (found?.record === undefined || !this.isDoubtful(found as FoundSession)) return found
-    return this.parts.storage.readTwice(node, key, renewal.to)
+    return this.readRenewing(node, token, key)
+  }
+
+  /* How long a session that is not known here lives is read first: to renew it as others do might be to cut its life. */
+  private async readRenewing(node: WatchedNode, token: string, key: string): Promise<Found | undefined> {
+    const { storage } = this.parts
+    if (this.copies.known.has(token)) return storage.readTwice(node, key, this.renewalOf(token).to)
+    const found = await storage.readTwice(node, key)
+    if (found?.record?.kind === 'session') this.renewIfDue(node, key, found.record)
+    return found
+  }
+
+  private renewIfDue(
+    node: WatchedNode,
+    key: string,
+    { accessedAt, idleTimeout, absoluteDeadline }: StoredRecord,
+  ): void {
+    const { clock, settings } = this.engine
+    const now = clock.now()
+    if (idleTimeout === 0 || now - accessedAt <= idleTimeout * settings.backup.touchAfter) return
+    const deadline = this.parts.storage.deadline({ accessedAt: now, idleTimeout, absoluteDeadline })
+    node.touch(key, deadline).catch(() => {})
   }
 
   /** Who is asked first. */
@@ -442,7 +460,7 @@ export class NonStickyMode implements SessionMode {
     if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
     const newest = copies.sessions[0]
     /* It may have been stored, and let go, while the nodes were asked. */
-    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, first, copies)
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, copies)
     const state = this.present(token, newest)
     if (state === undefined) return undefined
     return this.settle(state, first, copies)
@@ -496,14 +514,11 @@ export class NonStickyMode implements SessionMode {
   }
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
-  private async isNowhere(token: string, first: WatchedNode | undefined, copies: LookUp): Promise<undefined> {
-    const { statistics, clock, placement, notes, settings } = this.engine
+  private async isNowhere(token: string, copies: LookUp): Promise<undefined> {
+    const { statistics, clock, placement, notes } = this.engine
     /* A node that answers over a new connection may have lost what it had. */
     await notes.settled()
-    const away = placement.nodes.filter((node) => node.failedRecently())
-    const isFirstAway = first === undefined || away.includes(first) || first.returnedRecently()
-    /* As many copies as there should be are not all on nodes that are away; sticky mode made one only. */
-    const mayBeBack = isFirstAway || away.length >= (this.wasSwitched ? 1 : settings.backup.replicas)
+    const mayBeBack = placement.nodes.some((node) => node.failedRecently() || node.returnedRecently())
     if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token, clock.now() + REMEMBER_MISS)
