@@ -18,6 +18,7 @@ import {
   ownerChange,
   type SessionFacts,
 } from '../record/session-facts.js'
+import type { StoredForm } from '../record/transforms/stored-form.js'
 import {
   type Attribute,
   type AttributeRules,
@@ -55,6 +56,8 @@ export interface Backup {
   readonly section: AttributeSection | undefined
   /** The era that it says. */
   readonly era: number
+  /** How records were stored when it was written or read; `undefined`: not known. */
+  readonly form: StoredForm | undefined
 }
 
 export interface SessionTimes extends Life {
@@ -68,6 +71,8 @@ export interface Snapshot {
   /** What the storage was known to have then. */
   readonly base: AttributeSection
   readonly era: number
+  /** How it is stored. */
+  readonly form?: StoredForm
 }
 
 /**
@@ -434,7 +439,7 @@ export class SessionState {
 
   /** A node has taken what was sent. @returns whether that is where the session belongs. */
   acknowledge(
-    { section, base, era }: Snapshot,
+    { section, base, era, form }: Snapshot,
     node: WatchedNode,
     token: VersionToken,
     deadline: number,
@@ -446,7 +451,7 @@ export class SessionState {
       this.leaveBehind(node)
       return false
     }
-    this.stored = { node, token, deadline, section, era }
+    this.stored = { node, token, deadline, section, era, form }
     this.verified = now
     return true
   }
@@ -457,12 +462,19 @@ export class SessionState {
     token: VersionToken,
     deadline: number,
     record: { attributes: AttributeSection; era: number } | undefined,
+    form?: StoredForm,
   ): void {
     if (this.place !== node) return
     /* One string for what is the same: sessions are many. */
     const here = this.attributes.section
     const section = record?.attributes === here ? here : record?.attributes
-    this.stored = { node, token, deadline: deadline || this.lifeOf(node, section), section, era: record?.era ?? 0 }
+    const life = deadline || this.lifeOf(node, section)
+    this.stored = { node, token, deadline: life, section, era: record?.era ?? 0, form }
+  }
+
+  /** The copy that was seen in its place is still there, and lives until then. */
+  renewed(seen: Backup | undefined, deadline: number): void {
+    if (seen !== undefined && this.stored === seen) this.stored = { ...seen, deadline }
   }
 
   /** All copies that there are have been taken, in that era. */

@@ -70,6 +70,11 @@ class MemoryNode implements StorageNode {
     return { stored: true, token }
   }
 
+  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    const found = await this.get(key, renewTo)
+    return found?.token === seen ? 'unchanged' : found
+  }
+
   async touch(key: string, deadline: number): Promise<boolean> {
     this.#check(key, 0)
     const entry = this.#live(key)

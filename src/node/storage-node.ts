@@ -82,11 +82,11 @@ export interface StorageNode {
    */
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult>
   /**
-   * Reads what differs from the state that the token stands for. `'unchanged'`: that state is still there, and its value
-   * was not sent, as far as the server's protocol allows that; `undefined`: nothing is there. With `renewTo` the expiry
-   * moves to that deadline, whatever is there. Nodes that could only read the whole have no such operation.
+   * Reads what differs from the state that the token stands for, and moves the expiry of whatever is there to `renewTo`.
+   * `'unchanged'`: that state is still there, and its value was not sent, where the server compares more cheaply than it
+   * sends; `undefined`: nothing is there.
    */
-  verify?(key: string, seen: VersionToken, renewTo?: number): Promise<'unchanged' | StoredValue | undefined>
+  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined>
   /** Moves the expiry. `false`: nothing there; a touch never creates. */
   touch(key: string, deadline: number): Promise<boolean>
   /** Removes; with a token only the value that the token stands for. */

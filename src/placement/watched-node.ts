@@ -197,6 +197,10 @@ export class WatchedNode implements StorageNode {
     return this.watched(this.takesWrites ? this.node.get(key, renewTo) : this.node.get(key))
   }
 
+  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    return this.takesWrites ? this.watched(this.node.verify(key, seen, renewTo)) : this.get(key)
+  }
+
   get caches(): boolean {
     return this.node.caches === true
   }

@@ -160,6 +160,7 @@ describe('the probe of a node', () => {
       maxValueBytes: node.maxValueBytes,
       connections: 0,
       get: async () => undefined,
+      verify: async () => undefined,
       put: (...args) => node.put(...args),
       touch: (...args) => node.touch(...args),
       delete: (...args) => node.delete(...args),

@@ -345,6 +345,18 @@ describe('the stored copy of a session', () => {
     expect(state.backup).toBeUndefined()
   })
 
+  it('lives longer when it was seen to be unchanged, unless something else stands there meanwhile', () => {
+    state.acknowledge(state.send(), n1, {}, 77, 0)
+    const seen = state.backup
+    state.renewed(seen, 99)
+    expect(state.backup).toEqual({ ...seen, deadline: 99 })
+    state.renewed(seen, 111)
+    expect(state.backup?.deadline).toBe(99)
+    state.forgetStored()
+    state.renewed(undefined, 111)
+    expect(state.backup).toBeUndefined()
+  })
+
   it('is to be written again when all copies were compared in a later era than it says', () => {
     state.acknowledge(state.send(), n1, {}, 0, 0)
     state.compared(3)

@@ -25,7 +25,7 @@ export function openLocks(changed: Partial<typeof settings> = {}, holder = 'test
   return Object.assign(new SessionLocks(options), { reports })
 }
 
-type Operation = 'get' | 'put' | 'touch' | 'delete' | 'ping'
+type Operation = 'get' | 'verify' | 'put' | 'touch' | 'delete' | 'ping'
 
 /** A node that counts what is asked of it, and can be made to fail or wait. */
 export class ObservedNode implements StorageNode {
@@ -58,6 +58,10 @@ export class ObservedNode implements StorageNode {
 
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
     return this.#run('get', () => this.#node.get(key, renewTo))
+  }
+
+  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    return this.#run('verify', () => this.#node.verify(key, seen, renewTo))
   }
 
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult> {

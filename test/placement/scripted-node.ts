@@ -33,6 +33,11 @@ export class ScriptedNode implements StorageNode {
     return undefined
   }
 
+  async verify(): Promise<'unchanged'> {
+    this.answer('verify')
+    return 'unchanged'
+  }
+
   async put(): Promise<PutResult> {
     this.answer('put')
     return { stored: true, token: {}, ...(this.shortfall && { shortfall: this.shortfall }) }

@@ -40,11 +40,12 @@ async function fail(): Promise<void> {
 describe('a watched node', () => {
   it('passes operations on, and their answers back', async () => {
     expect(await watched.get('key')).toBeUndefined()
+    expect(await watched.verify('key', {}, 0)).toBe('unchanged')
     expect(await watched.put('key', Buffer.from('x'), 0, 'any')).toMatchObject({ stored: true })
     expect(await watched.touch('key', 0)).toBe(true)
     expect(await watched.delete('key')).toBe('deleted')
     await watched.ping()
-    expect(node.calls).toEqual(['get', 'put', 'touch', 'delete', 'ping'])
+    expect(node.calls).toEqual(['get', 'verify', 'put', 'touch', 'delete', 'ping'])
     expect([watched.id, watched.address, watched.maxValueBytes]).toEqual(['n1', 'scripted://n1', 1_000_000])
   })
 
@@ -59,6 +60,7 @@ describe('a watched node', () => {
     const { length } = node.calls
     for (const operation of [
       () => watched.get('key'),
+      () => watched.verify('key', {}, 0),
       () => watched.put('key', Buffer.alloc(1), 0, 'any'),
       () => watched.touch('key', 0),
       () => watched.delete('key'),
@@ -231,7 +233,8 @@ describe('a watched node that takes no writes', () => {
   it('is read, without a renewal, and works again when a probe says so', async () => {
     node.repair()
     expect(await watched.get('key', 1000)).toBeUndefined()
-    expect(node.calls).toEqual(['get'])
+    expect(await watched.verify('key', {}, 1000)).toBeUndefined()
+    expect(node.calls).toEqual(['get', 'get'])
     await watched.check()
     expect([watched.state, events.at(-1)]).toEqual(['up', 'up n1'])
     expect(await watched.touch('key', 0)).toBe(true)

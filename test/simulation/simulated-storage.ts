@@ -163,6 +163,18 @@ export class SimulatedNode implements StorageNode {
     })
   }
 
+  /* As memcached before 1.6.40 does it: what has changed is read in a second step, and may change once more before it. */
+  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    if (this.storage.kind === 'memcached' && (seen as Fence).connection !== this.connections)
+      return this.get(key, renewTo)
+    const found = await this.operation(() => {
+      const item = this.storage.get(key, renewTo)
+      if (item === undefined) return undefined
+      return this.holds(item, seen) ? 'unchanged' : 'changed'
+    })
+    return found === 'changed' ? this.get(key) : found
+  }
+
   touch(key: string, deadline: number): Promise<boolean> {
     return this.operation(() => this.storage.touch(key, deadline))
   }

@@ -11,6 +11,8 @@ export class Detour implements Place {
   port = 0
   /** Bytes that are on the way to the node, since it was cut. */
   held = 0
+  /** Bytes that have come from the node. */
+  brought = 0
   private cut = false
   private readonly to: Place
   private readonly sockets = new Set<Socket>()
@@ -61,11 +63,12 @@ export class Detour implements Place {
     this.forward(node, client, false)
   }
 
-  private forward(from: Socket, to: Socket, counts: boolean): void {
+  private forward(from: Socket, to: Socket, isRequest: boolean): void {
     this.sockets.add(from)
     from.setNoDelay(true)
     from.on('data', (chunk) => {
-      if (this.cut && counts) this.held += chunk.length
+      if (this.cut && isRequest) this.held += chunk.length
+      if (!isRequest) this.brought += chunk.length
       this.whenOpen(() => to.write(chunk))
     })
     from.on('end', () => this.whenOpen(() => to.end()))

@@ -44,10 +44,14 @@ interface Storage {
   expiryGranularity: number
 }
 
+/** Of memcached, for a run by that one only: `binary` or `meta`. As in production, it is found out unless it is said. */
+const protocol = process.env.MEMCACHED_PROTOCOL
+const memcachedQuery = protocol === undefined ? '' : `?protocol=${protocol}`
+
 export const storage: Record<StorageKind, Storage> = {
   memcached: {
     start: startMemcached,
-    url: ({ host, port }) => `memcached://${host}:${port}`,
+    url: ({ host, port }) => `memcached://${host}:${port}${memcachedQuery}`,
     open: (place) => {
       const address = parseNodeAddress(storage.memcached.url(place))
       return createMemcachedNode({ id: undefined, address, operationTimeout: 2000 })

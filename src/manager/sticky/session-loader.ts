@@ -120,7 +120,7 @@ export class SessionLoader {
     const state = SessionState.fromRecord(token, settings.route, best.record, clock.now())
     for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
     state.settle(best.node)
-    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record)
+    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record, best.form)
     if (copies.failed.length === 0) state.compared(copies.era)
     for (const { node } of copies.sessions) if (node !== best.node) state.leaveBehind(node)
     for (const node of copies.failed) state.leaveBehind(node)

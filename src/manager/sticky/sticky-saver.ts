@@ -64,21 +64,25 @@ export class StickySaver {
   }
 
   /**
-   * Compares the local copy with the stored one in one round trip, which also renews the stored copy's life.
+   * Compares the local copy with the stored one in one round trip, which also renews the stored copy's life. Where that is the
+   * one that was seen there last, nothing is read.
    * With `claim`, a session that another server has claimed is taken over (its visitor is here); without, the local copy is let go.
    * @throws NodeUnreachableError, NodeRefusedError
    */
   async verify(state: SessionState, claim: boolean): Promise<void> {
-    const node = state.backup?.node ?? state.node
+    const { backup } = state
+    const node = backup?.node ?? state.node
     if (node === undefined || node.state === 'down') return
     this.engine.statistics.count('verifications')
     const deadline = this.storage.deadline(state)
-    const found = await this.storage.read(node, this.storage.key(state.keyDigest), deadline)
+    const key = this.storage.key(state.keyDigest)
+    const found = await (backup ? this.storage.verify(backup, key, deadline) : this.storage.read(node, key, deadline))
     if (state.phase !== 'live') return
     if (found === undefined) return this.restore(state, node, claim)
-    if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
-    if (found.isForeign) return this.leaveAlone(state, node)
-    this.take(state, found, deadline)
+    if (found === 'unchanged') state.renewed(backup, deadline)
+    else if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
+    else if (found.isForeign) return this.leaveAlone(state, node)
+    else this.take(state, found, deadline)
     if (state.isSaved && this.isOurs(state)) return state.confirm(this.engine.clock.now())
     if (this.isOurs(state) && !claim) return this.callbacks.needsSaving(state)
     if (claim) this.claim(state, node)
@@ -240,10 +244,10 @@ export class StickySaver {
   }
 
   /* What stands on a node is known from now on, and in the state. */
-  private take(state: SessionState, { node, token, record, outdated }: Found, deadline: number): void {
+  private take(state: SessionState, { node, token, record, outdated, form }: Found, deadline: number): void {
     if (record !== undefined) this.merger.absorb(state, record)
     /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
-    state.found(node, token, deadline, outdated ? undefined : record)
+    state.found(node, token, deadline, outdated ? undefined : record, form)
   }
 
   private takeAll(state: SessionState, copies: readonly FoundSession[]): void {

@@ -1,11 +1,12 @@
 import { NodeRefusedError, type UnreadableReason, UnreadableRecordError } from '../../errors.js'
-import type { SessionState, Snapshot } from '../../local/session-state.js'
+import type { Backup, SessionState, Snapshot } from '../../local/session-state.js'
 import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, changeSection, emptySection } from '../../record/attribute-section.js'
 import { scratchMemory } from '../../record/byte-string.js'
 import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../record/record-format.js'
 import { lifeChange } from '../../record/session-facts.js'
+import type { StoredForm } from '../../record/transforms/stored-form.js'
 import { slackOf } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
 
@@ -18,6 +19,8 @@ export interface Found {
   isForeign: boolean
   /** It is encrypted under another key than records are now: written again, it no longer needs that. */
   outdated: boolean
+  /** How records are stored now, by which that was judged. */
+  form: StoredForm
 }
 
 /** Why one server can't read what another one may, beside a key that is not known here. */
@@ -80,10 +83,29 @@ export class RecordStore {
    */
   async read(node: WatchedNode, key: string, renewTo?: number): Promise<Found | undefined> {
     const value = await node.get(key, renewTo)
-    if (value === undefined) return undefined
+    return value && this.readValue(node, value, key, renewTo !== undefined)
+  }
+
+  /**
+   * Reads what stands in a session's place, unless that is still the copy that this server has seen there; renews the life of
+   * either. A copy that was judged by other settings of encryption than those of now is read again.
+   * @throws NodeUnreachableError, NodeRefusedError
+   */
+  async verify(
+    { node, token, section, form }: Backup,
+    key: string,
+    renewTo: number,
+  ): Promise<Found | 'unchanged' | undefined> {
+    if (section === undefined || form !== this.engine.storedForm) return this.read(node, key, renewTo)
+    const value = await node.verify(key, token, renewTo)
+    return value === 'unchanged' ? value : value && this.readValue(node, value, key, true)
+  }
+
+  /** @param renewed the read has set the life of what was found */
+  private async readValue(node: WatchedNode, value: StoredValue, key: string, renewed: boolean): Promise<Found> {
     const decoded = this.decode(value.bytes, key, node)
     const record = decoded instanceof Promise ? await decoded : decoded
-    if (renewTo !== undefined) this.keepLife(node, record)
+    if (renewed) this.keepLife(node, record)
     return this.found(node, value, record)
   }
 
@@ -137,10 +159,10 @@ export class RecordStore {
     const deadline = this.deadline(state)
     const { createdAt, accessedAt } = state
     const { section, base, era } = state.send()
-    const { writer } = this.engine
+    const { writer, storedForm: form } = this.engine
     const outgoing = (bytes: Buffer): Outgoing => {
       this.engine.statistics.record('recordSize', bytes.length)
-      return { section, base, era, createdAt, bytes, deadline }
+      return { section, base, era, form, createdAt, bytes, deadline }
     }
     const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era, writer, attributes: section })
     return bytes instanceof Promise ? bytes.then(outgoing) : outgoing(bytes)
@@ -248,10 +270,11 @@ export class RecordStore {
   }
 
   private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
+    const { storedForm: form } = this.engine
     if (record instanceof UnreadableRecordError) {
-      return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false }
+      return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false, form }
     }
-    return { node, token, record, isForeign: false, outdated: this.engine.storedForm.isOutdated(bytes) }
+    return { node, token, record, isForeign: false, outdated: form.isOutdated(bytes), form }
   }
 
   /* A tombstone tells its own end, and how long the session could be idle. */

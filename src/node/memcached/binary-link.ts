@@ -159,10 +159,10 @@ const passingStatuses: ReadonlySet<number> = new Set([
   Status.temporaryFailure,
 ])
 
-/** A renewing verification is a touch, which tells the state and sends no value. */
+/** A verification is a touch, which tells the state and sends no value. */
 function opcodeOf({ kind, expiry }: MemcachedOperation): number {
   if (kind === 'get') return expiry === undefined ? Opcode.get : Opcode.gat
-  if (kind === 'verify') return expiry === undefined ? Opcode.get : Opcode.touch
+  if (kind === 'verify') return Opcode.touch
   return kind === 'ping' ? Opcode.noop : Opcode[kind]
 }
 

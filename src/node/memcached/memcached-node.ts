@@ -88,14 +88,14 @@ class MemcachedNode implements StorageNode {
     return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, this.#readPutResult)
   }
 
-  async verify(key: string, seen: VersionToken, renewTo?: number): Promise<'unchanged' | StoredValue | undefined> {
+  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     const cas = this.#usableCas(seen)
     if (cas === undefined) return this.get(key, renewTo)
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) throw tooLarge
-    const renewal = renewTo === undefined ? undefined : { expiry: this.#expiry(renewTo) }
-    const found = await this.#client.send({ kind: 'verify', key, cas, ...renewal }, (answer, generation) =>
-      readVerification(answer, cas, generation),
+    const found = await this.#client.send(
+      { kind: 'verify', key, cas, expiry: this.#expiry(renewTo) },
+      (answer, generation) => readVerification(answer, cas, generation),
     )
     return found === 'changed' ? this.get(key) : found
   }

@@ -1,6 +1,6 @@
 /** What one operation asks of a memcached server, whatever the protocol. */
 export interface MemcachedOperation {
-  /** `verify`: read, but only what differs from the state in `cas`. */
+  /** `verify`: renew, and read what differs from the state in `cas`. */
   readonly kind: 'get' | 'verify' | 'touch' | 'set' | 'add' | 'delete' | 'ping'
   readonly key: string
   /** What is to be stored. */

@@ -120,6 +120,10 @@ class NearCache implements StorageNode {
     return this.#changing(key, this.#node.put(key, bytes, deadline, expected, options))
   }
 
+  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    return this.#node.verify(key, seen, renewTo)
+  }
+
   touch(key: string, deadline: number): Promise<boolean> {
     return this.#changing(key, this.#node.touch(key, deadline))
   }

@@ -18,8 +18,6 @@ export interface NodeUnderTest {
    * value which was removed and written again with the same bytes is the same.
    */
   tokens?: 'write' | 'content'
-  /** Whether the node has `verify`. Default `false`. */
-  verifies?: boolean
 }
 
 /** The two calls of a test runner that the suite makes; those of vitest, mocha and node:test fit. */
@@ -40,7 +38,7 @@ export function storageNodeConformance(name: string, subject: NodeUnderTest, { d
     describe('reading and writing', () => defineBasics(test))
     describe('fencing', () => defineFencing(test, subject.tokens ?? 'write'))
     describe('removal', () => defineRemoval(test))
-    if (subject.verifies) describe('verification', () => defineVerification(test))
+    describe('verification', () => defineVerification(test))
     describe('expiry', () => defineExpiry(test))
     describe('limits and end', () => defineLimits(test))
   })
@@ -255,25 +253,42 @@ function defineRemoval(test: Define): void {
 function defineVerification(test: Define): void {
   test('what is still there is told apart from what is not', async (node) => {
     const first = await store(node, 'key', 'first')
-    assert.equal(await node.verify?.('key', first), 'unchanged')
+    assert.equal(await node.verify('key', first, soon()), 'unchanged')
     const second = await store(node, 'key', 'second')
     assert.equal(await verifiedText(node, 'key', first), 'second')
-    assert.equal(await node.verify?.('key', second), 'unchanged')
+    assert.equal(await node.verify('key', second, soon()), 'unchanged')
     await node.delete('key')
-    assert.equal(await node.verify?.('key', second), undefined)
+    assert.equal(await node.verify('key', second, soon()), undefined)
   })
 
-  test('what a verification brings serves for the next write', async (node) => {
+  test('the token of a read, and that of a fenced write, stand for what is there', async (node) => {
+    await store(node, 'key', 'first')
+    const { token } = await read(node, 'key')
+    assert.equal(await node.verify('key', token, soon()), 'unchanged')
+    const second = tokenOf(await node.put('key', Buffer.from('second'), soon(), token))
+    assert.equal(await node.verify('key', second, soon()), 'unchanged')
+    assert.equal(await verifiedText(node, 'key', token), 'second')
+  })
+
+  test('a value that was removed and written anew is not the one that was seen', async (node) => {
+    const token = await store(node, 'key', 'before')
+    await node.delete('key')
+    await store(node, 'key', 'after')
+    assert.equal(await verifiedText(node, 'key', token), 'after')
+  })
+
+  test('what a verification brings serves for the next write, and for the next verification', async (node) => {
     const token = await store(node, 'key', 'first')
     await store(node, 'key', 'second')
-    const found = await node.verify?.('key', token, soon())
+    const found = await node.verify('key', token, soon())
     assert.ok(found !== undefined && found !== 'unchanged')
+    assert.equal(await node.verify('key', found.token, soon()), 'unchanged')
     assert.equal((await node.put('key', Buffer.from('third'), soon(), found.token)).stored, true)
   })
 
   test('a verification leaves the token good', async (node) => {
     const token = await store(node, 'key', 'first')
-    assert.equal(await node.verify?.('key', token, soon()), 'unchanged')
+    assert.equal(await node.verify('key', token, soon()), 'unchanged')
     assert.equal((await node.put('key', Buffer.from('second'), soon(), token)).stored, true)
   })
 
@@ -282,31 +297,40 @@ function defineVerification(test: Define): void {
     assert.equal(await verifiedText(node, 'key', {}), 'value')
   })
 
-  test('a verification that renews moves the deadline, of what is unchanged and of what is not', async (node, opened) => {
-    const deadline = Date.now() + 1000
-    const [same, other] = [await put(node, 'same', deadline), await put(node, 'other', deadline)]
-    await put(node, 'other', deadline)
-    await put(node, 'short', deadline)
-    assert.equal(await node.verify?.('same', same, Date.now() + minute), 'unchanged')
-    await node.verify?.('other', other, Date.now() + minute)
-    await untilAbsent(opened, 'short', 2000)
-    assert.equal(await text(node, 'same'), 'value')
-    assert.equal(await text(node, 'other'), 'value')
+  test('the bytes that a verification brings are the caller’s own', async (node) => {
+    await store(node, 'key', 'before')
+    const found = await node.verify('key', {}, soon())
+    assert.ok(found !== undefined && found !== 'unchanged')
+    found.bytes.write('after!')
+    assert.equal(await text(node, 'key'), 'before')
   })
 
-  test('a verification without renewal leaves the deadline as it is', async (node, opened) => {
-    const token = await put(node, 'key', Date.now() + 1000)
-    assert.equal(await node.verify?.('key', token), 'unchanged')
+  test('a verification moves the deadline, of what is unchanged and of what is not', async (node, opened) => {
+    const deadline = Date.now() + 1000
+    const [same, other] = [await put(node, 'same', deadline), await put(node, 'other', deadline)]
+    await node.put('other', Buffer.from('changed'), deadline, 'any')
+    await put(node, 'short', deadline)
+    assert.equal(await node.verify('same', same, Date.now() + minute), 'unchanged')
+    assert.notEqual(await node.verify('other', other, Date.now() + minute), 'unchanged')
+    await untilAbsent(opened, 'short', 2000)
+    assert.equal(await text(node, 'same'), 'value')
+    assert.equal(await text(node, 'other'), 'changed')
+  })
+
+  test('a verification can also shorten, and finds nothing of what has expired', async (node, opened) => {
+    const token = await store(node, 'key', 'value')
+    assert.equal(await node.verify('key', token, Date.now() + 1000), 'unchanged')
     await untilAbsent(opened, 'key', 1000)
-    assert.equal(await node.verify?.('key', token, soon()), undefined)
+    assert.equal(await node.verify('key', token, soon()), undefined)
+    assert.equal(await node.get('key'), undefined)
   })
 
   test('a key that is too long, and a node that is closed, refuse a verification', async (node) => {
     const token = await store(node, 'key', 'value')
-    await assert.rejects(async () => node.verify?.('k'.repeat(251), token), ItemTooLargeError)
+    await assert.rejects(node.verify('k'.repeat(251), token, soon()), ItemTooLargeError)
     await node.close()
-    await assert.rejects(async () => node.verify?.('key', token), ClosedError)
-    await assert.rejects(async () => node.verify?.('key', {}), ClosedError)
+    await assert.rejects(node.verify('key', token, soon()), ClosedError)
+    await assert.rejects(node.verify('key', {}, soon()), ClosedError)
   })
 }
 
@@ -315,7 +339,7 @@ async function put(node: StorageNode, key: string, deadline: number): Promise<Ve
 }
 
 async function verifiedText(node: StorageNode, key: string, seen: VersionToken): Promise<string> {
-  const found = await node.verify?.(key, seen)
+  const found = await node.verify(key, seen, soon())
   assert.ok(found !== undefined && found !== 'unchanged', `${key} is absent or unchanged`)
   return found.bytes.toString()
 }
