@@ -168,6 +168,8 @@ describe('a session of any server', () => {
     await visitor.post(`${a.url}/`, { foo: 'bar' })
     const primary = cluster.memcached(visitor)
     const writes = async () => Number((await primary.stats()).cmd_set)
+    /* From now on it knows how long the session lives. */
+    await visitor.get(`${b.url}/untouched`)
     await exchange(primary, `touch ${keyOf(visitor)} 60`, (text) => text.endsWith('\r\n'))
     const [before, written] = [await operations(cluster), await writes()]
     await visitor.get(`${b.url}/untouched`)
