@@ -28,6 +28,7 @@ export {
   LockTimeoutError,
   SessionGoneError,
   StorageUnavailableError,
+  TooManyNewcomersError,
   TooManySessionsError,
   type UnreadableReason,
   UnreadableRecordError,

@@ -63,18 +63,17 @@ export class SessionLoader {
   private async verifyOnce(state: SessionState, check: (copies: LookUp) => void = () => {}): Promise<void> {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (state.phase !== 'live') return
-    if (copies.tombstone) return this.saver.endedElsewhere(state)
+    if (copies.tombstone) return this.saver.endedElsewhere(state, copies.tombstone)
     check(copies)
     await this.saver.meet(state, copies, true)
   }
 
   private async loadOnce(token: string): Promise<SessionState | undefined> {
-    const { statistics, clock, ended, local } = this.engine
+    const { statistics, clock, local } = this.engine
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
     if (copies.tombstone !== undefined) {
-      ended.add(token, clock.now() + 60_000)
       void this.saver.endCopiesOf(token, copies.tombstone)
       return undefined
     }
