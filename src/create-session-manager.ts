@@ -9,6 +9,7 @@ import { changeSettings, type HoldfastOptions, parseSettings } from './config/pa
 import type { Settings } from './config/settings.js'
 import { configurationWarnings } from './config/warnings.js'
 import { EndNotStoredError } from './errors.js'
+import { type FetchRequest, type RequestSession, sessionForRequest } from './http/fetch-request.js'
 import { OpenRequests } from './http/open-requests.js'
 import { candidateIds } from './http/request-cookie.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
@@ -84,6 +85,7 @@ export class Sessions {
   private readonly starting: Promise<void>
   private readonly requests = new OpenRequests()
   private embedded: MemcachedServer | undefined
+  private fetchMiddleware: SessionMiddleware | undefined
   private closing: Promise<CloseReport> | undefined
   private readonly startedAt = systemClock.now()
   private isReady = false
@@ -125,6 +127,11 @@ export class Sessions {
   toJSON(): { mode: string; route: string | undefined; activeSessions: number } {
     const { mode, route } = this.engine.settings
     return { mode, route, activeSessions: this.engine.local.size }
+  }
+
+  private get forFetch(): SessionMiddleware {
+    this.fetchMiddleware ??= this.middleware()
+    return this.fetchMiddleware
   }
 
   /** For `app.use(…)` of Express, connect and the like. */
@@ -216,6 +223,16 @@ export class Sessions {
       if (session !== undefined) return session
     }
     return undefined
+  }
+
+  /**
+   * The session of a `Request` of the Fetch standard, for frameworks that give a `Response` back (Hono, h3, Next route handlers):
+   * `commit(response.headers)` stores what was changed and adds the cookie. It has to be called for each request, or the request counts as
+   * one that is not over.
+   * @throws what the middleware would hand to an error handler: StorageUnavailableError, LockTimeoutError, … with `status` and `headers`
+   */
+  forRequest(request: FetchRequest): Promise<RequestSession> {
+    return sessionForRequest(this.forFetch, request)
   }
 
   /**

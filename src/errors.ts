@@ -8,6 +8,7 @@ export type HoldfastErrorCode =
   | 'HOLDFAST_UNSERIALIZABLE'
   | 'HOLDFAST_STORAGE_UNAVAILABLE'
   | 'HOLDFAST_TOO_MANY_SESSIONS'
+  | 'HOLDFAST_TOO_MANY_NEWCOMERS'
   | 'HOLDFAST_SESSION_GONE'
   | 'HOLDFAST_END_NOT_STORED'
   | 'HOLDFAST_CONFLICT'
@@ -160,6 +161,18 @@ export class StorageUnavailableError extends HttpStatusError {
 export class TooManySessionsError extends HttpStatusError {
   constructor(limit: number) {
     super('HOLDFAST_TOO_MANY_SESSIONS', 503, `this server holds its maximum of ${limit} sessions`, 10)
+  }
+}
+
+/** More sessions of new visitors than `newcomers.perSecond` would begin: no new session on this server for now (503). */
+export class TooManyNewcomersError extends HttpStatusError {
+  constructor(limit: number) {
+    super(
+      'HOLDFAST_TOO_MANY_NEWCOMERS',
+      503,
+      `no more than ${limit} sessions of new visitors begin here in a second`,
+      1,
+    )
   }
 }
 

@@ -28,11 +28,13 @@ export {
   LockTimeoutError,
   SessionGoneError,
   StorageUnavailableError,
+  TooManyNewcomersError,
   TooManySessionsError,
   type UnreadableReason,
   UnreadableRecordError,
   UnserializableError,
 } from './errors.js'
+export type { FetchRequest, RequestSession } from './http/fetch-request.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
 export type { Logger } from './logger.js'
 export type {

@@ -4,14 +4,26 @@ import { fixedKeys, optionsSchema } from './schema.js'
 
 /** The page `docs/configuration.md`, made from the schema. */
 export function configurationReference(): string {
-  const { cookie, backup, wait, nearCache, activity, adopt, locking, compression, encryption, admin, ...keys } =
-    optionsSchema.shape
+  const {
+    cookie,
+    backup,
+    newcomers,
+    wait,
+    nearCache,
+    activity,
+    adopt,
+    locking,
+    compression,
+    encryption,
+    admin,
+    ...keys
+  } = optionsSchema.shape
   return [
     intro,
     '## Keys',
     'A change at run time goes through `sessions.reconfigure({ … })`; keys without a mark in that column are set at start.',
     keyTable(
-      { ...keys, cookie, backup, wait, nearCache, activity, adopt, locking, compression, encryption, admin },
+      { ...keys, cookie, backup, newcomers, wait, nearCache, activity, adopt, locking, compression, encryption, admin },
       '',
     ),
     '### cookie',
@@ -28,6 +40,8 @@ export function configurationReference(): string {
     keyTable(wait.unwrap().shape, 'wait.'),
     '### nearCache',
     keyTable(nearCache.unwrap().shape, 'nearCache.'),
+    '### newcomers',
+    keyTable(newcomers.unwrap().shape, 'newcomers.'),
     '### adopt',
     keyTable(adopt.unwrap().shape, 'adopt.'),
     '### activity',

@@ -37,6 +37,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     proxy: stringOr("as Express' trust proxy says", settings.proxy),
     idleTimeout: durationOrNone(settings.idleTimeout),
     absoluteTimeout: durationOrNone(settings.absoluteTimeout),
+    renewIdAfter: durationOrNone(settings.renewIdAfter),
     trustFor: formatDuration(settings.trustFor),
     maxActiveSessions: settings.maxActiveSessions === 0 ? 'none' : String(settings.maxActiveSessions),
     'backup.mode': backup.mode,
@@ -57,6 +58,7 @@ export function describeSettings(settings: Settings): DescribedSettings {
     ...describeWait(settings.wait),
     ...describeNearCache(settings.nearCache),
     ignore: stringOr('none', settings.ignore),
+    ...describeNewcomers(settings.newcomers),
     ...describeActivity(settings.activity),
     ...describeAdopt(settings.adopt),
     attributes: stringOr('all', settings.attributes),
@@ -112,6 +114,14 @@ function describeAdopt(adopt: Settings['adopt']): DescribedSettings {
 function describeActivity(activity: Settings['activity']): DescribedSettings {
   if (activity === undefined) return { activity: 'all requests' }
   return { 'activity.except': stringOr('none', activity.except) }
+}
+
+function describeNewcomers(newcomers: Settings['newcomers']): DescribedSettings {
+  if (newcomers === undefined) return { newcomers: 'as everybody' }
+  return {
+    'newcomers.idleTimeout': formatDuration(newcomers.idleTimeout),
+    'newcomers.perSecond': newcomers.perSecond === 0 ? 'none' : String(newcomers.perSecond),
+  }
 }
 
 function describeNearCache(nearCache: Settings['nearCache']): DescribedSettings {

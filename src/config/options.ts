@@ -165,6 +165,14 @@ export interface AdoptOptions {
   until?: Date | string | number | undefined
 }
 
+/** Sessions of visitors who came without one, until their cookie has come back once. */
+export interface NewcomersOptions {
+  /** How long such a session may be idle. Default `'2m'`. */
+  idleTimeout?: Duration | undefined
+  /** So many begin in a second on this server at most; `0` or `'none'` (default): no limit. */
+  perSecond?: number | 'none' | undefined
+}
+
 /** Which requests are no use of their session. */
 export interface ActivityOptions {
   /** URLs (path and query) of requests that leave the session's end as it is. Default: none, but `session.passive()` works. */
@@ -242,10 +250,14 @@ export interface HoldfastOptions {
   idleTimeout?: Duration | undefined
   /** A session ends this long after it was created; `0` or `'none'` (default): never. */
   absoluteTimeout?: Duration | undefined
+  /** A session gets another id at the first request after this time; 0 or `'none'` (default): only where the application asks for it. */
+  renewIdAfter?: Duration | undefined
   /** How long this server uses its copy without asking the storage. Default `'10s'`. */
   trustFor?: Duration | undefined
   /** Sessions that this server holds at most; `0` or `'none'` (default): no limit. */
   maxActiveSessions?: number | 'none' | undefined
+  /** Sessions of visitors who have not come back yet. Default: as all others. */
+  newcomers?: NewcomersOptions | undefined
   backup?: BackupOptions | undefined
   locking?: LockingOptions | undefined
   /** Writes that replicas have to acknowledge, on Redis. Default: none. */

@@ -134,6 +134,7 @@ function toSettings(read: Read, cookieFunction: CookieFunction | undefined): Set
     wait: keys.wait && Object.freeze(keys.wait),
     nearCache: keys.nearCache && Object.freeze(keys.nearCache),
     ignore: keys.ignore,
+    newcomers: keys.newcomers && Object.freeze(keys.newcomers),
     activity: keys.activity && Object.freeze({ except: keys.activity.except }),
     adopt: keys.adopt && adoptSettings(keys.adopt),
     attributes: keys.attributes,

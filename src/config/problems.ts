@@ -70,6 +70,7 @@ function knownKeys(parent: readonly PropertyKey[]): string[] {
   if (parent[0] === 'compression') return Object.keys(shape.compression.unwrap().shape)
   if (parent[0] === 'encryption') return Object.keys(shape.encryption.unwrap().shape)
   if (parent[0] === 'adopt') return Object.keys(shape.adopt.unwrap().shape)
+  if (parent[0] === 'newcomers') return Object.keys(shape.newcomers.unwrap().shape)
   if (parent[0] === 'activity') return Object.keys(shape.activity.unwrap().shape)
   if (parent[0] === 'backup') return Object.keys(shape.backup.unwrap().shape)
   return parent[0] === 'admin' && parent.length === 1 ? Object.keys(shape.admin.unwrap().shape) : []

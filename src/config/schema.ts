@@ -12,6 +12,7 @@ import { encryptionSchema } from './encryption-keys.js'
 import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
 import { nearCacheSchema } from './near-cache-keys.js'
+import { newcomersSchema } from './newcomer-keys.js'
 import { nodeKeys } from './node-keys.js'
 import type { HoldfastOptions } from './options.js'
 import type { MergeFunction } from './settings.js'
@@ -135,6 +136,14 @@ const shape = {
       default: '`none`',
       meaning: 'A session ends this long after it was created, however much it is used.',
     }),
+  renewIdAfter: durationOrNone(1000, 3650 * day)
+    .prefault('none')
+    .register(keyNotes, {
+      type: 'duration, 1s to 3650d, 0 or `none`',
+      default: '`none`',
+      meaning:
+        'A session gets another id at the first request after this time, see [Ids that change](modes.md#ids-that-change). 0 or `none`: only by `req.session.renewId()` and `regenerate()`.',
+    }),
   trustFor: duration(0, day).prefault('10s').register(keyNotes, {
     type: 'duration, 0 to 1d',
     default: '`10s`',
@@ -147,8 +156,14 @@ const shape = {
       type: 'number, 0 or `none`',
       default: '`none`',
       meaning:
-        'Sessions that this server holds at most. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
+        'Sessions that this server holds at most; in non-sticky mode those that it has served and that may still live, of which it remembers 100000. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
     }),
+  newcomers: newcomersSchema.optional().register(keyNotes, {
+    type: 'object',
+    default: 'as everybody',
+    meaning:
+      'How long new sessions live until their cookie has come back once, and how many begin in a second, see [Visitors who never come back](modes.md#visitors-who-never-come-back).',
+  }),
   backup: backupSchema.prefault({}).register(keyNotes, {
     type: 'object',
     default: 'see below',

@@ -95,9 +95,13 @@ export interface Settings {
   idleTimeout: number
   /** Milliseconds; 0: none. */
   absoluteTimeout: number
+  /** Milliseconds after which a session gets another id; 0: it keeps its id. */
+  renewIdAfter: number
   trustFor: number
   /** 0: no limit. */
   maxActiveSessions: number
+  /** Sessions of visitors who came without one, until their cookie has come back; `undefined`: as all others. `perSecond` 0: no limit. */
+  newcomers: { idleTimeout: number; perSecond: number } | undefined
   backup: BackupSettings
   locking: LockSettings
   /** Replicas that writes wait for, on Redis; `undefined`: none. */

@@ -1,19 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpStatusError } from '../errors.js'
+import type { SessionState } from '../local/session-state.js'
 import { within } from '../manager/context/within.js'
 import type { RequestActivity } from '../manager/request-activity.js'
 import { rememberEnded } from '../manager/request-sessions.js'
 import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
+import { tokenOf } from '../session-id/session-id.js'
 import { settled } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { followSessionId, ownSessionId, provideSessionId } from './session-id-property.js'
 import { type CookieToSend, clearSessionCookie, isShared, setSessionCookie } from './set-cookie.js'
-
-/** Milliseconds within which requests that were sent with an id before it was replaced have come. */
-const REMEMBER_REPLACED = 10_000
 
 /** What we read of a request and put on it; Express and connect add the optional parts. */
 export type SessionRequest = IncomingMessage & {
@@ -114,6 +113,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.hook()
   }
 
+  get isNewcomer(): boolean {
+    return this.sentId === undefined
+  }
+
+  get canTellId(): boolean {
+    return !this.headDone && this.res.headersSent === false
+  }
+
   get isPassive(): boolean {
     return this.activity?.isPassive === true
   }
@@ -151,11 +158,6 @@ export class RequestScope implements HandleScope, ResponseObserver {
       this.endedCookie = this.handle?.state?.cookie
       this.handle?.release()
       void this.handle?.endLock()
-    }
-    const before = this.handle?.state
-    if (isAnother && handle !== undefined && before?.phase === 'ended') {
-      const { replaced, clock } = this.manager.engine
-      replaced.add(before.token, clock.now() + REMEMBER_REPLACED)
     }
     this.handle = handle
     this.req.session = handle?.session
@@ -376,7 +378,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
       return true
     }
-    if (state.phase !== 'live') return false
+    if (state.phase !== 'live' && !this.isRenewedAndTaken(state)) return false
     if (state.isBlank && !this.keepsEmpty && state.attributes.isEmpty) return false
     const rolling = settings.rolling && !this.isPassive
     const renewed = this.changed && !this.isPassive && this.mayRenewCookie && handle.cookie.expires !== null
@@ -388,6 +390,11 @@ export class RequestScope implements HandleScope, ResponseObserver {
       setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
     return true
+  }
+
+  /* Another server has taken the session over as soon as it had its new id, which only this response tells. */
+  private isRenewedAndTaken({ phase, token }: SessionState): boolean {
+    return phase === 'lost' && this.sentId !== undefined && tokenOf(this.sentId) !== token
   }
 
   /* Only what the browser has sent is there to be cleared. */

@@ -114,6 +114,10 @@ class Arrival {
 
   attach(id: string | undefined, state: SessionState | undefined): void {
     const { manager, adoption } = this.shared
+    if (id !== undefined && state !== undefined && this.isToRenew(id, state)) {
+      this.renew(id, state)
+      return
+    }
     const adopting =
       state === undefined && manager.engine.settings.adopt !== undefined ? adoption.find(this.req) : undefined
     if (adopting === undefined) {
@@ -122,6 +126,21 @@ class Arrival {
     }
     this.noteWaiting()
     adopting.then((found) => this.begin(id, found), this.next)
+  }
+
+  /* Whoever came with an id that was renewed a moment ago has been led to the new one. */
+  private isToRenew(id: string, state: SessionState): boolean {
+    if (this.activity?.isPassive === true || this.res.headersSent !== false) return false
+    return this.shared.manager.isRenewalDue(state) && state.token === tokenOf(id)
+  }
+
+  /* Where that can't be had now, the session goes on under the old id. */
+  private renew(id: string, state: SessionState): void {
+    this.noteWaiting()
+    this.shared.manager.renew(state).then(
+      (renewed) => this.begin(id, renewed),
+      () => this.begin(id, state.isEnded ? undefined : state),
+    )
   }
 
   private openNow(id: string, fresh: boolean): Opened {
@@ -144,6 +163,7 @@ class Arrival {
     const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
     const handle = new SessionHandle(manager, state, scope)
     if (hold !== undefined && state !== undefined) handle.keepLock(hold)
+    if (state !== undefined && activity?.isPassive !== true) manager.cameBack(state)
     /* One that still has an end from when there was that setting. */
     if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
       manager.count(state, clock.now())

@@ -15,6 +15,10 @@ export class EndedTokens {
     if (!oldest.done) this.until.delete(oldest.value)
   }
 
+  get isEmpty(): boolean {
+    return this.until.size === 0
+  }
+
   delete(token: string): void {
     this.until.delete(token)
   }

@@ -13,6 +13,7 @@ import {
 import {
   cookieChange,
   factsOf,
+  issuedChange,
   type Life,
   lifeChange,
   ownerChange,
@@ -33,15 +34,16 @@ import type { SessionTally } from './session-tally.js'
 
 /**
  * `new`: not admitted to the server's memory yet. `live`: it is. `lost`: another server owns it, this copy is let go.
- * `ended`: destroyed or expired, it never comes back.
+ * `renewed`: it goes on under the token that follows from this one, this copy is let go. `ended`: destroyed or expired, it never comes back.
  */
-export type SessionPhase = 'new' | 'live' | 'lost' | 'ended'
+export type SessionPhase = 'new' | 'live' | 'lost' | 'renewed' | 'ended'
 
 /** From where to where a session may go. */
 const NEXT: Record<SessionPhase, readonly SessionPhase[]> = {
-  new: ['live', 'ended'],
-  live: ['lost', 'ended'],
-  lost: ['ended'],
+  new: ['live', 'renewed', 'ended'],
+  live: ['lost', 'renewed', 'ended'],
+  lost: ['renewed', 'ended'],
+  renewed: ['ended'],
   ended: [],
 }
 
@@ -102,6 +104,7 @@ export class SessionState {
   private digestText: string | undefined
   private pauseBeforeRetry = 0
   private requests = 0
+  private holders = 0
   private tally: SessionTally | undefined
   private guards: Set<LockedChanges> | undefined
   private comparedEra: number
@@ -169,6 +172,11 @@ export class SessionState {
   /** Who has claimed the session last; empty: nobody. */
   get owner(): string {
     return this.ownerName
+  }
+
+  /** Somebody else has the session: what is changed here is to be handed to them. */
+  get isLetGo(): boolean {
+    return this.currentPhase === 'lost' || this.currentPhase === 'renewed'
   }
 
   /** Everything that was committed. */
@@ -241,9 +249,14 @@ export class SessionState {
     return this.behind
   }
 
-  /** Requests that have used the session and are not over. */
+  /** Requests that have used the session and are not over, and jobs that have changed it and not saved it. */
   get activeRequests(): number {
-    return this.requests
+    return this.requests + this.holders
+  }
+
+  /** Whether a request has used the session and is not over. */
+  get isInRequest(): boolean {
+    return this.requests > 0
   }
 
   /** Milliseconds to wait before a save that no node could take is tried again. */
@@ -284,6 +297,11 @@ export class SessionState {
     return this.move('lost')
   }
 
+  /** It goes on under another token. @returns whether that is new. */
+  renew(): boolean {
+    return this.move('renewed')
+  }
+
   /** For good. @returns whether that is new. */
   end(): boolean {
     return this.move('ended')
@@ -294,8 +312,8 @@ export class SessionState {
     if (tally === this.tally) return
     this.tally?.move(this.place, undefined)
     tally?.move(undefined, this.place)
-    if (this.tally !== undefined) this.tally.activeRequests -= this.requests
-    if (tally !== undefined) tally.activeRequests += this.requests
+    if (this.tally !== undefined) this.tally.activeRequests -= this.activeRequests
+    if (tally !== undefined) tally.activeRequests += this.activeRequests
     this.attributes.countIn(tally)
     this.tally = tally
   }
@@ -304,13 +322,16 @@ export class SessionState {
     this.accessed = now
   }
 
-  enter(): void {
-    this.requests++
+  /** @param isRequest or else a job, which may forget to save what it has changed: that keeps no session alive */
+  enter(isRequest = true): void {
+    if (isRequest) this.requests++
+    else this.holders++
     if (this.tally !== undefined) this.tally.activeRequests++
   }
 
-  leave(): void {
-    this.requests--
+  leave(isRequest = true): void {
+    if (isRequest) this.requests--
+    else this.holders--
     if (this.tally !== undefined) this.tally.activeRequests--
   }
 
@@ -364,6 +385,18 @@ export class SessionState {
     if (this.ownerName === owner) return false
     this.ownerName = owner
     return this.attributes.apply([ownerChange(owner)], stamp)
+  }
+
+  /** The same session, live under another token; nothing of it is stored there yet. */
+  renewedAs(token: string, stamp: ChangeStamp, era: number): SessionState {
+    const { created: createdAt, accessed: accessedAt, idle: idleTimeout, absolute: absoluteDeadline } = this
+    const next = new SessionState(token, this.routeName, { createdAt, accessedAt, idleTimeout, absoluteDeadline }, era)
+    next.currentPhase = 'live'
+    next.cookieText = this.cookieText
+    next.ownerName = this.ownerName
+    next.attributes.replace(this.section)
+    next.attributes.apply([issuedChange(stamp.now)], stamp)
+    return next
   }
 
   /** Begins with the attributes of a session that this one takes the place of. */

@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Timer } from '../clock.js'
 import type { Mode } from '../config/settings.js'
-import { ShutDownError } from '../errors.js'
+import { SessionGoneError, ShutDownError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
+import { formatSessionId, tokenOf } from '../session-id/session-id.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
+import { Admission } from './admission.js'
 import { SessionContent } from './content/session-content.js'
 import { isEndDue, storedEnd } from './content/session-end.js'
 import { SessionMerger } from './content/session-merger.js'
@@ -24,6 +26,7 @@ import { Protector } from './stored/protector.js'
 import { RecordStore } from './stored/record-store.js'
 import { SessionEnding } from './stored/session-ending.js'
 import { SessionLines } from './stored/session-lines.js'
+import { SessionRenewal } from './stored/session-renewal.js'
 
 const HOUSEKEEPING_INTERVAL = 1000
 /** How often word is exchanged with other servers, in rounds of housekeeping: what others have noticed is known that soon. */
@@ -54,8 +57,10 @@ export class ServerSessions implements SessionManager, ManagerParts {
   readonly merger: SessionMerger
   readonly pendingEnds: PendingEnds
   readonly ending: SessionEnding
+  readonly renewal: SessionRenewal
   readonly locks: RequestLocks
   readonly directory: SessionDirectory
+  private readonly admission: Admission
   private readonly modes: Record<Mode, SessionMode>
   private mode: SessionMode
   private housekeeping: Timer | undefined
@@ -77,8 +82,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
       onRetry: () => engine.statistics.count('backupRetries'),
     })
     this.protector = new Protector(engine, this.storage, this.queue, this.merger, this.lines)
-    this.pendingEnds = new PendingEnds(engine, this.storage)
+    this.pendingEnds = new PendingEnds(engine, (node, tombstone) => this.ending.writeLate(node, tombstone))
     this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
+    this.renewal = new SessionRenewal(this)
     this.nodes = new NodeSet(engine, openNode, {
       leave: (node) => this.mode.leave(node),
       returned: (node) => this.mode.returned(node),
@@ -89,6 +95,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     this.mode = this.modes[engine.settings.mode]
     this.locks = new RequestLocks(engine)
     this.directory = new SessionDirectory(this)
+    this.admission = new Admission(engine)
   }
 
   /** Opens the nodes and starts the background work. */
@@ -128,7 +135,8 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   async openShared(token: string): Promise<SessionState | undefined> {
     if (!this.engine.notes.isKnown) await this.engine.notes.exchange()
-    return this.unlessEnded(await this.mode.openShared(token))
+    const state = this.unlessEnded(await this.mode.openShared(token))
+    return state ?? (this.isLate(token) ? this.openShared(this.engine.tokens.successorOf(token)) : undefined)
   }
 
   /** Ends every session that was created before, on all servers, also those that no server has in its memory. @returns whether all nodes have that. */
@@ -136,7 +144,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.engine.notes.endBefore(time)
   }
 
-  create(req: IncomingMessage | undefined): SessionState {
+  create(req: IncomingMessage | undefined, isNewcomer = false): SessionState {
     const { settings, tokens } = this.engine
     const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
     const token = tokens.issue(text)
@@ -146,7 +154,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
         'genid gave a text again that is the id of a session already; it has to give another one each time',
       )
     }
-    return this.createAs(token)
+    const state = this.createAs(token)
+    if (isNewcomer) this.content.noteNewcomer(state)
+    return state
   }
 
   createAs(token: string): SessionState {
@@ -163,6 +173,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   admit(state: SessionState): void {
     if (state.phase !== 'new') return
     this.mode.checkAdmission()
+    this.admission.check(this.mode.held, this.content.isFirstVisit(state))
     const { local, statistics, events, clock } = this.engine
     state.admit(clock.now())
     local.add(state)
@@ -171,21 +182,25 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   use(state: SessionState): SessionState {
-    return this.mode.use(state)
+    return this.mode.use(this.renewal.here(state) ?? state)
   }
 
   commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie, guard?: Guard): CommitResult {
-    if (this.unlessEnded(state) === undefined || state.phase === 'ended') return 'ended'
+    if (this.unlessEnded(state) === undefined || state.phase === 'ended') {
+      if (this.content.commit(state, handedOut)) this.reportLost(state)
+      return 'ended'
+    }
     const newCookie = this.content.setCookie(state, cookie)
     if (!this.content.commit(state, handedOut, guard) && (!newCookie || state.phase === 'new')) return 'unchanged'
     if (state.phase === 'new') this.admit(state)
     if (this.closed) this.reportLate(state)
+    else if (this.renewal.handOn(state)) return 'changed'
     else if (this.engine.settings.enabled) this.queue.add(state)
     return 'changed'
   }
 
   initialize(state: SessionState): void {
-    state.initialize(this.engine.stamp(state.idleTimeout), this.engine.owner)
+    this.content.initialize(state)
   }
 
   touch(state: SessionState): void {
@@ -204,6 +219,13 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
   }
 
+  cameBack(state: SessionState): void {
+    if (state.phase !== 'live' || !this.content.isNewcomer(state)) return
+    const shared = this.mode.use(state)
+    this.content.keep(shared)
+    if (this.engine.settings.enabled) this.queue.add(shared)
+  }
+
   count(state: SessionState, usedAt: number): void {
     if (state.phase !== 'live' || state.isBlank || !isEndDue(this.engine, state, usedAt)) return
     const shared = this.mode.use(state)
@@ -216,14 +238,17 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (state.phase === 'live') this.ending.expire(state)
   }
 
-  async stored(state: SessionState): Promise<boolean> {
+  async stored(given: SessionState): Promise<boolean> {
+    const state = this.renewal.here(given) ?? given
     if (!this.engine.settings.enabled || state.phase === 'new' || state.isBlank) return true
     if (!isKept(state) && !this.queue.has(state)) this.queue.add(state)
     await this.queue.settled(state)
+    if (state.phase === 'renewed' && this.renewal.here(state) !== undefined) return this.stored(state)
     return isKept(state)
   }
 
-  isStored(state: SessionState): boolean {
+  isStored(given: SessionState): boolean {
+    const state = this.renewal.here(given) ?? given
     if (state.phase === 'new' || state.phase === 'ended' || state.isBlank) return true
     return isKept(state) && !(this.mode.hasFurtherCopies && this.queue.has(state))
   }
@@ -236,13 +261,23 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.queue.room()
   }
 
-  release(state: SessionState): void {
-    state.leave()
+  release(state: SessionState, isRequest = true): void {
+    state.leave(isRequest)
     if (state.activeRequests === 0) this.mode.released(state)
   }
 
-  destroy(state: SessionState): Promise<boolean> {
-    return this.mode.destroy(state)
+  destroy(state: SessionState, isReplaced = false): Promise<boolean> {
+    return this.mode.destroy(state, isReplaced)
+  }
+
+  isRenewalDue(state: SessionState): boolean {
+    return this.renewal.isDue(state)
+  }
+
+  async renew(state: SessionState): Promise<SessionState> {
+    if (!state.isLetGo) return this.renewal.renew(this.mode.use(state))
+    const renewed = await this.renewal.follow(state)
+    return renewed ?? this.renewal.renew(this.mode.use(await this.mode.refresh(state)))
   }
 
   async replace(state: SessionState, successor: SessionState): Promise<void> {
@@ -254,7 +289,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   reload(state: SessionState): Promise<SessionState> {
-    return this.mode.reload(state)
+    return this.following(state, (current) => this.mode.reload(current))
   }
 
   needsLock(method: string | undefined, url: string): boolean {
@@ -270,7 +305,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   refresh(state: SessionState): Promise<SessionState> {
-    return this.mode.refresh(state)
+    return this.following(state, (current) => this.mode.refresh(current))
   }
 
   /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
@@ -330,8 +365,41 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private openKnowing(id: string, fresh: boolean | undefined): Opened {
+    if (this.isLate(tokenOf(id))) return this.openRenewed(id, fresh)
     const opened = this.mode.open(id, fresh)
-    return opened instanceof Promise ? opened.then((state) => this.unlessEnded(state)) : this.unlessEnded(opened)
+    if (opened instanceof Promise) return opened.then((state) => this.unlessEnded(state) ?? this.openRenewed(id, fresh))
+    return this.unlessEnded(opened) ?? this.openRenewed(id, fresh)
+  }
+
+  /* Whoever comes with an id that was renewed a moment ago gets the session that it goes on as. */
+  private openRenewed(id: string, fresh: boolean | undefined): Opened {
+    const token = tokenOf(id)
+    if (!this.isLate(token)) return undefined
+    const next = this.engine.tokens.successorOf(token)
+    const opened = this.openKnowing(formatSessionId(next, undefined, this.mode.route), fresh)
+    const unlessReplaced = (state: SessionState | undefined) => state ?? this.ending.alsoReplaced(token, next)
+    return opened instanceof Promise ? opened.then(unlessReplaced) : unlessReplaced(opened)
+  }
+
+  private isLate(token: string): boolean {
+    const { renewed, clock } = this.engine
+    return !renewed.isEmpty && renewed.has(token, clock.now())
+  }
+
+  /** What is done with a session, or with what it goes on as when it turns out to have been renewed. @throws SessionGoneError */
+  private async following(
+    state: SessionState,
+    work: (state: SessionState) => Promise<SessionState>,
+  ): Promise<SessionState> {
+    try {
+      if (!state.isLetGo) return await work(state)
+    } catch (error) {
+      if (!(error instanceof SessionGoneError)) throw error
+      const next = await this.renewal.follow(state)
+      if (next === undefined) throw error
+      return next
+    }
+    return (await this.renewal.follow(state)) ?? (state.phase === 'renewed' ? gone() : work(state))
   }
 
   private unlessEnded(state: SessionState | undefined): SessionState | undefined {
@@ -373,6 +441,15 @@ export class ServerSessions implements SessionManager, ManagerParts {
     for (const node of draining) if (inUse.has(node)) this.mode.leave(node)
   }
 
+  private reportLost(state: SessionState): void {
+    const { events, statistics, log, settings } = this.engine
+    const error = new SessionGoneError()
+    statistics.count('changesLost')
+    events.emitSession('changeLost', state, { error })
+    const message = `session ${state.handle} was changed by a request that was not over when it ended: the change leads nowhere`
+    log.write('change lost', message, (m) => settings.logger.warn(m))
+  }
+
   private reportLate(state: SessionState): void {
     const { events, settings, statistics } = this.engine
     const error = new ShutDownError()
@@ -399,5 +476,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
 /* A copy that was let go has handed its changes to whoever owns the session now. */
 function isKept(state: SessionState): boolean {
-  return state.phase === 'lost' ? state.isHandedOver : state.isSaved
+  return state.isLetGo ? state.isHandedOver : state.isSaved
+}
+
+function gone(): never {
+  throw new SessionGoneError()
 }

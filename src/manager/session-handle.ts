@@ -32,6 +32,10 @@ export interface HandleScope {
   /** The request is not to count as a use of its session. @throws TypeError when that is not told apart. */
   leaveOut?(): void
   readonly isPassive?: boolean
+  /** The visitor came without a session. */
+  readonly isNewcomer?: boolean
+  /** Whether the visitor can still be told another id. */
+  readonly canTellId?: boolean
   /** Ends what else the request's cookies lead to; never rejects. @returns whether every node has taken it. */
   endOthers?(): Promise<boolean>
   /** The request has another session now, or none. */
@@ -52,12 +56,16 @@ export class SessionHandle implements SessionHost {
   private readonly manager: SessionManager
   private readonly scope: HandleScope | undefined
   private handedOut: Attribute[] = none
+  /** What was handed out of copies that were let go, as the session has been renewed since. */
+  private earlier: { state: SessionState; handedOut: Attribute[] }[] | undefined
   private manyHandedOut: { list: Attribute[]; known: Set<Attribute> } | undefined
   private ownCookie: SessionCookie | undefined
   /** The session's cookie settings when this handle looked at them: what is the same since is not its to write. */
   private cookieSeen = ''
   /** Counted among the session's active requests. */
   private counted = false
+  /** Counted as a request, and not as a job that has changed the session. */
+  private countedAsRequest = true
   private cookieSettingsChanged = false
   private over: boolean
   /** The session's lock, while this request or job has it. */
@@ -174,6 +182,7 @@ export class SessionHandle implements SessionHost {
       this.ending ??= this.manager.destroy(state)
       return 'ended'
     }
+    for (const before of this.earlier ?? []) this.manager.commit(before.state, before.handedOut)
     return this.manager.commit(state, this.handedOut, cookie, this.lockedChanges)
   }
 
@@ -232,11 +241,25 @@ export class SessionHandle implements SessionHost {
     if (this.scope === undefined) next.ensureState()
     const ends = this.scope?.endOthers?.()
     if (options.keep === true && old !== undefined) await this.handOnTo(next, old)
-    else if (old !== undefined) await this.manager.destroy(old)
+    else if (old !== undefined) await this.manager.destroy(old, true)
     await ends
     if (this.scope === undefined) this.follow(next.state)
     else this.scope.replaced(next)
     if (options.keep === true) await next.save()
+  }
+
+  async renewId(): Promise<void> {
+    const { state } = this
+    if (this.scope?.canTellId !== true)
+      throw new TypeError('session.renewId() needs a request whose response has not begun: it has to tell the new id')
+    if (state === undefined) return
+    this.commit()
+    const next = await this.manager.renew(state)
+    if (next === state) return
+    const earlier = [...(this.earlier ?? []), { state, handedOut: this.handedOut }]
+    this.follow(next)
+    this.earlier = earlier
+    this.scope.replaced(this)
   }
 
   /** The request goes on with a new session; this one stays as it is. @throws TooManySessionsError */
@@ -282,8 +305,8 @@ export class SessionHandle implements SessionHost {
   /** The session, made when there was none. It is not admitted by this. */
   ensureState(): SessionState {
     if (this.state === undefined) {
-      this.state = this.manager.create(this.scope?.req)
-      if (this.counted) this.state.enter()
+      this.state = this.manager.create(this.scope?.req, this.scope?.isNewcomer)
+      if (this.counted) this.state.enter(this.countedAsRequest)
     }
     return this.state
   }
@@ -361,6 +384,7 @@ export class SessionHandle implements SessionHost {
   private use(): void {
     if (this.over) return
     this.counted = true
+    this.countedAsRequest = true
     if (this.state !== undefined) {
       const used = this.state
       this.state = this.manager.use(used)
@@ -377,7 +401,8 @@ export class SessionHandle implements SessionHost {
   private hold(state: SessionState): void {
     if (this.counted) return
     this.counted = true
-    state.enter()
+    this.countedAsRequest = false
+    state.enter(false)
   }
 
   private newCookieSettings(state: SessionState): string | undefined {
@@ -394,6 +419,7 @@ export class SessionHandle implements SessionHost {
     this.unguard()
     this.uncount()
     this.handedOut = none
+    this.earlier = undefined
     this.ownCookie = undefined
     this.state = state
     if (isGuarded) this.guard()
@@ -402,7 +428,7 @@ export class SessionHandle implements SessionHost {
   private uncount(): void {
     if (!this.counted) return
     this.counted = false
-    if (this.state !== undefined) this.manager.release(this.state)
+    if (this.state !== undefined) this.manager.release(this.state, this.countedAsRequest)
   }
 
   /* Nothing ends before it is sure that the new session can begin. */

@@ -26,8 +26,8 @@ export interface SessionManager {
    * @throws StorageUnavailableError when it can't be known.
    */
   open(id: string, fresh?: boolean): SessionState | undefined | Promise<SessionState | undefined>
-  /** A new session that is not admitted yet. */
-  create(req: IncomingMessage | undefined): SessionState
+  /** A new session that is not admitted yet. @param isNewcomer its visitor came without one. Default `false`. */
+  create(req: IncomingMessage | undefined, isNewcomer?: boolean): SessionState
   /**
    * The session of a token that travels without a route, so that any server may have changed it since: the storage is asked
    * every time. Without an answer it goes on from memory, as `open` does.
@@ -36,7 +36,7 @@ export interface SessionManager {
   openShared(token: string): Promise<SessionState | undefined>
   /** A new session under a token that was issued for it; not admitted yet. */
   createAs(token: string): SessionState
-  /** Takes a new session into memory. @throws TooManySessionsError */
+  /** Takes a new session into memory. @throws TooManySessionsError, TooManyNewcomersError, StorageUnavailableError */
   admit(state: SessionState): void
   /** A request uses the session for the first time. @returns the state that all requests on this server share. */
   use(state: SessionState): SessionState
@@ -57,6 +57,8 @@ export interface SessionManager {
   setDeadline(state: SessionState, deadline: number | undefined): void
   /** A request that began at that time was a use of the session, which its end has to say: see the setting `activity`. */
   count(state: SessionState, usedAt: number): void
+  /** A visitor has come back with the cookie of his session: see the setting `newcomers`. */
+  cameBack(state: SessionState): void
   /** Ends a session whose time is over. */
   expire(state: SessionState): void
   /** Resolves when what is pending for the session has been stored or given up. Never rejects. */
@@ -70,8 +72,8 @@ export interface SessionManager {
   /** Whether responses may go on without waiting for the write-behind queue. */
   readonly hasRoom: boolean
   room(): Promise<void>
-  /** A request that used the session is over. */
-  release(state: SessionState): void
+  /** A request that used the session is over; or a job has saved what it had changed. @param isRequest default `true` */
+  release(state: SessionState, isRequest?: boolean): void
   /** Whether a request of that method and URL (path and query) has to hold its session's lock. */
   needsLock(method: string | undefined, url: string): boolean
   /**
@@ -83,8 +85,20 @@ export interface SessionManager {
   learn(method: string | undefined, url: string, wrote: boolean): void
   /** The session as the storage has it now, under what was changed here and is not stored. @throws SessionGoneError */
   refresh(state: SessionState): Promise<SessionState>
-  /** Ends a session everywhere; resolves when the storage has answered. @returns whether every node has taken the end. */
-  destroy(state: SessionState): Promise<boolean>
+  /**
+   * Ends a session everywhere; resolves when the storage has answered.
+   * @param isReplaced its visitor gets another one. Default `false`.
+   * @returns whether every node has taken the end.
+   */
+  destroy(state: SessionState, isReplaced?: boolean): Promise<boolean>
+  /** Whether a session is to be renewed now: see the setting `renewIdAfter`. */
+  isRenewalDue(state: SessionState): boolean
+  /**
+   * Gives a session another id; whoever comes with the old one is led to it for some seconds.
+   * @returns the session under its new id
+   * @throws SessionGoneError, StorageUnavailableError when no node can take it: then it stays as it is.
+   */
+  renew(state: SessionState): Promise<SessionState>
   /**
    * Ends a session everywhere, for another one that takes its place and begins with what it had: all that was committed here, and all
    * that others have stored of it until it was ended. That of one that had ended before is nothing.

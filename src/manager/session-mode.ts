@@ -11,6 +11,7 @@ import type { Protector } from './stored/protector.js'
 import type { RecordStore } from './stored/record-store.js'
 import type { SessionEnding } from './stored/session-ending.js'
 import type { SessionLines } from './stored/session-lines.js'
+import type { SessionRenewal } from './stored/session-renewal.js'
 
 /** The parts of a manager that both modes work with. */
 export interface ManagerParts {
@@ -22,6 +23,7 @@ export interface ManagerParts {
   readonly queue: SaveQueue
   readonly protector: Protector
   readonly ending: SessionEnding
+  readonly renewal: SessionRenewal
   readonly nodes: NodeSet
   /** Resolves when what is pending for the session has been stored or given up. Never rejects. */
   stored(state: SessionState): Promise<boolean>
@@ -47,7 +49,9 @@ export interface SessionMode {
   open(id: string, fresh?: boolean): Opened
   /** @throws StorageUnavailableError */
   openShared(token: string): Promise<SessionState | undefined>
-  /** Whether a new session may begin here. @throws TooManySessionsError, StorageUnavailableError */
+  /** Sessions that this server holds, for `maxActiveSessions`. */
+  readonly held: number
+  /** Whether a new session can begin. @throws StorageUnavailableError */
   checkAdmission(): void
   /** A request uses the session for the first time. @returns the state that all requests here share. */
   use(state: SessionState): SessionState
@@ -57,7 +61,8 @@ export interface SessionMode {
   released(state: SessionState): void
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
-  destroy(state: SessionState): Promise<boolean>
+  /** See `SessionManager.destroy`. */
+  destroy(state: SessionState, isReplaced?: boolean): Promise<boolean>
   /** See `SessionManager.replace`. */
   replace(state: SessionState): Promise<AttributeSection | undefined>
   /** Ends a session everywhere as if its time were over. */

@@ -18,6 +18,7 @@ const MAC_LENGTH = 24
 const MAX_ID_LENGTH = 320
 const MAX_RANDOM_LENGTH = 160
 const MAC_PURPOSE = 'holdfast session id 1:'
+const RENEWAL_PURPOSE = 'holdfast renewed id 1:'
 
 const DASH = 45
 const DOT = 46
@@ -95,9 +96,7 @@ export class SessionTokens {
   /** A new token; with `text` (of an application's `genid`) around that instead of random bytes of our own. */
   issue(text?: string): string {
     const random = text === undefined ? urlSafe(this.random.bytes(RANDOM_BYTES)) : checkedText(text)
-    const key = this.keys[0]
-    if (key === undefined) throw new HoldfastError('HOLDFAST_CONFIG', 'no secret to sign session ids with')
-    return random + mac(key, random)
+    return random + mac(this.firstKey, random)
   }
 
   /** Whether this is an id whose token was issued under one of the secrets. */
@@ -108,11 +107,32 @@ export class SessionTokens {
 
   /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */
   verify(token: string): boolean {
-    if (!TOKEN.test(token)) return false
+    return this.keyOf(token) !== undefined
+  }
+
+  /**
+   * The token that a session goes on under when this one is renewed: the same on all servers, so that two who renew one session at once
+   * meet, and signed with the secret that has signed this one, as long as that is known. Nobody can tell it who has not that secret.
+   */
+  successorOf(token: string): string {
+    const key = this.keyOf(token) ?? this.firstKey
+    const bytes = createHmac('sha256', key).update(RENEWAL_PURPOSE).update(token).digest()
+    const random = urlSafe(bytes.subarray(0, RANDOM_BYTES))
+    return random + mac(key, random)
+  }
+
+  private get firstKey(): KeyObject {
+    const [key] = this.keys
+    if (key === undefined) throw new HoldfastError('HOLDFAST_CONFIG', 'no secret to sign session ids with')
+    return key
+  }
+
+  private keyOf(token: string): KeyObject | undefined {
+    if (!TOKEN.test(token)) return undefined
     const random = token.slice(0, -MAC_LENGTH)
     const given = Buffer.from(token.slice(-MAC_LENGTH), 'latin1')
-    if (given.length !== MAC_LENGTH) return false
-    return this.keys.some((key) => timingSafeEqual(given, Buffer.from(mac(key, random), 'latin1')))
+    if (given.length !== MAC_LENGTH) return undefined
+    return this.keys.find((key) => timingSafeEqual(given, Buffer.from(mac(key, random), 'latin1')))
   }
 }
 

@@ -45,6 +45,8 @@ declare module 'express-session' {
     destroy(options: DestroyOptions, done: (error?: unknown) => void): this
     regenerate(options?: RegenerateOptions): Promise<void>
     regenerate(options: RegenerateOptions, done: (error?: unknown) => void): this
+    renewId(): Promise<void>
+    renewId(done: (error?: unknown) => void): this
     readonly expiresAt: Date | undefined
     passive(): this
     lock(): Promise<SessionLock>

@@ -34,6 +34,8 @@ export interface SessionHost {
   regenerate(options: RegenerateOptions): Promise<void>
   touch(): void
   passive(): void
+  /** @throws TypeError, SessionGoneError, StorageUnavailableError */
+  renewId(): Promise<void>
   /** @throws LockTimeoutError, SessionGoneError */
   lock(): Promise<SessionLock>
   unlock(): Promise<void>
@@ -77,6 +79,7 @@ const reserved: ReadonlySet<string> = new Set([
   'unlock',
   'resetMaxAge',
   'passive',
+  'renewId',
   'expiresAt',
   '__proto__',
 ])
@@ -145,6 +148,18 @@ export class Session {
     const options = typeof first === 'object' && first !== null ? first : {}
     const done = typeof first === 'function' ? first : second
     return settle(this, hostOf(this).regenerate(options), done)
+  }
+
+  /**
+   * Gives the session another id, and keeps everything else; the response tells it. Requests that come with the old id are led to the session
+   * for 10 seconds, never after `regenerate()`. It limits how long a stolen id is of use; at a login `regenerate()` is needed.
+   * @throws TypeError outside of a request, or when the response has begun; SessionGoneError; StorageUnavailableError (503) when no storage
+   * node takes it: then the session keeps its id.
+   */
+  renewId(): Promise<void>
+  renewId(done: Done): this
+  renewId(done?: Done): this | Promise<void> {
+    return settle(this, hostOf(this).renewId(), done)
   }
 
   /**

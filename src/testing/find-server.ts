@@ -1,6 +1,5 @@
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { canInstallWithApt, installWithApt } from './apt-install.js'
 import { hasContainerEngine } from './container-engine.js'
 import type { ServerProgram } from './server-binaries.js'
 
@@ -8,8 +7,8 @@ import type { ServerProgram } from './server-binaries.js'
 export type FoundServer = { kind: 'program'; path: string } | { kind: 'image'; image: string }
 
 /**
- * Finds a server program: on the PATH, else as an image where it has one and a container engine answers, else by
- * installing it with apt (Debian, as root). Looks afresh until something was found.
+ * Finds a server program: on the PATH, else as an image where it has one and a container engine answers. Looks afresh until something was
+ * found.
  *
  * @throws Error that says what to install: a test on a real server is never skipped silently
  */
@@ -17,26 +16,10 @@ export async function findServer(server: ServerProgram): Promise<FoundServer> {
   const path = await findOnPath(server.name)
   if (path !== undefined) return { kind: 'program', path }
   if (server.image !== undefined && (await hasContainerEngine())) return { kind: 'image', image: server.image }
-  return { kind: 'program', path: await install(server) }
-}
-
-async function install(server: ServerProgram): Promise<string> {
-  let cause: unknown
-  if (await canInstallWithApt()) {
-    try {
-      await installWithApt(server.debianPackage)
-      const path = await findOnPath(server.name)
-      if (path !== undefined) return path
-    } catch (error) {
-      cause = error
-    }
-  }
-  const reason = cause instanceof Error ? ` (installing it with apt failed: ${cause.message})` : ''
   const container = server.image === undefined ? '' : ', or start Docker'
   throw new Error(
     `${server.name} is needed: install it so that it is on the PATH (Debian, Ubuntu: apt-get install ` +
-      `${server.debianPackage}; macOS: brew install ${server.name.replace('-server', '')})${container}${reason}`,
-    { cause },
+      `${server.debianPackage}; macOS: brew install ${server.name.replace('-server', '')})${container}`,
   )
 }
 

@@ -1,6 +1,6 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { findServer } from '../../src/testing/find-server.js'
 import { chromiumProgram } from '../../src/testing/server-binaries.js'
+import { findOrInstall } from '../support/find-or-install.js'
 
 /* No sandbox, as root has none; nothing that asks the network by itself. */
 const flags = [
@@ -26,7 +26,7 @@ export interface WatchedPage {
 
 /** Chromium of this machine, installed with apt when there is none (Debian, as root). */
 export async function launchChromium(): Promise<Browser> {
-  const found = await findServer(chromiumProgram)
+  const found = await findOrInstall(chromiumProgram)
   if (found.kind !== 'program') throw new Error('chromium must be a program of this machine')
   return chromium.launch({ executablePath: found.path, args: flags })
 }

@@ -34,6 +34,7 @@ describe('docs/configuration.md', () => {
       ...Object.keys(shape.encryption.unwrap().shape).map((k) => `encryption.${k}`),
       ...Object.keys(shape.wait.unwrap().shape).map((k) => `wait.${k}`),
       ...Object.keys(shape.nearCache.unwrap().shape).map((k) => `nearCache.${k}`),
+      ...Object.keys(shape.newcomers.unwrap().shape).map((k) => `newcomers.${k}`),
       ...Object.keys(shape.adopt.unwrap().shape).map((k) => `adopt.${k}`),
       ...Object.keys(shape.activity.unwrap().shape).map((k) => `activity.${k}`),
       ...Object.keys(shape.admin.unwrap().shape).map((k) => `admin.${k}`),

@@ -10,9 +10,9 @@ import { parseAllDocuments } from 'yaml'
 import { balancer } from '../../src/cli/balancer/balancer-command.js'
 import { loadOptions } from '../../src/config/load-file.js'
 import { parseSettings } from '../../src/config/parse-settings.js'
-import { findServer } from '../../src/testing/find-server.js'
 import { Opened } from '../../src/testing/opened.js'
 import { systemdProgram } from '../../src/testing/server-binaries.js'
+import { findOrInstall } from '../support/find-or-install.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -336,7 +336,7 @@ describe('the unit for systemd', () => {
     const opened = new Opened()
     try {
       const folder = await opened.folder()
-      const analyze = (await findServer(systemdProgram)) as { path: string }
+      const analyze = (await findOrInstall(systemdProgram)) as { path: string }
       await mkdir(join(folder, 'units'))
       const file = join(folder, 'units/shop@app1.service')
       /* It looks whether the program is there. */

@@ -261,10 +261,17 @@ describe('a record that can not be read', () => {
 })
 
 describe('maxActiveSessions', () => {
-  it('means nothing where servers keep no sessions', async () => {
+  it('counts the sessions that a server has served and that may still live', async () => {
     cluster = await Cluster.of('n1', 'n2')
-    ;[a, b] = await startPair(cluster, { maxActiveSessions: 1 })
-    const visitors = await visitorsOf(a, 5)
+    ;[a, b] = await startPair(cluster, { maxActiveSessions: 3 })
+    const visitors = await visitorsOf(a, 3)
+    const refused = await new Visitor().post(`${a.url}/`, { number: 3 })
+    expect([refused.status, refused.cookie]).toEqual([503, undefined])
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
     for (const one of visitors) expect(await attributesAt(b, one)).toEqual({ number: visitors.indexOf(one) })
+    expect((await new Visitor().post(`${b.url}/`, { number: 3 })).status).toBe(503)
+    await (visitors[0] as Visitor).post(`${a.url}/destroy`, {})
+    expect((await new Visitor().post(`${a.url}/`, { number: 4 })).status).toBe(200)
+    expect(a.sessions.stats().counters.sessionsRejected).toBe(1)
   })
 })

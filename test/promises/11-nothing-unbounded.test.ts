@@ -180,6 +180,23 @@ describe('ids that lead nowhere', () => {
     expect(a.sessions.stats()).toMatchObject({ activeSessions: 0, counters: { invalidIds: 50, unknownIds: 50 } })
   })
 
+  it('cost one look at one node when they come again at once, and are found as soon as they lead somewhere', async () => {
+    const two = await Cluster.of('n1', 'n2')
+    const [a, b] = [await two.server('a'), await two.server('b', { genid: () => 'fixed', backup: { mode: 'sync' } })]
+    await two.settled()
+    const visitor = visitorWith(formatSessionId(tokens.issue('fixed'), 'n1', 'b'))
+    const before = await two.operations()
+    for (let i = 0; i < 3; i++) expect(await attributesAt(a, visitor)).toEqual({})
+    const { unknownIds, rememberedMisses } = a.sessions.stats().counters
+    expect(unknownIds + rememberedMisses).toBe(3)
+    expect((await two.operations()) - before).toBe(2 * unknownIds + rememberedMisses)
+    const begun = new Visitor()
+    await begun.post(b.url, { begun: true })
+    expect(begun.token).toBe(visitor.token)
+    expect(await attributesAt(a, visitorWith(begun.id as string))).toEqual({ begun: true })
+    await two.close()
+  })
+
   it('share one look-up when they come at the same time', async () => {
     const way = await cluster.detour('n1')
     const a = await cluster.server('a', { nodes: cluster.nodes({ n1: way }), operationTimeout: endless })

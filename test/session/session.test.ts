@@ -81,6 +81,10 @@ class NotingHost implements SessionHost {
     return this.note('destroy')
   }
 
+  renewId(): Promise<void> {
+    return this.note('renewId')
+  }
+
   changing(): void {}
 
   unlock(): Promise<void> {

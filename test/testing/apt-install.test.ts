@@ -27,8 +27,8 @@ async function calls(): Promise<string[]> {
   return (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n')
 }
 
-async function installWithApt(...args: Parameters<typeof import('../../src/testing/apt-install.js').installWithApt>) {
-  return (await import('../../src/testing/apt-install.js')).installWithApt(...args)
+async function installWithApt(...args: Parameters<typeof import('../support/apt-install.js').installWithApt>) {
+  return (await import('../support/apt-install.js')).installWithApt(...args)
 }
 
 describe('installing with apt', () => {

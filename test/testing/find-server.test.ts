@@ -2,11 +2,12 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { canInstallWithApt, installWithApt } from '../../src/testing/apt-install.js'
 import { hasContainerEngine } from '../../src/testing/container-engine.js'
 import { findServer } from '../../src/testing/find-server.js'
+import { canInstallWithApt, installWithApt } from '../support/apt-install.js'
+import { findOrInstall } from '../support/find-or-install.js'
 
-vi.mock('../../src/testing/apt-install.js')
+vi.mock('../support/apt-install.js')
 vi.mock('../../src/testing/container-engine.js')
 
 const server = { name: 'memcached' as const, image: 'memcached:pinned', debianPackage: 'memcached-package' }
@@ -53,17 +54,17 @@ describe('finding a server program', () => {
   it('installs the package where it may', async () => {
     vi.mocked(canInstallWithApt).mockResolvedValue(true)
     vi.mocked(installWithApt).mockImplementation(writeProgram)
-    expect(await findServer(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
+    expect(await findOrInstall(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
     expect(installWithApt).toHaveBeenCalledWith('memcached-package')
   })
 
-  it('says what to install when there is no way', async () => {
-    await expect(findServer(server)).rejects.toThrow(/memcached is needed: .*apt-get install memcached-package.*Docker/)
+  it.each([findServer, findOrInstall])('says what to install when there is no way', async (find) => {
+    await expect(find(server)).rejects.toThrow(/memcached is needed: .*apt-get install memcached-package.*Docker/)
   })
 
   it('says too why installing failed', async () => {
     vi.mocked(canInstallWithApt).mockResolvedValue(true)
     vi.mocked(installWithApt).mockRejectedValue(new Error('no network'))
-    await expect(findServer(server)).rejects.toThrow(/apt failed: no network/)
+    await expect(findOrInstall(server)).rejects.toThrow(/apt failed: no network/)
   })
 })

@@ -1,5 +1,5 @@
 import type { SessionState } from '../../local/session-state.js'
-import type { Life } from '../../record/session-facts.js'
+import { isNewcomer, type Life, newcomerChange } from '../../record/session-facts.js'
 import type { Attribute, Guard } from '../../session/attributes.js'
 import type { Engine } from '../context/engine.js'
 import { storedEnd } from './session-end.js'
@@ -13,8 +13,51 @@ export class SessionContent {
   /** The end of each session that a change of its own has brought, or is about to bring, to the storage. */
   private readonly storedEnds = new WeakMap<SessionState, number>()
 
+  /** Sessions that have begun here for visitors who came without one, until these have come back. */
+  private readonly newcomers = new WeakSet<SessionState>()
+
   constructor(engine: Engine) {
     this.engine = engine
+  }
+
+  /** The session is one of a visitor who came without one: it lives short until he has come back. */
+  noteNewcomer(state: SessionState): void {
+    if (this.engine.settings.newcomers === undefined) return
+    this.newcomers.add(state)
+    state.extend({
+      idleTimeout: this.newcomersIdleTimeout(state.idleTimeout),
+      absoluteDeadline: state.absoluteDeadline,
+    })
+  }
+
+  /** It lives shorter than others, as its visitor has not come back yet. */
+  isNewcomer(state: SessionState): boolean {
+    if (state.idleTimeout === this.engine.settings.idleTimeout) return false
+    return this.newcomers.has(state) || isNewcomer(state.section)
+  }
+
+  /** It has begun on this server, and its visitor has not come back yet. */
+  isFirstVisit(state: SessionState): boolean {
+    return this.newcomers.has(state)
+  }
+
+  /** A session without attributes is worth storing too. */
+  initialize(state: SessionState): void {
+    state.initialize(this.engine.stamp(state.idleTimeout), this.engine.owner)
+    this.markNewcomer(state)
+  }
+
+  /** Its visitor has come back: from now on it lives as long as others. */
+  keep(state: SessionState): void {
+    const { settings, clock } = this.engine
+    this.newcomers.delete(state)
+    const idleTimeout = this.idleTimeoutOf(state.cookie)
+    const end =
+      settings.activity === undefined
+        ? state.absoluteDeadline
+        : storedEnd(this.engine, { createdAt: state.createdAt, idleTimeout }, clock.now())
+    this.setLife(state, { idleTimeout, absoluteDeadline: end }, false)
+    this.engine.local.reschedule(state)
   }
 
   /** What was assigned, and changed inside `handedOut`. @returns whether the stored form is another than before. */
@@ -24,6 +67,7 @@ export class SessionContent {
     const report = (error: Error & { attribute: string }) => this.reportAttribute(state, error)
     const stamp = () => this.engine.stamp(state.idleTimeout)
     if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
+    this.markNewcomer(state)
     if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)
     return true
   }
@@ -31,11 +75,13 @@ export class SessionContent {
   /** The session's own cookie settings, as JSON. A `maxAge` of its own is its idle timeout too. @returns whether they are new. */
   setCookie(state: SessionState, cookie: string): boolean {
     if (cookie === state.cookie) return false
-    const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
-    const idleTimeout = maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
+    const idleTimeout = this.isNewcomer(state)
+      ? this.newcomersIdleTimeout(this.idleTimeoutOf(cookie))
+      : this.idleTimeoutOf(cookie)
     state.setCookie(cookie, idleTimeout, this.engine.stamp(idleTimeout), this.engine.owner)
     if (this.engine.settings.activity !== undefined) this.moveEnd(state, this.engine.clock.now())
     this.engine.local.reschedule(state)
+    this.markNewcomer(state)
     return true
   }
 
@@ -75,6 +121,28 @@ export class SessionContent {
     state.setLife(life, this.engine.stamp(life.idleTimeout), this.engine.owner)
     local.reschedule(state)
     return true
+  }
+
+  private markNewcomer(state: SessionState): void {
+    if (!this.newcomers.has(state) || isNewcomer(state.section)) return
+    const { idleTimeout, absoluteDeadline } = state
+    this.setLife(state, { idleTimeout, absoluteDeadline }, true)
+  }
+
+  private setLife(state: SessionState, life: Life, isNew: boolean): void {
+    state.setLife(life, this.engine.stamp(life.idleTimeout), this.engine.owner, [newcomerChange(isNew)])
+  }
+
+  /* A maxAge of the session's own cookie is its idle timeout too. */
+  private idleTimeoutOf(cookie: string): number {
+    const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
+    return maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
+  }
+
+  private newcomersIdleTimeout(idleTimeout: number): number {
+    const { newcomers } = this.engine.settings
+    if (newcomers === undefined) return idleTimeout
+    return idleTimeout === 0 ? newcomers.idleTimeout : Math.min(idleTimeout, newcomers.idleTimeout)
   }
 
   private reportAttribute(state: SessionState, error: Error & { attribute: string }): void {

@@ -35,6 +35,13 @@ export function isEndDue(engine: Engine, state: SessionState, usedAt: number): b
   return end <= usedAt + idleTimeout + slack
 }
 
+/** Whether a session goes on although nobody has come for so long, as a request that uses it is not over. With `activity`, a request counts when it begins. */
+export function isKeptInUse({ settings, clock }: Engine, state: SessionState): boolean {
+  const { absoluteDeadline } = state
+  const isOver = absoluteDeadline !== 0 && absoluteDeadline <= clock.now()
+  return state.phase === 'live' && state.isInRequest && settings.activity === undefined && !isOver
+}
+
 /** When a session ends, as a request sees it that is a use of it or is none. Infinity: never. */
 export function endSeen(engine: Engine, state: SessionState, isPassive: boolean): number {
   const { settings, clock } = engine

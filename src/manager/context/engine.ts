@@ -28,8 +28,10 @@ export class Engine {
   readonly events: SessionEventBus
   readonly local: LocalSessions
   readonly ended = new EndedTokens()
-  /** Tokens that a request of this server has replaced a moment ago: whoever has them still has the next one already, or soon. */
+  /** Tokens that a request has replaced a moment ago: whoever has them still has the next one already, or soon. */
   readonly replaced = new EndedTokens()
+  /** Tokens of sessions that go on under the token that follows from them: whoever has one still is led there, for a while. */
+  readonly renewed = new EndedTokens()
   /** Sessions that expired on this server: who comes with an id that names it has none any more. */
   readonly expired = new EndedTokens()
   readonly placement = new Placement([], [])

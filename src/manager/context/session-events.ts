@@ -52,6 +52,8 @@ export interface SessionEvents {
   /** `elsewhere`: another server ended it, and this one has just found out. */
   destroyed: SessionEvent & { elsewhere: boolean }
   expired: SessionEvent
+  /** It goes on under another id. `from`: the handle that it had before. */
+  renewed: SessionEvent & { from: string }
   /** `from`: route of the server that had it. */
   takenOver: SessionEvent & { from: string; node: string | undefined }
   /** The local copy was let go, as another server owns the session. */
@@ -63,6 +65,8 @@ export interface SessionEvents {
   backupFailed: SessionEvent & { node: string | undefined; error: Error; attribute?: string }
   /** An attribute could not be turned into bytes, or back, or merged. The others are not affected. */
   attributeFailed: SessionEvent & { attribute: string; error: Error }
+  /** A request has changed a session that had ended meanwhile: the change leads nowhere. */
+  changeLost: SessionEvent & { error: Error }
   /** A request waited for the session's lock in vain, or was turned away because too many wait. */
   lockTimeout: SessionEvent
   /**

@@ -67,7 +67,7 @@ export class CopyKeeper {
   }
 
   /**
-   * Writes a further copy, unless there is one with something that ours has not. Never rejects.
+   * Writes a further copy, unless there is one with something that ours has not, or a tombstone. Never rejects.
    * @returns that one, if there is.
    */
   async write(
@@ -75,13 +75,13 @@ export class CopyKeeper {
     state: SessionState,
     written: Outgoing,
     standing: Promise<Standing>,
-  ): Promise<'stored' | 'failed' | 'ended' | FoundSession> {
+  ): Promise<'stored' | 'failed' | FoundSession> {
     const key = this.storage.key(state.keyDigest)
     let current = await standing
     for (let round = 0; round < MAX_ROUNDS && current !== 'failed'; round++) {
       const found = current === 'absent' ? undefined : current.found
-      if (found?.record.kind === 'tombstone') return 'ended'
-      if (found !== undefined && !covers(written.section, found.record.attributes)) return found
+      const isEnd = found?.record.kind === 'tombstone'
+      if (found !== undefined && (isEnd || !covers(written.section, found.record.attributes))) return found
       const expected = current === 'absent' ? 'absent' : current.token
       try {
         const result = await node.put(key, written.bytes, written.deadline, expected)

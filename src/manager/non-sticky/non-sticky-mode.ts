@@ -1,5 +1,4 @@
 import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../../errors.js'
-import { EndedTokens } from '../../local/ended-tokens.js'
 import type { KnownSessions } from '../../local/known-sessions.js'
 import { SessionState } from '../../local/session-state.js'
 import type { Renewal } from '../../node/storage-node.js'
@@ -8,20 +7,18 @@ import { type AttributeSection, covers } from '../../record/attribute-section.js
 import type { StoredRecord } from '../../record/record-format.js'
 import { parseSessionId, type SessionIdParts, tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
+import { isKeptInUse } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
 import type { Found } from '../stored/record-store.js'
+import { RememberedMisses } from '../stored/remembered-misses.js'
 import { type FoundSession, type LookUp, latestFirst, lookUp, unknownNode } from '../stored/session-look-up.js'
 import { CopyKeeper } from './copy-keeper.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
 
-/** How long an id that was found nowhere is answered without another look, in milliseconds. */
-const REMEMBER_MISS = 2000
 /** Sessions taken over from sticky mode in one go. */
 const MAX_VISITS = 500
-/** How long late requests for an ended session are answered from memory, in milliseconds. */
-const REMEMBER_ENDED = 60_000
 
 /**
  * Non-sticky mode: any server serves any request. The storage has the session, on its primary node and on further ones;
@@ -33,7 +30,7 @@ export class NonStickyMode implements SessionMode {
   readonly route = undefined
   private readonly engine: Engine
   private readonly parts: ManagerParts
-  private readonly misses = new EndedTokens()
+  private readonly misses: RememberedMisses
   private readonly outage: OutageWait
   /** Sessions that can't be stored as they are, with what was tried. */
   private readonly rejected = new WeakMap<SessionState, AttributeSection>()
@@ -45,6 +42,7 @@ export class NonStickyMode implements SessionMode {
   constructor(parts: ManagerParts) {
     this.parts = parts
     this.engine = parts.engine
+    this.misses = new RememberedMisses(parts.engine, parts.storage)
     this.outage = new OutageWait(parts.engine)
     this.copies = new CopyKeeper(parts.engine, parts.storage)
     this.saver = new NonStickySaver(parts, this.copies, this.outage)
@@ -80,6 +78,13 @@ export class NonStickyMode implements SessionMode {
     return this.find(token, undefined, true)
   }
 
+  /* What is in the storage, as far as this server knows, and what is on its way there. */
+  get held(): number {
+    const { known } = this.copies
+    known.sweep()
+    return Math.max(known.size, this.engine.local.size)
+  }
+
   /* New sessions for everybody, while nobody can be found again: that would be worse than to say so. */
   checkAdmission(): void {
     if (this.engine.settings.enabled && !this.engine.placement.anyUp) throw new StorageUnavailableError()
@@ -112,8 +117,13 @@ export class NonStickyMode implements SessionMode {
     this.letGo(state)
   }
 
-  /* Others may have used it since; the storage knows when it ends. */
+  /* Others may have used it since; the storage knows when it ends, and is told of a request that is not over. */
   expired(state: SessionState): void {
+    if (isKeptInUse(this.engine, state)) {
+      state.use(this.engine.clock.now())
+      this.touch(state)
+      this.copies.seen(state, 0)
+    }
     if (state.activeRequests === 0) this.engine.local.remove(state)
     else this.engine.local.reschedule(state)
   }
@@ -123,9 +133,9 @@ export class NonStickyMode implements SessionMode {
     return this.parts.ending.replace(state)
   }
 
-  destroy(state: SessionState): Promise<boolean> {
+  destroy(state: SessionState, isReplaced = false): Promise<boolean> {
     this.copies.forget(state.token)
-    return this.parts.ending.destroy(state)
+    return this.parts.ending.destroy(state, isReplaced)
   }
 
   async expireEarly(state: SessionState): Promise<void> {
@@ -152,6 +162,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
+    if (state.isLetGo) return this.handOver(state, attempt)
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)
     if (result === 'rejected') this.rejected.set(state, state.section)
@@ -159,6 +170,28 @@ export class NonStickyMode implements SessionMode {
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
     if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
     return result
+  }
+
+  /* What was changed in a copy of a session that has been renewed, or that sticky mode had let go, belongs to it too. */
+  private async handOver(state: SessionState, attempt: number): Promise<SaveResult> {
+    const { content, queue, renewal, ending } = this.parts
+    if (state.attributes.isAssigned) content.commit(state, [])
+    try {
+      const found =
+        state.phase === 'renewed' ? await renewal.follow(state) : await this.find(state.token, undefined, true)
+      if (found === undefined) {
+        await ending.endedElsewhere(state)
+        return 'done'
+      }
+      const shared = this.use(found)
+      const pending = state.pending()
+      shared.receive(pending)
+      state.handedOver(pending)
+      queue.add(shared)
+      return 'done'
+    } catch {
+      return attempt < this.engine.settings.backup.attempts ? 'retry' : 'parked'
+    }
   }
 
   get known(): KnownSessions {
@@ -254,30 +287,19 @@ export class NonStickyMode implements SessionMode {
     const now = clock.now()
     if (!settings.enabled) return local.get(token)
     if (ended.has(token, now)) return undefined
-    if (this.misses.has(token, now)) return this.findAfterMiss(token, hint, fresh)
+    if (this.misses.has(token)) return this.findAfterMiss(token, hint, fresh)
     if (fresh) return this.load(token, hint, true)
     const near = this.beginNear(token, hint)
     const isAtHand = near !== undefined && !(near instanceof Promise)
     return (isAtHand ? this.presentNear(token, near) : undefined) ?? this.load(token, hint, false, near)
   }
 
-  /* One that another server was about to store a moment ago is on its first node by now; only that one is asked. */
   private async findAfterMiss(
     token: string,
     hint: WatchedNode | undefined,
     fresh: boolean,
   ): Promise<SessionState | undefined> {
-    const first = hint ?? this.engine.placement.choose(token)
-    const isThere = await first
-      ?.get(this.parts.storage.key(tokenDigest(token)))
-      .then((value) => value !== undefined)
-      .catch(() => true)
-    if (isThere === false) {
-      this.engine.statistics.count('rememberedMisses')
-      return undefined
-    }
-    this.misses.delete(token)
-    return this.load(token, hint, fresh)
+    return (await this.misses.mayBeThere(token, hint)) ? this.load(token, hint, fresh) : undefined
   }
 
   /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
@@ -497,11 +519,9 @@ export class NonStickyMode implements SessionMode {
   }
 
   private acceptTombstone(token: string, tombstone: StoredRecord): undefined {
-    const { ended, clock } = this.engine
-    ended.add(token, clock.now() + REMEMBER_ENDED)
     this.copies.forget(token)
     const here = this.engine.local.get(token)
-    if (here !== undefined) void this.parts.ending.endedElsewhere(here)
+    if (here !== undefined) void this.parts.ending.endedElsewhere(here, tombstone)
     else void this.parts.ending.endCopiesOf(token, tombstone)
     return undefined
   }
@@ -515,13 +535,13 @@ export class NonStickyMode implements SessionMode {
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
   private async isNowhere(token: string, copies: LookUp): Promise<undefined> {
-    const { statistics, clock, placement, notes } = this.engine
+    const { statistics, placement, notes } = this.engine
     /* A node that answers over a new connection may have lost what it had. */
     await notes.settled()
     const mayBeBack = placement.nodes.some((node) => node.failedRecently() || node.returnedRecently())
     if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
     statistics.count('unknownIds')
-    this.misses.add(token, clock.now() + REMEMBER_MISS)
+    this.misses.add(token)
     this.copies.forget(token)
     return undefined
   }

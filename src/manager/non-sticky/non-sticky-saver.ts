@@ -7,6 +7,7 @@ import type { Engine } from '../context/engine.js'
 import type { ManagerParts } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
+import type { FoundSession } from '../stored/session-look-up.js'
 import type { CopyKeeper, Standing } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
@@ -72,8 +73,9 @@ export class NonStickySaver {
     const answers = await Promise.all(
       others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
     )
-    if (answers.includes('ended')) {
-      await this.parts.ending.endedElsewhere(state)
+    const end = answers.find(isTombstone)
+    if (end !== undefined) {
+      await this.parts.ending.endedElsewhere(state, end.record)
       return true
     }
     if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
@@ -120,7 +122,7 @@ export class NonStickySaver {
     const found = await this.parts.storage.read(node, key)
     if (state.phase === 'ended') return false
     if (found?.record?.kind === 'tombstone') {
-      await this.parts.ending.endedElsewhere(state)
+      await this.parts.ending.endedElsewhere(state, found.record)
       return false
     }
     if (found?.isForeign) throw foreignRecord(node)
@@ -185,6 +187,10 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
+}
+
+function isTombstone(answer: string | FoundSession): answer is FoundSession {
+  return typeof answer === 'object' && answer.record.kind === 'tombstone'
 }
 
 /* For further copies too, when the shared memory has long been used for others. */

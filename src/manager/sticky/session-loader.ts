@@ -66,17 +66,16 @@ export class SessionLoader {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (!copies.tombstone) await check(copies)
     if (state.phase !== 'live') return
-    if (copies.tombstone) return this.saver.endedElsewhere(state)
+    if (copies.tombstone) return this.saver.endedElsewhere(state, copies.tombstone)
     await this.saver.meet(state, copies, true)
   }
 
   private async loadOnce(token: string, named: string | undefined): Promise<SessionState | undefined> {
-    const { statistics, clock, ended, local } = this.engine
+    const { statistics, clock, local } = this.engine
     const started = this.engine.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
     if (copies.tombstone !== undefined) {
-      ended.add(token, clock.now() + 60_000)
       void this.saver.endCopiesOf(token, copies.tombstone)
       return undefined
     }

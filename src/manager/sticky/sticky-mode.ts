@@ -1,12 +1,14 @@
-import { SessionGoneError, StorageUnavailableError, TooManySessionsError } from '../../errors.js'
+import { SessionGoneError, StorageUnavailableError } from '../../errors.js'
 import type { SessionState } from '../../local/session-state.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import type { AttributeSection } from '../../record/attribute-section.js'
-import { parseSessionId, sameRoute, tokenOf } from '../../session-id/session-id.js'
+import { parseSessionId, type SessionIdParts, sameRoute, tokenOf } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
+import { isKeptInUse } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
 import { within } from '../context/within.js'
 import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import { RememberedMisses } from '../stored/remembered-misses.js'
 import { SessionLoader } from './session-loader.js'
 import { StickySaver } from './sticky-saver.js'
 
@@ -23,18 +25,21 @@ export class StickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly saver: StickySaver
   private readonly loader: SessionLoader
+  private readonly misses: RememberedMisses
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
   constructor(parts: ManagerParts) {
     this.parts = parts
     this.engine = parts.engine
     this.saver = new StickySaver(parts.engine, parts.storage, parts.merger, {
-      endedElsewhere: (state) => parts.ending.endedElsewhere(state),
+      endedElsewhere: (state, tombstone) => parts.ending.endedElsewhere(state, tombstone),
       endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
       ownedElsewhere: (state) => parts.ending.ownedElsewhere(state),
+      latestToken: (state) => parts.renewal.latestToken(state),
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
     })
+    this.misses = new RememberedMisses(parts.engine, parts.storage)
     this.loader = new SessionLoader(parts.engine, parts.storage, this.saver, parts.lines)
   }
 
@@ -74,6 +79,8 @@ export class StickyMode implements SessionMode {
   async openShared(token: string): Promise<SessionState | undefined> {
     const { local, clock, settings } = this.engine
     const state = local.get(token)
+    /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
+    this.misses.delete(token)
     if (state === undefined) return this.openElsewhere(token)
     const now = clock.now()
     if (state.expiresAt <= now) {
@@ -86,12 +93,11 @@ export class StickyMode implements SessionMode {
     return this.openForeign(state, token)
   }
 
-  checkAdmission(): void {
-    const { settings, local, statistics } = this.engine
-    if (settings.maxActiveSessions === 0 || local.size < settings.maxActiveSessions) return
-    statistics.count('sessionsRejected')
-    throw new TooManySessionsError(settings.maxActiveSessions)
+  get held(): number {
+    return this.engine.local.size
   }
+
+  checkAdmission(): void {}
 
   use(state: SessionState): SessionState {
     return this.isOurs(state) ? state : this.adopt(state)
@@ -108,15 +114,16 @@ export class StickyMode implements SessionMode {
   }
 
   expired(state: SessionState): void {
-    this.parts.ending.expire(state)
+    if (isKeptInUse(this.engine, state)) this.keepInUse(state)
+    else this.parts.ending.expire(state)
   }
 
   replace(state: SessionState): Promise<AttributeSection | undefined> {
     return this.parts.ending.replace(state)
   }
 
-  destroy(state: SessionState): Promise<boolean> {
-    return this.parts.ending.destroy(state)
+  destroy(state: SessionState, isReplaced = false): Promise<boolean> {
+    return this.parts.ending.destroy(state, isReplaced)
   }
 
   expireEarly(state: SessionState): Promise<void> {
@@ -221,6 +228,13 @@ export class StickyMode implements SessionMode {
     return state
   }
 
+  /* The stored copy lives on too. */
+  private keepInUse(state: SessionState): void {
+    state.use(this.engine.clock.now())
+    this.engine.local.reschedule(state)
+    if (this.engine.settings.enabled) this.parts.queue.add(state)
+  }
+
   private hit(state: SessionState): SessionState {
     this.engine.statistics.count('localHits')
     return state
@@ -249,6 +263,10 @@ export class StickyMode implements SessionMode {
   /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
   private openExpired(state: SessionState, id: string): Opened {
     if (sameRoute(id, state.id)) {
+      if (isKeptInUse(this.engine, state)) {
+        this.keepInUse(state)
+        return this.open(id)
+      }
       this.parts.ending.expire(state)
       return undefined
     }
@@ -340,7 +358,18 @@ export class StickyMode implements SessionMode {
     const now = clock.now()
     if (!settings.enabled || ended.has(parts.token, now)) return undefined
     if (parts.route === this.route && expired.has(parts.token, now)) return undefined
-    return this.loader.load(parts.token, parts.node).then((state) => this.takeIn(state))
+    return this.misses.has(parts.token) ? this.loadAfterMiss(parts) : this.load(parts)
+  }
+
+  private async loadAfterMiss(parts: SessionIdParts): Promise<SessionState | undefined> {
+    const hint = this.engine.placement.byName(parts.node)
+    return (await this.misses.mayBeThere(parts.token, hint)) ? this.load(parts) : undefined
+  }
+
+  private async load({ token, node }: SessionIdParts): Promise<SessionState | undefined> {
+    const loaded = await this.loader.load(token, node)
+    if (loaded === undefined) this.misses.add(token)
+    return this.takeIn(loaded)
   }
 
   /* Several requests may have waited for the same look-up. */

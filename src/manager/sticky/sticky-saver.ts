@@ -4,6 +4,7 @@ import type { Expected } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, joinSections } from '../../record/attribute-section.js'
 import type { StoredRecord } from '../../record/record-format.js'
+import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { SessionMerger } from '../content/session-merger.js'
 import type { Engine } from '../context/engine.js'
@@ -16,12 +17,14 @@ const MAX_ROUNDS = 5
 
 /** What the saver reports upwards. */
 export interface SaverCallbacks {
-  /** A tombstone was found: the session was ended by another server. */
-  endedElsewhere(state: SessionState): Promise<void>
+  /** A tombstone was found: the session was ended by another server, or renewed. */
+  endedElsewhere(state: SessionState, tombstone: StoredRecord): Promise<void>
   /** A tombstone was found of a session that is not in memory: what other nodes have of it ends too. */
   endCopiesOf(token: string, tombstone: StoredRecord): Promise<void>
   /** Another server owns the session; what was pending has been handed over. */
   ownedElsewhere(state: SessionState): void
+  /** The token that a session has now which was renewed; `undefined`: it was not. */
+  latestToken(state: SessionState): Promise<string | undefined>
   /** The stored copy is not the local one. */
   needsSaving(state: SessionState): void
   /** Turns what was assigned so far into stored form. */
@@ -54,7 +57,7 @@ export class StickySaver {
     const node = state.node
     if (node === undefined) return this.failures.nowhere(state)
     try {
-      if (state.phase === 'lost') await this.handOver(state)
+      if (state.isLetGo) await this.handOver(state)
       else if (state.isSaved) await this.verify(state, false)
       else if (await this.isCompared(node, state)) await this.put(node, state, false)
       return 'done'
@@ -80,7 +83,7 @@ export class StickySaver {
     if (state.phase !== 'live') return
     if (found === undefined) return this.restore(state, node, claim)
     if (found === 'unchanged') state.renewed(backup, deadline)
-    else if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state)
+    else if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state, found.record)
     else if (found.isForeign) return this.leaveAlone(state, node)
     else this.take(state, found, deadline)
     if (state.isSaved && this.isOurs(state)) return state.confirm(this.engine.clock.now())
@@ -113,8 +116,8 @@ export class StickySaver {
     return isNew
   }
 
-  endedElsewhere(state: SessionState): Promise<void> {
-    return this.callbacks.endedElsewhere(state)
+  endedElsewhere(state: SessionState, tombstone: StoredRecord): Promise<void> {
+    return this.callbacks.endedElsewhere(state, tombstone)
   }
 
   endCopiesOf(token: string, tombstone: StoredRecord): Promise<void> {
@@ -180,7 +183,7 @@ export class StickySaver {
       }
       if (found.isForeign) throw foreignRecord(node)
       if (found.record?.kind === 'tombstone') {
-        await this.callbacks.endedElsewhere(state)
+        await this.callbacks.endedElsewhere(state, found.record)
         return false
       }
       this.take(state, found, 0)
@@ -200,7 +203,7 @@ export class StickySaver {
     const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
     if (state.phase === 'ended') return false
     if (copies.tombstone !== undefined) {
-      await this.callbacks.endedElsewhere(state)
+      await this.callbacks.endedElsewhere(state, copies.tombstone)
       return false
     }
     this.takeAll(state, copies.sessions)
@@ -265,7 +268,7 @@ export class StickySaver {
     if (wasSaved && others.length > 0) {
       const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
       if (state.phase !== 'live') return
-      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state)
+      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
       if (await this.meet(state, copies, claim)) return
     }
     state.confirm(this.engine.clock.now())
@@ -282,16 +285,17 @@ export class StickySaver {
    */
   private async handOver(state: SessionState): Promise<void> {
     if (state.attributes.isAssigned) this.callbacks.commit(state)
-    const here = this.engine.local.get(state.token)
+    const token = (state.phase === 'renewed' ? await this.callbacks.latestToken(state) : undefined) ?? state.token
+    const here = this.engine.local.get(token)
     if (here !== undefined) return this.handTo(here, state)
-    const key = this.storage.key(state.keyDigest)
+    const key = this.storage.key(tokenDigest(token))
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const copies = await lookUp(this.storage, this.engine.placement.readable(state.token), key)
-      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state)
+      const copies = await lookUp(this.storage, this.engine.placement.readable(token), key)
+      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
       const [latest] = copies.sessions
       for (const { record } of copies.sessions) this.giveWay(state, record.attributes)
       const pending = state.pending()
-      if (latest === undefined || (await this.raise(state.token, latest, pending))) return state.handedOver(pending)
+      if (latest === undefined || (await this.raise(token, latest, pending))) return state.handedOver(pending)
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times`)
   }
@@ -367,7 +371,7 @@ export class StickySaver {
     const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest))
     if (state.isEnded) return false
     if (copies.tombstone !== undefined) {
-      await this.callbacks.endedElsewhere(state)
+      await this.callbacks.endedElsewhere(state, copies.tombstone)
       return false
     }
     await this.meet(state, copies, false)

@@ -2,7 +2,7 @@ import { pause } from '../../clock.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { BackgroundWork } from '../context/background-work.js'
 import type { Engine } from '../context/engine.js'
-import type { RecordStore, Tombstone } from './record-store.js'
+import type { Tombstone } from './record-store.js'
 
 /** Ends written to one node at once. */
 const BATCH = 64
@@ -14,15 +14,16 @@ const MAX_PENDING = 100_000
 /** Ends of sessions that some node has not taken yet: kept until it has, or until nobody can have the session any more. */
 export class PendingEnds {
   private readonly engine: Engine
-  private readonly storage: RecordStore
+  private readonly writeEnd: (node: WatchedNode, tombstone: Tombstone) => Promise<void>
   private readonly byNode = new Map<WatchedNode, Map<string, Tombstone>>()
   private readonly writing = new Set<WatchedNode>()
   private readonly work: BackgroundWork
   private closed = false
 
-  constructor(engine: Engine, storage: RecordStore) {
+  /** @param writeEnd writes one; rejects when the node has not taken it */
+  constructor(engine: Engine, writeEnd: (node: WatchedNode, tombstone: Tombstone) => Promise<void>) {
     this.engine = engine
-    this.storage = storage
+    this.writeEnd = writeEnd
     this.work = new BackgroundWork(engine, (budget) => this.step(budget))
   }
 
@@ -88,7 +89,7 @@ export class PendingEnds {
   private async writeOne(node: WatchedNode, ends: Map<string, Tombstone>, tombstone: Tombstone): Promise<void> {
     const isOver =
       tombstone.deadline <= this.engine.clock.now() ||
-      (await this.storage.writeTombstone(node, tombstone).then(
+      (await this.writeEnd(node, tombstone).then(
         () => true,
         () => false,
       ))

@@ -171,7 +171,7 @@ export class Protector {
       if (notBefore <= now) taken.push(state)
     }
     for (const state of taken) this.parked.delete(state)
-    return taken.filter((state) => state.phase === 'live' || state.phase === 'lost')
+    return taken.filter((state) => state.phase === 'live' || state.isLetGo)
   }
 
   /* The copy is removed only as it was seen: a newer one that somebody writes meanwhile stays. */

@@ -5,7 +5,7 @@ import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, changeSection, emptySection } from '../../record/attribute-section.js'
 import { scratchMemory } from '../../record/byte-string.js'
 import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../record/record-format.js'
-import { lifeChange } from '../../record/session-facts.js'
+import { lifeChange, type Sequel, sequelChange } from '../../record/session-facts.js'
 import type { StoredForm } from '../../record/transforms/stored-form.js'
 import { slackOf } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
@@ -38,10 +38,13 @@ const ABSOLUTE_SLACK = 1000
 
 /** What is to stand in the place of a session that was ended. */
 export interface Tombstone {
+  token: string
   key: string
   /** The idle timeout of the session: how long others may have copies follows from it. 0: none. */
   idleTimeout: number
   deadline: number
+  /** What came after the session; `undefined`: nothing. */
+  sequel: Sequel | undefined
 }
 
 /** A session on its way to a node. */
@@ -174,14 +177,14 @@ export class RecordStore {
   }
 
   /**
-   * Puts a tombstone in the place of whatever is there: its token is never used again, so nothing that it replaces is wanted.
+   * Puts a tombstone in the place of whatever is there.
    * @param expected only in the place of that, by whoever takes over what was there
    * @returns false: something else is there
    * @throws NodeUnreachableError, NodeRefusedError
    */
   async writeTombstone(
     node: WatchedNode,
-    { key, idleTimeout, deadline }: Tombstone,
+    { key, idleTimeout, deadline, sequel }: Tombstone,
     expected: Expected = 'any',
   ): Promise<boolean> {
     const now = this.engine.clock.now()
@@ -192,7 +195,7 @@ export class RecordStore {
       accessedAt: now,
       era: 0,
       writer: this.engine.writer,
-      attributes: this.endOf(idleTimeout, deadline),
+      attributes: this.endOf(idleTimeout, deadline, sequel),
     })
     const bytes = packed instanceof Promise ? await packed : packed
     return (await node.put(key, bytes, deadline, expected, durably)).stored
@@ -277,9 +280,13 @@ export class RecordStore {
     return { node, token, record, isForeign: false, outdated: form.isOutdated(bytes), form }
   }
 
-  /* A tombstone tells its own end, and how long the session could be idle. */
-  private endOf(idleTimeout: number, absoluteDeadline: number): AttributeSection {
-    return changeSection(emptySection, [lifeChange({ idleTimeout, absoluteDeadline })], this.engine.stamp(idleTimeout))
+  /* A tombstone tells its own end, how long the session could be idle, and what came after it. */
+  private endOf(idleTimeout: number, absoluteDeadline: number, sequel: Sequel | undefined): AttributeSection {
+    const changes = [
+      lifeChange({ idleTimeout, absoluteDeadline }),
+      ...(sequel === undefined ? [] : [sequelChange(sequel)]),
+    ]
+    return changeSection(emptySection, changes, this.engine.stamp(idleTimeout))
   }
 
   /** How a session is written: whether replicas have to have it. */

@@ -1,0 +1,50 @@
+import { EndedTokens } from '../../local/ended-tokens.js'
+import type { WatchedNode } from '../../placement/watched-node.js'
+import { tokenDigest } from '../../session-id/session-id.js'
+import type { Engine } from '../context/engine.js'
+import type { RecordStore } from './record-store.js'
+
+/** How long an id that was found nowhere is answered with one look alone, in milliseconds. */
+const REMEMBER_MISS = 2000
+
+/** Genuine ids that were found nowhere a moment ago: whoever sends them again and again does not cost a look at all nodes each time. */
+export class RememberedMisses {
+  private readonly engine: Engine
+  private readonly storage: RecordStore
+  private readonly tokens = new EndedTokens()
+
+  constructor(engine: Engine, storage: RecordStore) {
+    this.engine = engine
+    this.storage = storage
+  }
+
+  has(token: string): boolean {
+    return this.tokens.has(token, this.engine.clock.now())
+  }
+
+  add(token: string): void {
+    this.tokens.add(token, this.engine.clock.now() + REMEMBER_MISS)
+  }
+
+  delete(token: string): void {
+    this.tokens.delete(token)
+  }
+
+  /**
+   * One that another server was about to store a moment ago is on its first node by now; only that one is asked.
+   * @returns whether it has to be looked for. Never rejects.
+   */
+  async mayBeThere(token: string, hint: WatchedNode | undefined): Promise<boolean> {
+    const first = hint ?? this.engine.placement.choose(token)
+    const isThere = await first
+      ?.get(this.storage.key(tokenDigest(token)))
+      .then((value) => value !== undefined)
+      .catch(() => true)
+    if (isThere === false) {
+      this.engine.statistics.count('rememberedMisses')
+      return false
+    }
+    this.tokens.delete(token)
+    return true
+  }
+}
