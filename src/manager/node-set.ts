@@ -216,8 +216,13 @@ export class NodeSet implements NodeObserver {
   }
 
   private watching(): WatchOptions {
-    const { clock, random } = this.engine
-    return { clock, random, probeInterval: () => this.engine.settings.probeInterval }
+    const { engine } = this
+    return {
+      clock: engine.clock,
+      random: engine.random,
+      probeInterval: () => engine.settings.probeInterval,
+      operationTimeout: () => engine.settings.operationTimeout,
+    }
   }
 
   /* Not the word on it alone: a node that came back from an old snapshot may not tell what was lost after that. */

@@ -13,6 +13,7 @@ import type {
 } from '../node/storage-node.js'
 import type { RandomSource } from '../random.js'
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
+import { AnswerTimes } from './answer-times.js'
 import { type HealthState, NodeHealth } from './node-health.js'
 
 /** How long a node may be down before sessions that can only be on it count as lost, in milliseconds. */
@@ -42,6 +43,8 @@ export interface WatchOptions {
   random: RandomSource
   /** Milliseconds between two probes; asked anew each time. */
   probeInterval: () => number
+  /** Milliseconds that an operation may take; asked anew each time. */
+  operationTimeout: () => number
 }
 
 /** What a storage node last did wrong. */
@@ -82,6 +85,7 @@ export class WatchedNode implements StorageNode {
   private readonly clock: Clock
   private readonly health: NodeHealth
   private readonly latency = new Histogram(durationBounds)
+  private readonly answers: AnswerTimes
   private operations = 0
   private errors = 0
   private problem: NodeProblem | undefined
@@ -98,6 +102,7 @@ export class WatchedNode implements StorageNode {
     this.node = node
     this.observer = observer
     this.clock = options.clock
+    this.answers = new AnswerTimes(options.clock, options.operationTimeout)
     this.health = new NodeHealth({
       probe: () => this.probe(),
       interval: options.probeInterval,
@@ -152,6 +157,19 @@ export class WatchedNode implements StorageNode {
   /** Whether backups can be written here. */
   get isUsable(): boolean {
     return this.takesWrites && !this.draining
+  }
+
+  /** Whether it answers nothing at present, although it has been asked: not long enough to count as down, far longer than usual. */
+  get isStalled(): boolean {
+    return this.answers.isStalled
+  }
+
+  /**
+   * Resolves when work that waits for this node is over (`false`), or as soon as the node has let it wait for far longer than it usually
+   * does (`true`): then another copy may answer sooner. The work goes on.
+   */
+  isLate(work: Promise<unknown>): Promise<boolean> {
+    return this.answers.isLate(work)
   }
 
   /** Whether the node was away, or lost what it had, a moment ago: what is not on it yet may be on its way there. */
@@ -256,11 +274,13 @@ export class WatchedNode implements StorageNode {
   }
 
   private watched<T>(operation: Promise<T>): Promise<T> {
-    const started = this.clock.monotonic()
+    const started = this.answers.begin()
     this.operations++
     return operation.then(
       (result) => {
-        this.latency.record(this.clock.monotonic() - started)
+        const duration = this.clock.monotonic() - started
+        this.latency.record(duration)
+        this.answers.answered(duration)
         this.health.succeeded()
         this.hasServed = true
         this.noticeConnection()
@@ -268,6 +288,7 @@ export class WatchedNode implements StorageNode {
       },
       (error) => {
         this.errors++
+        this.answers.failed()
         this.noticeFailure(error)
         throw error
       },

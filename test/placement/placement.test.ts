@@ -31,7 +31,11 @@ class Cluster {
   open(id: string | undefined): WatchedNode {
     const server = new ScriptedNode(id)
     this.servers.set(id, server)
-    return new WatchedNode(server, { clock: systemClock, random: systemRandom, probeInterval: () => 60_000 }, ignore)
+    return new WatchedNode(
+      server,
+      { clock: systemClock, random: systemRandom, probeInterval: () => 60_000, operationTimeout: () => 1000 },
+      ignore,
+    )
   }
 
   node(id: string | undefined): WatchedNode {

@@ -24,7 +24,11 @@ beforeEach(() => {
     replicasMissing: (node: WatchedNode, shortfall: ReplicaShortfall) =>
       events.push(`${node.id} ${shortfall.acknowledged} of ${shortfall.wanted}`),
   }
-  watched = new WatchedNode(node, { clock: systemClock, random: systemRandom, probeInterval: () => 10 }, observer)
+  watched = new WatchedNode(
+    node,
+    { clock: systemClock, random: systemRandom, probeInterval: () => 10, operationTimeout: () => 1000 },
+    observer,
+  )
 })
 
 afterEach(async () => {
