@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Timer } from '../clock.js'
 import type { Mode } from '../config/settings.js'
-import { ShutDownError } from '../errors.js'
+import { HttpStatusError, ShutDownError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -11,6 +11,7 @@ import { SessionContent } from './content/session-content.js'
 import { isEndDue, storedEnd } from './content/session-end.js'
 import { SessionMerger } from './content/session-merger.js'
 import type { Engine } from './context/engine.js'
+import { tellRefusal } from './context/refusals.js'
 import { within } from './context/within.js'
 import { NodeSet, type OpenNode } from './node-set.js'
 import { NonStickyMode } from './non-sticky/non-sticky-mode.js'
@@ -162,7 +163,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   admit(state: SessionState): void {
     if (state.phase !== 'new') return
-    this.mode.checkAdmission()
+    this.checkAdmission()
     const { local, statistics, events, clock } = this.engine
     state.admit(clock.now())
     local.add(state)
@@ -327,6 +328,15 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Sessions whose copies are, or belong, on each node; as far as this server knows. In non-sticky mode it walks what is remembered. */
   sessionsByNode(): ReadonlyMap<WatchedNode, number> {
     return this.mode.sessionsByNode()
+  }
+
+  private checkAdmission(): void {
+    try {
+      this.mode.checkAdmission()
+    } catch (error) {
+      if (error instanceof HttpStatusError) tellRefusal(this.engine, error)
+      throw error
+    }
   }
 
   private openKnowing(id: string, fresh: boolean | undefined): Opened {
