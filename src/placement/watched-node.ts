@@ -340,8 +340,10 @@ export class WatchedNode implements StorageNode {
     const reconnected = connections !== this.seenConnections
     this.seenConnections = connections
     const replaced = this.noticeIncarnation(incarnation)
-    if (replaced) this.observer.nodeReplaced(this)
-    else if (!first && reconnected) this.observer.nodeReconnected(this)
+    this.clock.inBackground(() => {
+      if (replaced) this.observer.nodeReplaced(this)
+      else if (!first && reconnected) this.observer.nodeReconnected(this)
+    })
   }
 
   /** @returns whether another process than the last known one answers. */
