@@ -176,6 +176,13 @@ export class NodeSet implements NodeObserver {
     log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
   }
 
+  nodeEvicted(node: WatchedNode, values: number): void {
+    if (this.closed) return
+    const { log, settings } = this.engine
+    const text = `storage node ${named(node)} has given up ${values} values before their time, for want of memory: sessions are lost with them`
+    log.write(`evictions ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
+  }
+
   async close(): Promise<void> {
     this.closed = true
     await Promise.all(this.engine.placement.nodes.map((node) => node.close()))

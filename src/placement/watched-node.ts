@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { NodeRefusedError, NodeUnreachableError } from '../errors.js'
+import type { ServerFigures } from '../node/server-figures.js'
 import type {
   Expected,
   NearCacheFigures,
@@ -18,6 +19,8 @@ import { type HealthState, NodeHealth } from './node-health.js'
 
 /** How long a node may be down before sessions that can only be on it count as lost, in milliseconds. */
 const LOST_AFTER = 10_000
+/** Milliseconds between two looks at what a server tells about itself. */
+const FIGURES_EVERY = 15_000
 /** Milliseconds after its return in which servers give a node back what it has lost. */
 const REFILL_TIME = 5000
 
@@ -36,6 +39,8 @@ export interface NodeObserver {
   nodeReplaced(node: WatchedNode): void
   /** A write is stored, and fewer replicas than wanted have it. */
   replicasMissing(node: WatchedNode, shortfall: ReplicaShortfall): void
+  /** The server had no room for so many values more, and gave them up before their time. */
+  nodeEvicted(node: WatchedNode, values: number): void
 }
 
 export interface WatchOptions {
@@ -67,6 +72,8 @@ export interface NodeStatus {
   operations: number
   errors: number
   latency: HistogramSnapshot
+  /** What the server last told about itself; `undefined`: nothing, or not yet. */
+  server: ServerFigures | undefined
   /** `undefined`: nothing of the node is kept in memory. */
   nearCache: NearCacheFigures | undefined
 }
@@ -89,6 +96,8 @@ export class WatchedNode implements StorageNode {
   private operations = 0
   private errors = 0
   private problem: NodeProblem | undefined
+  private serverFigures: ServerFigures | undefined
+  private figuresReadAt = Number.NEGATIVE_INFINITY
   private returnedAt = Number.NEGATIVE_INFINITY
   private hasServed = false
   private reached = false
@@ -147,6 +156,11 @@ export class WatchedNode implements StorageNode {
   /** Why it was last down, read-only, or refused something. */
   get lastError(): NodeProblem | undefined {
     return this.problem
+  }
+
+  /** What the server last told about itself; `undefined`: nothing, or not yet. */
+  get server(): ServerFigures | undefined {
+    return this.serverFigures
   }
 
   /** What it does wrong at present, as a sentence without its subject; `undefined`: it works. */
@@ -251,6 +265,7 @@ export class WatchedNode implements StorageNode {
       operations: this.operations,
       errors: this.errors,
       latency: this.latency.snapshot(),
+      server: this.serverFigures,
       nearCache: this.node.cacheFigures?.(),
     }
   }
@@ -330,6 +345,24 @@ export class WatchedNode implements StorageNode {
       throw error
     }
     this.noticeConnection()
+    void this.readFigures()
+  }
+
+  /* Beside the probe, and seldom: what it costs the server is not to be felt. That it tells nothing says nothing of its health. */
+  private async readFigures(): Promise<void> {
+    const now = this.clock.monotonic()
+    if (this.node.figures === undefined || now - this.figuresReadAt < FIGURES_EVERY) return
+    this.figuresReadAt = now
+    try {
+      const before = this.serverFigures?.evictions
+      this.serverFigures = await this.node.figures()
+      const { evictions } = this.serverFigures
+      /* After a restart it begins to count again. */
+      if (evictions !== undefined && before !== undefined && evictions > before)
+        this.observer.nodeEvicted(this, evictions - before)
+    } catch {
+      this.serverFigures = undefined
+    }
   }
 
   private noticeConnection(): void {

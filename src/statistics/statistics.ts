@@ -19,6 +19,7 @@ export const counterMeanings = {
   takeovers: 'sessions taken over from another server (NumTomcatFailover)',
   relocations: 'sessions whose backup moved to another storage node (NumMemcachedFailover)',
   restores: 'backups written again because the node had lost them',
+  earlyLosses: 'copies that were gone from a node before their time, although it was up all the time',
   verifications: 'local copies compared with the stored record',
   verificationTimeouts: 'verifications that the request did not wait for to the end',
   backupsStored: 'backups that a storage node acknowledged',

@@ -14,6 +14,7 @@ const ignore = {
   nodeReconnected: () => {},
   nodeReplaced: () => {},
   replicasMissing: () => {},
+  nodeEvicted: () => {},
 }
 const issuer = new SessionTokens(['secret'])
 const tokens = Array.from({ length: 200 }, () => issuer.issue())

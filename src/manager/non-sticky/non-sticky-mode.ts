@@ -10,6 +10,7 @@ import { parseSessionId, tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import { noteEarlyLoss } from '../stored/early-losses.js'
 import type { Found } from '../stored/record-store.js'
 import { type FoundSession, type LookUp, latestFirst, lookUp } from '../stored/session-look-up.js'
 import { CopyKeeper } from './copy-keeper.js'
@@ -584,6 +585,7 @@ export class NonStickyMode implements SessionMode {
     if (first !== undefined) state.relocate(first)
     if (target === state.node) {
       if (there === undefined) {
+        void noteEarlyLoss(this.engine, target, state.era)
         statistics.count('restores')
         events.emitSession('restored', state, { node: target.id })
       }
