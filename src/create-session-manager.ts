@@ -53,7 +53,7 @@ export interface SessionManagerStats extends StatisticsSnapshot {
   pendingBytes: number
   /** Milliseconds since the oldest pending backup was queued. */
   oldestPendingAge: number
-  /** Sessions that no storage node can take at the moment. */
+  /** Sessions that no storage node can take at the moment. What a node has lost by itself is noticed, and stored again, at the next comparison. */
   unprotectedSessions: number
   /** Sessions with fewer copies than there should be, or on the wrong nodes, as far as this server knows (non-sticky). */
   underReplicatedSessions: number

@@ -6,12 +6,15 @@ import { configurationWarnings } from '../config/warnings.js'
 import { ConfigError } from '../errors.js'
 import type { NodeAddress } from '../node/address/node-address.js'
 import { openNode } from '../node/open-node.js'
+import type { ServerFigures } from '../node/server-figures.js'
+import type { StorageNode } from '../node/storage-node.js'
 import { type ProbeResult, probeNode } from './probe-node.js'
 import { type Painter, painter, plainText, type Terminal, table } from './terminal.js'
 
 export const checkUsage = `Usage: holdfast check [file]
 
-Validates a configuration, prints the effective settings without secrets, and asks every storage node.
+Validates a configuration, prints the effective settings without secrets, and asks every storage node: a value is written, read,
+replaced under a fence, renewed and removed there, and what the server tells of itself is shown, with what it can't do.
 Without a file: holdfast.config.* in the working directory.
 
 Exit code: 0 all is well, 1 the configuration can't be used, 2 a storage node does not answer.
@@ -55,7 +58,7 @@ function printSettings(loaded: LoadedOptions, settings: Settings, io: Terminal):
   }
 }
 
-type Answer = { state: 'ok'; latency: ProbeResult } | { state: 'down' | 'own'; reason: string }
+type Answer = { state: 'ok'; latency: ProbeResult; server: string[] } | { state: 'down' | 'own'; reason: string }
 
 async function askNodes(settings: Settings, io: Terminal): Promise<number> {
   const paint = painter(io.stdout)
@@ -65,13 +68,21 @@ async function askNodes(settings: Settings, io: Terminal): Promise<number> {
     return [`  ${address.id ?? '-'}`, address.label, stateMark(answer, paint), detail(answer)]
   })
   io.stdout.write(`\n${paint.bold('Storage nodes')}\n\n${table(rows)}`)
+  settings.nodes.forEach(({ id, label }, index) => {
+    const answer = answers[index] as Answer
+    if (answer.state !== 'ok' || answer.server.length === 0) return
+    io.stdout.write(
+      `\n  ${plainText(id ?? label)}\n${answer.server.map((line) => `    ${plainText(line)}\n`).join('')}`,
+    )
+  })
   return answers.some((answer) => answer.state === 'down') ? nodeDown : allWell
 }
 
 async function askNode(address: NodeAddress, settings: Settings): Promise<Answer> {
   const node = openNode(address, { operationTimeout: settings.operationTimeout, keyPrefix: settings.keyPrefix })
   try {
-    return { state: 'ok', latency: await probeNode(node, settings.keyPrefix) }
+    const latency = await probeNode(node, settings.keyPrefix)
+    return { state: 'ok', latency, server: await describeServer(node) }
   } catch (error) {
     if (isCarriedHere(address, settings))
       return { state: 'own', reason: 'starts with the server that carries it (embed)' }
@@ -79,6 +90,46 @@ async function askNode(address: NodeAddress, settings: Settings): Promise<Answer
   } finally {
     await node.close()
   }
+}
+
+/* That a server tells nothing of itself is no reason not to use it. */
+async function describeServer(node: StorageNode): Promise<string[]> {
+  try {
+    const figures = await node.figures?.(true)
+    return figures === undefined ? [] : linesOf(figures, node.maxValueBytes)
+  } catch (error) {
+    return [`tells nothing of itself: ${error instanceof Error ? error.message : String(error)}`]
+  }
+}
+
+function linesOf({ server, protocol, ...figures }: ServerFigures, maxValueBytes: number): string[] {
+  const { usedBytes, maxBytes, evictions, evictionPolicy, maxItemBytes, missing } = figures
+  const limit = maxBytes === 0 ? 'no limit' : maxBytes === undefined ? undefined : `limit ${bytes(maxBytes)}`
+  const memory = [usedBytes === undefined ? undefined : `${bytes(usedBytes)} used`, limit].filter((text) => text)
+  const largest = Math.min(maxItemBytes ?? Number.POSITIVE_INFINITY, maxValueBytes)
+  const rows = [
+    ['server', server],
+    ['protocol', protocol],
+    [
+      'largest item',
+      `${bytes(largest)}${maxItemBytes === undefined ? '' : ` (the server takes ${bytes(maxItemBytes)})`}`,
+    ],
+    ['memory', memory.length === 0 ? undefined : memory.join(', ')],
+    ['when it is full', evictionPolicy === undefined ? undefined : policyText(evictionPolicy)],
+    ['evictions so far', evictions === undefined ? undefined : String(evictions)],
+    ...missing.map((what) => ['missing', what]),
+  ]
+  return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]))
+}
+
+function policyText(policy: string): string {
+  const meaning =
+    policy === 'noeviction' ? 'writes are refused, nothing that is stored goes' : 'sessions are lost before their time'
+  return `${policy}: ${meaning}`
+}
+
+function bytes(count: number): string {
+  return count < 1024 * 1024 ? `${(count / 1024).toFixed(0)} KiB` : `${(count / 1024 / 1024).toFixed(1)} MiB`
 }
 
 /** The server's own embedded node can't answer while the server is not running. */

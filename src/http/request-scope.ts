@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpStatusError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
+import { tellRefusal } from '../manager/context/refusals.js'
 import { within } from '../manager/context/within.js'
 import type { RequestActivity } from '../manager/request-activity.js'
 import { rememberEnded } from '../manager/request-sessions.js'
@@ -205,6 +206,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (refusal === undefined || this.refusal !== undefined || state === undefined) return
     const { statistics, events } = this.manager.engine
     this.refusal = refusal
+    tellRefusal(this.manager.engine, refusal)
     statistics.count('lockedChangesRefused')
     events.emitSession('lockLost', state, { answered: this.res.headersSent })
   }

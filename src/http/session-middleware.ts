@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import { ShutDownError } from '../errors.js'
+import { HttpStatusError, ShutDownError } from '../errors.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
+import { tellRefusal } from '../manager/context/refusals.js'
 import { RequestActivity } from '../manager/request-activity.js'
 import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
@@ -29,7 +30,7 @@ export function createSessionMiddleware(manager: SessionManager, requests?: Open
   return function holdfast(req, res, next) {
     const { settings, statistics } = engine
     if (req.session !== undefined && req.session !== null) return next()
-    if (manager.isClosed) return next(new ShutDownError())
+    if (manager.isClosed) return refuse(manager, next, new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
     const ignored = settings.ignore?.test(url) === true
     const cookie = ignored ? settings.cookie : cookieSettingsFor(engine, req)
@@ -81,12 +82,15 @@ class Arrival {
     try {
       opened = this.openNow(id, false)
     } catch (error) {
-      this.next(error)
+      this.fail(error)
       return
     }
     if (opened instanceof Promise) {
       this.noteWaiting()
-      opened.then((state) => this.attach(id, state), this.next)
+      opened.then(
+        (state) => this.attach(id, state),
+        (error) => this.fail(error),
+      )
     } else this.attach(id, opened)
   }
 
@@ -106,7 +110,7 @@ class Arrival {
       }
     } catch (error) {
       void this.hold?.release()
-      return this.next(error)
+      return this.fail(error)
     }
     this.otherIds = ids.slice(ids.indexOf(used) + 1)
     this.attach(used, state)
@@ -125,7 +129,14 @@ class Arrival {
       return
     }
     this.noteWaiting()
-    adopting.then((found) => this.begin(id, found), this.next)
+    adopting.then(
+      (found) => this.begin(id, found),
+      (error) => this.fail(error),
+    )
+  }
+
+  private fail(error: unknown): void {
+    refuse(this.shared.manager, this.next, error)
   }
 
   /* Whoever came with an id that was renewed a moment ago has been led to the new one. */
@@ -177,6 +188,12 @@ class Arrival {
 }
 
 function nothing(): void {}
+
+/* Whoever looks into the log of a server that answers 503 finds the reason. */
+function refuse(manager: SessionManager, next: Next, error: unknown): void {
+  if (error instanceof HttpStatusError) tellRefusal(manager.engine, error)
+  next(error)
+}
 
 function admissionError(manager: SessionManager, handle: SessionHandle): unknown {
   try {

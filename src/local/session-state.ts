@@ -405,6 +405,11 @@ export class SessionState {
     if (this.attributes.apply(changes, stamp)) this.ownerName = this.ownerAfterChange(owner)
   }
 
+  /** Somebody here changes it under its lock. */
+  get isGuarded(): boolean {
+    return this.guards !== undefined
+  }
+
   /** Changes are made under the session's lock from now on. */
   guard(changes: LockedChanges): void {
     this.guards ??= new Set()

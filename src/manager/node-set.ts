@@ -179,6 +179,13 @@ export class NodeSet implements NodeObserver {
     log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
   }
 
+  nodeEvicted(node: WatchedNode, values: number): void {
+    if (this.closed) return
+    const { log, settings } = this.engine
+    const text = `storage node ${named(node)} has given up ${values} values before their time, for want of memory: sessions are lost with them`
+    log.write(`evictions ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
+  }
+
   async close(): Promise<void> {
     this.closed = true
     await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
@@ -224,8 +231,13 @@ export class NodeSet implements NodeObserver {
   }
 
   private watching(): WatchOptions {
-    const { clock, random } = this.engine
-    return { clock, random, probeInterval: () => this.engine.settings.probeInterval }
+    const { engine } = this
+    return {
+      clock: engine.clock,
+      random: engine.random,
+      probeInterval: () => engine.settings.probeInterval,
+      operationTimeout: () => engine.settings.operationTimeout,
+    }
   }
 
   /* Not the word on it alone: a node that came back from an old snapshot may not tell what was lost after that. */

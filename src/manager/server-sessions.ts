@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Timer } from '../clock.js'
 import type { Mode } from '../config/settings.js'
-import { SessionGoneError, ShutDownError } from '../errors.js'
+import { HttpStatusError, SessionGoneError, ShutDownError } from '../errors.js'
 import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
@@ -13,6 +13,7 @@ import { SessionContent } from './content/session-content.js'
 import { isEndDue, storedEnd } from './content/session-end.js'
 import { SessionMerger } from './content/session-merger.js'
 import type { Engine } from './context/engine.js'
+import { tellRefusal } from './context/refusals.js'
 import { within } from './context/within.js'
 import { NodeSet, type OpenNode } from './node-set.js'
 import { NonStickyMode } from './non-sticky/non-sticky-mode.js'
@@ -172,8 +173,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   admit(state: SessionState): void {
     if (state.phase !== 'new') return
-    this.mode.checkAdmission()
-    this.admission.check(this.mode.held, this.content.isFirstVisit(state))
+    this.checkAdmission(state)
     const { local, statistics, events, clock } = this.engine
     state.admit(clock.now())
     local.add(state)
@@ -362,6 +362,16 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Sessions whose copies are, or belong, on each node; as far as this server knows. In non-sticky mode it walks what is remembered. */
   sessionsByNode(): ReadonlyMap<WatchedNode, number> {
     return this.mode.sessionsByNode()
+  }
+
+  private checkAdmission(state: SessionState): void {
+    try {
+      this.mode.checkAdmission()
+      this.admission.check(this.mode.held, this.content.isFirstVisit(state))
+    } catch (error) {
+      if (error instanceof HttpStatusError) tellRefusal(this.engine, error)
+      throw error
+    }
   }
 
   private openKnowing(id: string, fresh: boolean | undefined): Opened {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError, LockLostError, SessionGoneError, ShutDownError } from '../errors.js'
+import { EndNotStoredError, HttpStatusError, LockLostError, SessionGoneError, ShutDownError } from '../errors.js'
 import { LockedChanges } from '../local/locked-changes.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
@@ -13,6 +13,7 @@ import {
 } from '../session/session.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 import { endSeen } from './content/session-end.js'
+import { tellRefusal } from './context/refusals.js'
 import { within } from './context/within.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 
@@ -230,7 +231,7 @@ export class SessionHandle implements SessionHost {
     this.scope?.replaced(undefined)
     if (state === undefined) return
     const areDurable = await Promise.all([this.manager.destroy(state), this.scope?.endOthers?.()])
-    if (areDurable.includes(false) && durable === true) throw new EndNotStoredError()
+    if (areDurable.includes(false) && durable === true) throw this.refused(new EndNotStoredError())
   }
 
   async regenerate(options: RegenerateOptions): Promise<void> {
@@ -319,7 +320,9 @@ export class SessionHandle implements SessionHost {
 
   private async takeLock(): Promise<void> {
     const state = this.ensureState()
-    const hold = await this.manager.lock(state.id)
+    const hold = await this.manager.lock(state.id).catch((error) => {
+      throw this.refused(error)
+    })
     this.locked = hold ?? withoutLock
     this.scope?.locked()
     try {
@@ -429,6 +432,12 @@ export class SessionHandle implements SessionHost {
     if (!this.counted) return
     this.counted = false
     if (this.state !== undefined) this.manager.release(this.state, this.countedAsRequest)
+  }
+
+  /* What the application does not catch becomes the answer. */
+  private refused<T>(error: T): T {
+    if (error instanceof HttpStatusError) tellRefusal(this.manager.engine, error)
+    return error
   }
 
   /* Nothing ends before it is sure that the new session can begin. */

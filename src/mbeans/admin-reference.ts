@@ -36,7 +36,8 @@ function unused(): Managed {
   const manager = new ServerSessions(engine, (address) => openNode(address, { operationTimeout: 1000 }))
   const node = openNode(parseNodeAddress('memory://'), { operationTimeout: 1000 })
   const { clock, random } = engine
-  const watching = { clock, random, probeInterval: () => settings.probeInterval }
+  const { probeInterval, operationTimeout } = settings
+  const watching = { clock, random, probeInterval: () => probeInterval, operationTimeout: () => operationTimeout }
   engine.placement.use([new WatchedNode(node, watching, manager.nodes)], [])
   return { manager, startedAt: 0, state: 'starting', reconfigure: () => {} }
 }

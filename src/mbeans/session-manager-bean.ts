@@ -57,7 +57,8 @@ function figures({ manager }: Managed) {
     }),
     UnprotectedSessions: attribute({
       type: long(),
-      description: 'Sessions that no storage node can take at the moment.',
+      description:
+        'Sessions that no storage node can take at the moment. A copy that a node has lost by itself is noticed, and stored again, at the next comparison.',
       read: () => manager.figures().unprotectedSessions,
     }),
     UnderReplicatedSessions: attribute({

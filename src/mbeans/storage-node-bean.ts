@@ -11,7 +11,7 @@ export function storageNodeBean(managed: Managed, node: WatchedNode, census: Cen
   return defineMBean({
     name: `holdfast:type=StorageNode,id=${node.name}`,
     description: 'A storage node, as this server sees it.',
-    attributes: { ...place(node), ...health(node), ...work(node, census) },
+    attributes: { ...place(node), ...health(node), ...server(node), ...work(node, census) },
     operations: nodeOperations(managed, node),
   })
 }
@@ -60,6 +60,37 @@ function health(node: WatchedNode) {
       type: string(),
       description: 'When that was, by the clock of this server; empty: never.',
       read: () => (node.lastError === undefined ? '' : new Date(node.lastError.at).toISOString()),
+    }),
+  }
+}
+
+function server(node: WatchedNode) {
+  return {
+    Server: attribute({
+      type: string(),
+      description: 'What runs there, with its version; empty: it does not tell.',
+      read: () => node.server?.server ?? '',
+    }),
+    MemoryUsed: attribute({
+      type: long(),
+      description:
+        'Bytes that the server uses for what it keeps, as of its last answer (every 15 seconds); -1: it does not tell.',
+      read: () => node.server?.usedBytes ?? -1,
+    }),
+    MemoryLimit: attribute({
+      type: long(),
+      description: 'Bytes that it may use; 0: no limit, -1: it does not tell.',
+      read: () => node.server?.maxBytes ?? -1,
+    }),
+    Evictions: attribute({
+      type: long(),
+      description: 'Values that it gave up before their time for want of room, since its start; -1: it does not tell.',
+      read: () => node.server?.evictions ?? -1,
+    }),
+    EvictionPolicy: attribute({
+      type: string(),
+      description: 'What it does when there is no room; noeviction: it refuses writes. Empty: it does not tell.',
+      read: () => node.server?.evictionPolicy ?? '',
     }),
   }
 }

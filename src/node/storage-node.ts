@@ -1,3 +1,5 @@
+import type { ServerFigures } from './server-figures.js'
+
 /**
  * What a node says about the state of a stored value at one moment. Opaque to callers: it is handed back to
  * the same node to make a write or a removal conditional. A node that can no longer vouch for a token (its
@@ -114,6 +116,12 @@ export interface StorageNode {
   getCached?(key: string, renewal: Renewal): StoredValue | Promise<StoredValue | undefined>
   /** `undefined`: nothing is kept at present. */
   cacheFigures?(): NearCacheFigures | undefined
+  /**
+   * What the server tells about itself. Rejects where it tells nothing, without regard to how well it works. Nodes without a server
+   * of their own have none.
+   * @param thorough also tries what the server can do. Default `false`.
+   */
+  figures?(thorough?: boolean): Promise<ServerFigures>
   /** Ends at once: pending operations reject, sockets and timers go. Idempotent. */
   close(): Promise<void>
 }

@@ -81,9 +81,11 @@ export class NodeHealth {
 
   /** Probes until it is known whether the node is up or down. Never rejects. */
   check(): Promise<void> {
-    this.probing ??= this.probe().finally(() => {
-      this.probing = undefined
-    })
+    this.probing ??= this.options.clock
+      .inBackground(() => this.probe())
+      .finally(() => {
+        this.probing = undefined
+      })
     return this.probing
   }
 
@@ -133,14 +135,14 @@ export class NodeHealth {
   private becomeReadOnly(reason: Error): void {
     if (this.state === 'read-only' || this.closed) return
     this.state = 'read-only'
-    this.options.onReadOnly(reason)
+    this.options.clock.inBackground(() => this.options.onReadOnly(reason))
   }
 
   private goDown(reason: Error): void {
     this.state = 'down'
     this.downSince = this.options.clock.monotonic()
     this.lastFailed = this.downSince
-    this.options.onDown(reason)
+    this.options.clock.inBackground(() => this.options.onDown(reason))
   }
 
   /* Steady traffic that succeeds is proof enough. */

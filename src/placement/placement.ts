@@ -89,8 +89,11 @@ export class Placement {
   }
 }
 
+/* One that answers nothing at present only if there is no other: nothing is to wait for it. */
 function firstUsable(token: string, nodes: readonly WatchedNode[]): WatchedNode | undefined {
-  const usable = nodes.filter((node) => node.isUsable)
+  const all = nodes.filter((node) => node.isUsable)
+  const answering = all.length < 2 ? all : all.filter((node) => !node.isStalled)
+  const usable = answering.length === 0 ? all : answering
   return usable.length < 2 ? usable[0] : failoverOrder(token, usable, nameOf)[0]
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { NodeRefusedError, NodeUnreachableError } from '../errors.js'
+import type { ServerFigures } from '../node/server-figures.js'
 import type {
   Expected,
   NearCacheFigures,
@@ -13,10 +14,13 @@ import type {
 } from '../node/storage-node.js'
 import type { RandomSource } from '../random.js'
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
+import { AnswerTimes } from './answer-times.js'
 import { type HealthState, NodeHealth } from './node-health.js'
 
 /** How long a node may be down before sessions that can only be on it count as lost, in milliseconds. */
 const LOST_AFTER = 10_000
+/** Milliseconds between two looks at what a server tells about itself. */
+const FIGURES_EVERY = 15_000
 /** Milliseconds after its return in which servers give a node back what it has lost. */
 const REFILL_TIME = 5000
 
@@ -35,6 +39,8 @@ export interface NodeObserver {
   nodeReplaced(node: WatchedNode): void
   /** A write is stored, and fewer replicas than wanted have it. */
   replicasMissing(node: WatchedNode, shortfall: ReplicaShortfall): void
+  /** The server had no room for so many values more, and gave them up before their time. */
+  nodeEvicted(node: WatchedNode, values: number): void
 }
 
 export interface WatchOptions {
@@ -42,6 +48,8 @@ export interface WatchOptions {
   random: RandomSource
   /** Milliseconds between two probes; asked anew each time. */
   probeInterval: () => number
+  /** Milliseconds that an operation may take; asked anew each time. */
+  operationTimeout: () => number
 }
 
 /**
@@ -70,6 +78,8 @@ export interface NodeStatus {
   operations: number
   errors: number
   latency: HistogramSnapshot
+  /** What the server last told about itself; `undefined`: nothing, or not yet. */
+  server: ServerFigures | undefined
   /** `undefined`: nothing of the node is kept in memory. */
   nearCache: NearCacheFigures | undefined
 }
@@ -90,9 +100,12 @@ export class WatchedNode implements StorageNode {
   private readonly clock: Clock
   private readonly health: NodeHealth
   private readonly latency = new Histogram(durationBounds)
+  private readonly answers: AnswerTimes
   private operations = 0
   private errors = 0
   private problem: NodeProblem | undefined
+  private serverFigures: ServerFigures | undefined
+  private figuresReadAt = Number.NEGATIVE_INFINITY
   private returnedAt = Number.NEGATIVE_INFINITY
   private hasServed = false
   private reached = false
@@ -106,6 +119,7 @@ export class WatchedNode implements StorageNode {
     this.node = node
     this.observer = observer
     this.clock = options.clock
+    this.answers = new AnswerTimes(options.clock, options.operationTimeout)
     this.health = new NodeHealth({
       probe: () => this.probe(),
       interval: options.probeInterval,
@@ -152,6 +166,11 @@ export class WatchedNode implements StorageNode {
     return this.problem
   }
 
+  /** What the server last told about itself; `undefined`: nothing, or not yet. */
+  get server(): ServerFigures | undefined {
+    return this.serverFigures
+  }
+
   /** What it does wrong at present, as a sentence without its subject; `undefined`: it works. */
   get trouble(): string | undefined {
     return this.state === 'up' || this.state === 'suspect' ? undefined : this.problem?.message
@@ -160,6 +179,19 @@ export class WatchedNode implements StorageNode {
   /** Whether backups can be written here. */
   get isUsable(): boolean {
     return this.takesWrites && !this.draining
+  }
+
+  /** Whether it answers nothing at present, although it has been asked: not long enough to count as down, far longer than usual. */
+  get isStalled(): boolean {
+    return this.answers.isStalled
+  }
+
+  /**
+   * Resolves when work that waits for this node is over (`false`), or as soon as the node has let it wait for far longer than it usually
+   * does (`true`): then another copy may answer sooner. The work goes on.
+   */
+  isLate(work: Promise<unknown>): Promise<boolean> {
+    return this.answers.isLate(work)
   }
 
   /** Whether the node was away, or lost what it had, a moment ago: what is not on it yet may be on its way there. */
@@ -245,6 +277,7 @@ export class WatchedNode implements StorageNode {
       operations: this.operations,
       errors: this.errors,
       latency: this.latency.snapshot(),
+      server: this.serverFigures,
       nearCache: this.node.cacheFigures?.(),
     }
   }
@@ -268,11 +301,13 @@ export class WatchedNode implements StorageNode {
   }
 
   private watched<T>(operation: Promise<T>): Promise<T> {
-    const started = this.clock.monotonic()
+    const started = this.answers.begin()
     this.operations++
     return operation.then(
       (result) => {
-        this.latency.record(this.clock.monotonic() - started)
+        const duration = this.clock.monotonic() - started
+        this.latency.record(duration)
+        this.answers.answered(duration)
         this.health.succeeded()
         this.hasServed = true
         this.noticeConnection()
@@ -280,6 +315,7 @@ export class WatchedNode implements StorageNode {
       },
       (error) => {
         this.errors++
+        this.answers.failed()
         this.noticeFailure(error)
         throw error
       },
@@ -321,6 +357,24 @@ export class WatchedNode implements StorageNode {
       throw error
     }
     this.noticeConnection()
+    void this.readFigures()
+  }
+
+  /* Beside the probe, and seldom: what it costs the server is not to be felt. That it tells nothing says nothing of its health. */
+  private async readFigures(): Promise<void> {
+    const now = this.clock.monotonic()
+    if (this.node.figures === undefined || now - this.figuresReadAt < FIGURES_EVERY) return
+    this.figuresReadAt = now
+    try {
+      const before = this.serverFigures?.evictions
+      this.serverFigures = await this.node.figures()
+      const { evictions } = this.serverFigures
+      /* After a restart it begins to count again. */
+      if (evictions !== undefined && before !== undefined && evictions > before)
+        this.observer.nodeEvicted(this, evictions - before)
+    } catch {
+      this.serverFigures = undefined
+    }
   }
 
   private noticeConnection(): void {
@@ -331,8 +385,10 @@ export class WatchedNode implements StorageNode {
     const reconnected = connections !== this.seenConnections
     this.seenConnections = connections
     const replaced = this.noticeIncarnation(incarnation)
-    if (replaced) this.observer.nodeReplaced(this)
-    else if (!first && reconnected) this.observer.nodeReconnected(this)
+    this.clock.inBackground(() => {
+      if (replaced) this.observer.nodeReplaced(this)
+      else if (!first && reconnected) this.observer.nodeReconnected(this)
+    })
   }
 
   /** @returns whether another process than the last known one answers. */

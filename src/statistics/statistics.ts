@@ -22,6 +22,7 @@ export const counterMeanings = {
   takeovers: 'sessions taken over from another server (NumTomcatFailover)',
   relocations: 'sessions whose backup moved to another storage node (NumMemcachedFailover)',
   restores: 'backups written again because the node had lost them',
+  earlyLosses: 'copies that were gone from a node before their time, although it was up all the time',
   verifications: 'local copies compared with the stored record',
   verificationTimeouts: 'verifications that the request did not wait for to the end',
   backupsStored: 'backups that a storage node acknowledged',
@@ -40,6 +41,9 @@ export const counterMeanings = {
   unserializableAttributes: 'attributes that could not be serialised',
   unreadableRecords: 'stored records that could not be read',
   oversizedSessions: 'sessions too large for their storage node',
+  hedgedReads: 'reads of a further copy, as the first node let its visitor wait for far longer than it usually does',
+  hedgedWrites:
+    'writes that a response did not wait for, as another node had the change and this one was far slower than usual',
   underReplicated: 'writes that a node of a further copy did not acknowledge',
   outageWaits: 'waits for a storage node to come back, as none was up (non-sticky mode)',
   rememberedMisses: 'ids of ours that were found nowhere a moment ago, looked for on their own node alone',

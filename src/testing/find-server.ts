@@ -13,8 +13,10 @@ export type FoundServer = { kind: 'program'; path: string } | { kind: 'image'; i
  * @throws Error that says what to install: a test on a real server is never skipped silently
  */
 export async function findServer(server: ServerProgram): Promise<FoundServer> {
-  const path = await findOnPath(server.name)
-  if (path !== undefined) return { kind: 'program', path }
+  for (const name of [...(server.instead ?? []), server.name]) {
+    const path = await findOnPath(name)
+    if (path !== undefined) return { kind: 'program', path }
+  }
   if (server.image !== undefined && (await hasContainerEngine())) return { kind: 'image', image: server.image }
   const container = server.image === undefined ? '' : ', or start Docker'
   throw new Error(

@@ -1,6 +1,8 @@
 /** The programs that tests need, and where each comes from. */
 export interface ServerProgram {
   name: 'memcached' | 'redis-server' | 'haproxy' | 'nginx' | 'apache2' | 'systemd-analyze' | 'chromium'
+  /** Programs that do the same, and are taken where they are on the PATH: before `name`. */
+  instead?: readonly string[]
   /**
    * Container image with a pinned version. None: only a program of this machine will do, because it has to reach other
    * servers of this machine under the addresses that tests know.
@@ -17,6 +19,7 @@ export const memcachedProgram: ServerProgram = {
 
 export const redisProgram: ServerProgram = {
   name: 'redis-server',
+  instead: ['valkey-server'],
   image: 'redis:7.4.1-bookworm',
   debianPackage: 'redis-server',
 }

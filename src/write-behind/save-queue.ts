@@ -139,7 +139,7 @@ export class SaveQueue {
     return new Promise((resolve) => {
       entry.waiters ??= []
       entry.waiters.push(resolve)
-      this.advanceAll()
+      this.advanceAll(entry)
     })
   }
 
@@ -187,7 +187,7 @@ export class SaveQueue {
     const delay = this.options.delay()
     /* A session that storage does not have at all is in a hurry: the visitor may be sent to another server next. */
     if (delay <= 0 || entry.waiters !== undefined || !entry.state.wasStored) {
-      this.advanceAll()
+      this.advanceAll(entry)
       return
     }
     if (this.delayTimer !== undefined) return
@@ -195,7 +195,8 @@ export class SaveQueue {
     this.delayTimer.unref()
   }
 
-  private advanceAll(): void {
+  /** @param own whose caller sets this off */
+  private advanceAll(own?: Entry): void {
     this.options.clock.clearTimeout(this.delayTimer)
     this.delayTimer = undefined
     const lanes = new Set<Lane>()
@@ -205,10 +206,10 @@ export class SaveQueue {
       lanes.add(entry.lane)
     }
     this.gathering.clear()
-    for (const lane of lanes) this.advance(lane)
+    for (const lane of lanes) this.advance(lane, own)
   }
 
-  private advance(lane: Lane): void {
+  private advance(lane: Lane, own?: Entry): void {
     const limit = this.options.concurrency()
     for (const entry of lane.waiting) {
       if (lane.running >= limit) return
@@ -216,7 +217,9 @@ export class SaveQueue {
       lane.running++
       entry.status = 'running'
       entry.again = false
-      void this.run(entry, lane)
+      /* Saves of other visitors that this sets off are not the caller's. */
+      if (entry === own) void this.run(entry, lane)
+      else this.options.clock.inBackground(() => void this.run(entry, lane))
     }
     if (lane.running === 0 && lane.waiting.size === 0) this.lanes.delete(lane.key)
   }

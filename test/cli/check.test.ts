@@ -52,6 +52,28 @@ function live(): string {
 }
 
 describe('holdfast check', () => {
+  it('tells what each server is, what it has room for, and what it does when it is full', async () => {
+    const { code, stdout } = await run(config({ route: 'app1', nodes: live(), operationTimeout: '1m' }))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/server: memcached 1\.\d+\.\d+/)
+    expect(stdout).toMatch(/protocol: (meta|binary)/)
+    expect(stdout).toMatch(/largest item: \S+ (KiB|MiB) \(the server takes 1\.0 MiB\)/)
+    expect(stdout).toMatch(/memory: .* used, limit \d/)
+    expect(stdout).toContain('when it is full: lru: sessions are lost before their time')
+    expect(stdout).toContain('evictions so far: 0')
+  })
+
+  it('tells what a server can not do, and what that costs', async () => {
+    const redis = await startRedis()
+    await redis.command('ACL', 'SETUSER', 'app', 'on', '>sesame', '~*', '+@all', '-wait', '-client|tracking')
+    const nodes = `redis://app:sesame@${redis.host}:${redis.port}`
+    const { code, stdout } = await run(config({ route: 'app1', nodes, operationTimeout: '1m' }))
+    await redis.close()
+    expect(code).toBe(0)
+    expect(stdout).toContain('missing: CLIENT TRACKING: no near cache')
+    expect(stdout).toContain('missing: WAIT: writes can not be acknowledged by replicas')
+  })
+
   it('tries a fenced write: a Redis without scripts, whose SET does not compare, is no node that works', async () => {
     const redis = await startRedis()
     await redis.command('ACL', 'SETUSER', 'app', 'on', '>sesame', '~*', '+@all', '-eval', '-evalsha')

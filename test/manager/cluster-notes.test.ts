@@ -16,6 +16,7 @@ const ignore = {
   nodeUp: () => {},
   nodeReconnected: () => {},
   nodeReplaced: () => {},
+  nodeEvicted: () => {},
   replicasMissing: () => {},
 }
 
@@ -55,7 +56,13 @@ class Server {
             : Reflect.apply(member, target, args)
       },
     })
-    return new WatchedNode(way, { clock: systemClock, random: systemRandom, probeInterval: () => 60_000 }, ignore)
+    const options = {
+      clock: systemClock,
+      random: systemRandom,
+      probeInterval: () => 60_000,
+      operationTimeout: () => 1000,
+    }
+    return new WatchedNode(way, options, ignore)
   }
 }
 

@@ -16,7 +16,7 @@ describe('the rate-limited log', () => {
     clock.advance(1)
     write('backup', 'still failing')
     write('cookie', 'insecure still')
-    expect(lines.slice(2)).toEqual(['still failing (100 more like this in the last minute)', 'insecure still'])
+    expect(lines.slice(2)).toEqual(['still failing (100 more like this since the last such line)', 'insecure still'])
     clock.advance(60_000)
     write('backup', 'and again')
     expect(lines.at(-1)).toBe('and again')

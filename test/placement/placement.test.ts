@@ -14,6 +14,7 @@ const ignore = {
   nodeReconnected: () => {},
   nodeReplaced: () => {},
   replicasMissing: () => {},
+  nodeEvicted: () => {},
 }
 const issuer = new SessionTokens(['secret'])
 const tokens = Array.from({ length: 200 }, () => issuer.issue())
@@ -31,7 +32,11 @@ class Cluster {
   open(id: string | undefined): WatchedNode {
     const server = new ScriptedNode(id)
     this.servers.set(id, server)
-    return new WatchedNode(server, { clock: systemClock, random: systemRandom, probeInterval: () => 60_000 }, ignore)
+    return new WatchedNode(
+      server,
+      { clock: systemClock, random: systemRandom, probeInterval: () => 60_000, operationTimeout: () => 1000 },
+      ignore,
+    )
   }
 
   node(id: string | undefined): WatchedNode {

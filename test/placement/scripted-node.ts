@@ -1,4 +1,5 @@
 import { NodeUnreachableError } from '../../src/errors.js'
+import type { ServerFigures } from '../../src/node/server-figures.js'
 import type { PutResult, ReplicaShortfall, StorageNode, StoredValue } from '../../src/node/storage-node.js'
 
 /** A storage node that answers as it is told and counts what it is asked. */
@@ -13,6 +14,9 @@ export class ScriptedNode implements StorageNode {
   /** Told by every write while it is set. */
   shortfall: ReplicaShortfall | undefined
   readonly calls: string[] = []
+  /** `undefined`: it tells nothing of itself. */
+  evictions: number | undefined = 0
+  figuresRead = 0
   closed = false
 
   constructor(id: string | undefined) {
@@ -55,6 +59,12 @@ export class ScriptedNode implements StorageNode {
 
   async ping(): Promise<void> {
     this.answer('ping')
+  }
+
+  async figures(): Promise<ServerFigures> {
+    this.figuresRead++
+    if (this.evictions === undefined) throw new NodeUnreachableError('tells nothing')
+    return { server: 'scripted', evictions: this.evictions, missing: [] }
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,8 @@ import { ScriptedNode } from './scripted-node.js'
 let node: ScriptedNode
 let watched: WatchedNode
 let events: string[]
+/** What its clock is ahead, in milliseconds. */
+let ahead: number
 
 beforeEach(() => {
   node = new ScriptedNode('n1')
@@ -21,15 +23,29 @@ beforeEach(() => {
     nodeUp: (node: WatchedNode) => events.push(`up ${node.id}`),
     nodeReconnected: (node: WatchedNode) => events.push(`reconnected ${node.id}`),
     nodeReplaced: (node: WatchedNode) => events.push(`replaced ${node.id}`),
+    nodeEvicted: (node: WatchedNode, values: number) => events.push(`${node.id} evicted ${values}`),
     replicasMissing: (node: WatchedNode, shortfall: ReplicaShortfall) =>
       events.push(`${node.id} ${shortfall.acknowledged} of ${shortfall.wanted}`),
   }
-  watched = new WatchedNode(node, { clock: systemClock, random: systemRandom, probeInterval: () => 10 }, observer)
+  ahead = 0
+  const clock = { ...systemClock, monotonic: () => performance.now() + ahead }
+  watched = new WatchedNode(
+    node,
+    { clock, random: systemRandom, probeInterval: () => 10, operationTimeout: () => 1000 },
+    observer,
+  )
 })
 
 afterEach(async () => {
   await watched.close()
 })
+
+async function lookAgain(): Promise<void> {
+  const { figuresRead } = node
+  ahead += 15_000
+  await watched.check()
+  await waitFor(() => node.figuresRead > figuresRead)
+}
 
 async function fail(): Promise<void> {
   node.breakDown()
@@ -47,6 +63,29 @@ describe('a watched node', () => {
     await watched.ping()
     expect(node.calls).toEqual(['get', 'verify', 'put', 'touch', 'delete', 'ping'])
     expect([watched.id, watched.address, watched.maxValueBytes]).toEqual(['n1', 'scripted://n1', 1_000_000])
+  })
+
+  it('asks the server for its figures beside the probes, seldom, and tells of what was evicted', async () => {
+    node.evictions = 3
+    await watched.check()
+    for (let i = 0; i < 3; i++) await watched.check()
+    expect(node.figuresRead).toBe(1)
+    expect(watched.server).toMatchObject({ server: 'scripted', evictions: 3 })
+    node.evictions = 10
+    await lookAgain()
+    expect(events).toEqual(['n1 evicted 7'])
+    /* It was restarted. */
+    node.evictions = 2
+    await lookAgain()
+    expect(events).toEqual(['n1 evicted 7'])
+    expect(watched.status().server?.evictions).toBe(2)
+  })
+
+  it('is no worse for a server that tells nothing of itself', async () => {
+    node.evictions = undefined
+    await watched.check()
+    await waitFor(() => node.figuresRead === 1)
+    expect([watched.state, watched.server]).toEqual(['up', undefined])
   })
 
   it('is down after an operation and a probe without answer, and tells so once', async () => {

@@ -187,6 +187,7 @@ export class SimulatedServer {
       setInterval: (callback, ms) => new Repeating(world, (run) => this.whenRunning(life, run), callback, ms),
       clearInterval: (timer) => (timer as Repeating | undefined)?.stop(),
       defer: (callback) => void after(callback, 0),
+      inBackground: (work) => work(),
     }
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hasContainerEngine } from '../../src/testing/container-engine.js'
 import { findServer } from '../../src/testing/find-server.js'
+import { redisProgram } from '../../src/testing/server-binaries.js'
 import { canInstallWithApt, installWithApt } from '../support/apt-install.js'
 import { findOrInstall } from '../support/find-or-install.js'
 
@@ -27,9 +28,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function writeProgram(): Promise<void> {
-  await writeFile(join(folder, server.name), '#!/bin/sh\n')
-  await chmod(join(folder, server.name), 0o755)
+async function writeProgram(name: string = server.name): Promise<void> {
+  await writeFile(join(folder, name), '#!/bin/sh\n')
+  await chmod(join(folder, name), 0o755)
 }
 
 describe('finding a server program', () => {
@@ -37,6 +38,13 @@ describe('finding a server program', () => {
     await writeProgram()
     expect(await findServer(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
     expect(hasContainerEngine).not.toHaveBeenCalled()
+  })
+
+  it('takes another program that does the same before it', async () => {
+    await writeProgram('redis-server')
+    expect(await findServer(redisProgram)).toEqual({ kind: 'program', path: join(folder, 'redis-server') })
+    await writeProgram('valkey-server')
+    expect(await findServer(redisProgram)).toEqual({ kind: 'program', path: join(folder, 'valkey-server') })
   })
 
   it('takes an image where a container engine answers', async () => {
@@ -53,7 +61,7 @@ describe('finding a server program', () => {
 
   it('installs the package where it may', async () => {
     vi.mocked(canInstallWithApt).mockResolvedValue(true)
-    vi.mocked(installWithApt).mockImplementation(writeProgram)
+    vi.mocked(installWithApt).mockImplementation(() => writeProgram())
     expect(await findOrInstall(server)).toEqual({ kind: 'program', path: join(folder, 'memcached') })
     expect(installWithApt).toHaveBeenCalledWith('memcached-package')
   })

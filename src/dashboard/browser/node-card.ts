@@ -1,9 +1,9 @@
 import type { Actions } from './actions.js'
 import { button, element, setText } from './elements.js'
-import { formatCount, formatDuration, formatRate, unknown } from './format.js'
+import { formatBytes, formatCount, formatDuration, formatRate, unknown } from './format.js'
 import { numberIn, textIn, type Values } from './snapshot.js'
 
-const figures = ['Sessions', 'Latency', '95 %', 'Operations/s', 'Errors'] as const
+const figures = ['Sessions', 'Latency', '95 %', 'Operations/s', 'Errors', 'Memory', 'Evictions'] as const
 type Figure = (typeof figures)[number]
 
 /** One storage node: its state, its figures, and what can be done with it. */
@@ -62,6 +62,8 @@ export class NodeCard {
     setText(this.values['95 %'], formatDuration(numberIn(values, 'LatencyP95')))
     setText(this.values['Operations/s'], formatRate(this.operationRate(values, at)))
     setText(this.values.Errors, formatCount(numberIn(values, 'Errors')))
+    setText(this.values.Memory, memoryText(told(values, 'MemoryUsed'), told(values, 'MemoryLimit')))
+    setText(this.values.Evictions, formatCount(told(values, 'Evictions')))
   }
 
   private operationRate(values: Values, at: number): number | undefined {
@@ -113,4 +115,15 @@ export class NodeCard {
 function stateText(state: string, draining: boolean, downFor: number | undefined): string {
   const since = state === 'down' && downFor !== undefined && downFor > 0 ? ` for ${formatDuration(downFor)}` : ''
   return `${state}${since}${draining ? ', draining' : ''}`
+}
+
+/* What the server does not tell is -1. */
+function told(values: Values, name: string): number | undefined {
+  const value = numberIn(values, name)
+  return value === undefined || value < 0 ? undefined : value
+}
+
+function memoryText(used: number | undefined, limit: number | undefined): string {
+  if (used === undefined || limit === undefined || limit === 0) return formatBytes(used)
+  return `${formatBytes(used)} of ${formatBytes(limit)}`
 }

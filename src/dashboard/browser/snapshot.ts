@@ -37,7 +37,7 @@ const figures: Record<keyof typeof beans, readonly string[]> = {
   locking: ['Waiting', 'Held'],
   nodes: [
     ...['Id', 'Address', 'State', 'Draining', 'DownFor', 'LastError', 'Sessions', 'Operations', 'Errors'],
-    ...['LatencyAverage', 'LatencyP95'],
+    ...['LatencyAverage', 'LatencyP95', 'MemoryUsed', 'MemoryLimit', 'Evictions'],
   ],
 }
 

@@ -171,7 +171,8 @@ export class ClusterNotes {
     if (this.closed || node.state === 'down') return Promise.resolve(false)
     const underWay = this.reading.get(node)
     if (underWay !== undefined) return underWay
-    const exchange = this.joinWith(node)
+    const exchange = this.clock
+      .inBackground(() => this.joinWith(node))
       .catch(() => false)
       .finally(() => this.wasRead(node))
     this.reading.set(node, exchange)

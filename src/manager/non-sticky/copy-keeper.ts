@@ -58,6 +58,11 @@ export class CopyKeeper {
     return others.length < Math.min(settings.backup.replicas, placement.size) - 1
   }
 
+  /** A node that has the same as `primary`, as far as is known; one that answers at present comes first. */
+  standIn(token: string, primary: WatchedNode): WatchedNode | undefined {
+    return this.repair.has(token) ? undefined : answeringFirst(this.othersOf(token, primary))
+  }
+
   /** What a further copy will meet on a node. Never rejects. */
   standingOn(node: WatchedNode, state: SessionState): Promise<Standing> {
     if (!state.mayBeStored) return Promise.resolve('absent')
@@ -230,4 +235,9 @@ export class CopyKeeper {
       return 'failed'
     }
   }
+}
+
+/** Of several nodes one that answers at present, else any. */
+export function answeringFirst(nodes: readonly WatchedNode[]): WatchedNode | undefined {
+  return nodes.find((node) => !node.isStalled) ?? nodes[0]
 }

@@ -10,6 +10,7 @@ import type { SaveResult } from '../../write-behind/save-queue.js'
 import { isKeptInUse } from '../content/session-end.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import { noteEarlyLoss } from '../stored/early-losses.js'
 import type { Found } from '../stored/record-store.js'
 import { RememberedMisses } from '../stored/remembered-misses.js'
 import { type FoundSession, type LookUp, latestFirst, lookUp, unknownNode } from '../stored/session-look-up.js'
@@ -352,15 +353,62 @@ export class NonStickyMode implements SessionMode {
     const pending = this.pendingHere(token)
     const first = this.firstNode(token, hint)
     const answer =
-      first === undefined || first.state === 'down' ? 'failed' : await this.readFirst(first, token, key, fresh, begun)
-    const state =
-      typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
-        ? this.present(token, answer)
-        : await this.loadFromCopies(token, key, first, answer, pending)
+      first === undefined || first.state === 'down' ? 'failed' : await this.readInTime(first, token, key, fresh, begun)
+    const isUsable = typeof answer === 'object' && !placement.shouldLeave(answer.node) && !this.isDoubtful(answer)
+    const state = isUsable
+      ? this.presentFrom(token, answer, first)
+      : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
     state.keepDigest(digest)
     statistics.record('load', this.engine.clock.monotonic() - started)
     return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
+  }
+
+  /** As `readFirst`; where that takes far longer than usual, from a further copy. Whoever wants to know what the storage says now waits. */
+  private async readInTime(
+    first: WatchedNode,
+    token: string,
+    key: string,
+    fresh: boolean,
+    begun: Found | Promise<Found | undefined> | undefined,
+  ): Promise<FoundSession | 'absent' | 'failed'> {
+    const reading = this.readFirst(first, token, key, fresh, begun)
+    if (fresh || this.engine.settings.backup.replicas < 2 || !(await first.isLate(reading))) return reading
+    const standIn = this.copies.standIn(token, first)
+    if (standIn === undefined) return reading
+    this.engine.statistics.count('hedgedReads')
+    const copy = this.readStandIn(standIn, token, key)
+    const answer = await Promise.race([reading, copy.then((found) => found ?? reading)])
+    if (typeof answer === 'object' && answer.node === standIn)
+      void reading.then((late) => this.meetLate(token, answer, late))
+    return answer
+  }
+
+  /** A further copy that may stand for the first one; `undefined`: there is none, or it may have missed something. Never rejects. */
+  private async readStandIn(node: WatchedNode, token: string, key: string): Promise<FoundSession | undefined> {
+    try {
+      const found = sessionOrAbsent(await this.readRenewing(node, token, key))
+      if (found === 'absent' || this.engine.placement.shouldLeave(node)) return undefined
+      return found.record.kind === 'tombstone' || !this.isDoubtful(found) ? found : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /* The first node's answer comes when the request has gone on with a further copy: what that one lacks is brought to all copies. */
+  private meetLate(token: string, used: FoundSession, late: FoundSession | 'absent' | 'failed'): void {
+    if (typeof late === 'object' && late.record.kind === 'tombstone') this.acceptTombstone(token, late.record)
+    else if (typeof late !== 'object' || !covers(used.record.attributes, late.record.attributes))
+      this.copies.isShort(token)
+  }
+
+  private presentFrom(token: string, found: FoundSession, first: WatchedNode | undefined): SessionState | undefined {
+    const state = this.present(token, found)
+    if (state === undefined || first === undefined || found.node === first) return state
+    state.relocate(first)
+    this.saver.relocate(state, found.node)
+    state.found(found.node, found.token, 0, found.record)
+    return state
   }
 
   /* Written under a key that is on its way out. */
@@ -580,6 +628,7 @@ export class NonStickyMode implements SessionMode {
     if (first !== undefined) state.relocate(first)
     if (target === state.node) {
       if (there === undefined) {
+        void noteEarlyLoss(this.engine, target, state.era)
         statistics.count('restores')
         events.emitSession('restored', state, { node: target.id })
       }

@@ -1,14 +1,15 @@
 import { pause } from '../../clock.js'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../errors.js'
 import type { Backup, SessionState } from '../../local/session-state.js'
-import type { WatchedNode } from '../../placement/watched-node.js'
+import type { PutResult } from '../../node/storage-node.js'
+import { WatchedNode } from '../../placement/watched-node.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { Engine } from '../context/engine.js'
 import type { ManagerParts } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import type { FoundSession } from '../stored/session-look-up.js'
-import type { CopyKeeper, Standing } from './copy-keeper.js'
+import { answeringFirst, type CopyKeeper, type Standing } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
 /** How often one save may be overtaken by other servers before it waits for its next turn. */
@@ -62,16 +63,20 @@ export class NonStickySaver {
     this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
 
-  /** @returns false: it is to be stored once more. */
-  private async store(node: WatchedNode, state: SessionState): Promise<boolean> {
+  /**
+   * @param mayMove whether another node may take the first copy where this one is late; once only, as all may be
+   * @returns false: it is to be stored once more.
+   */
+  private async store(node: WatchedNode, state: SessionState, mayMove = true): Promise<boolean> {
     const others = this.copies.othersOf(state.token, node)
     /* Asked beside the first write, as what stands there now has to be known for the fence. */
     const standing = others.map((other) => this.copies.standingOn(other, state))
-    const written = await this.storePrimary(node, state, others.length > 0)
+    const written = await this.storePrimary(node, state, others, mayMove ? answeringFirst(others) : undefined)
     if (written === undefined) return true
+    if (written instanceof WatchedNode) return this.storeOn(written, state)
     await this.removeOutdated(state)
     const answers = await Promise.all(
-      others.map((other, i) => this.copies.write(other, state, written, standing[i] as Promise<Standing>)),
+      others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<Standing>)),
     )
     const end = answers.find(isTombstone)
     if (end !== undefined) {
@@ -87,18 +92,54 @@ export class NonStickySaver {
     return isComplete
   }
 
-  /** @returns what was written; `undefined`: the session was ended meanwhile. */
-  private async storePrimary(node: WatchedNode, state: SessionState, keep: boolean): Promise<Outgoing | undefined> {
+  /** One of the other nodes takes the first copy, as the one so far keeps the visitor waiting. */
+  private storeOn(next: WatchedNode, state: SessionState): Promise<boolean> {
+    const copy = this.copies.known.get(state.token)?.copyOn(next)
+    this.relocate(state, next)
+    if (copy !== undefined) state.found(next, copy.token, 0, undefined)
+    return this.store(next, state, false)
+  }
+
+  private async writeCopy(
+    node: WatchedNode,
+    state: SessionState,
+    written: Outgoing,
+    standing: Promise<Standing>,
+  ): Promise<'stored' | 'failed' | 'late' | FoundSession> {
+    const writing = this.copies.write(node, state, written, standing)
+    if (!(await this.isTooLate(node, writing, state))) return writing
+    void writing.then((answer) => {
+      if (isTombstone(answer)) void this.parts.ending.endedElsewhere(state, answer.record)
+      else if (answer !== 'stored') this.copies.isShort(state.token)
+    })
+    return 'late'
+  }
+
+  /**
+   * @param next who takes the first copy when this node is late
+   * @returns what was written; `next`: this node is late; `undefined`: the session was ended meanwhile.
+   */
+  private async storePrimary(
+    node: WatchedNode,
+    state: SessionState,
+    others: readonly WatchedNode[],
+    next: WatchedNode | undefined,
+  ): Promise<Outgoing | WatchedNode | undefined> {
     const { storage } = this.parts
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
       const expected = state.backup?.node === node ? state.backup.token : 'absent'
       const prepared = storage.prepare(state, key)
-      const outgoing = prepared instanceof Promise ? await prepared : kept(prepared, keep)
+      const outgoing = prepared instanceof Promise ? await prepared : kept(prepared, others.length > 0)
       if (state.phase === 'ended') return undefined
       const started = this.engine.clock.monotonic()
-      const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
+      const put = node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
+      if (next !== undefined && (await this.isTooLate(node, put, state))) {
+        void this.afterPassingOver(node, put, state, key)
+        return next
+      }
+      const result = await put
       if (result.stored && state.isEnded) {
         await storage.takeBack(node, key, result.token)
         return undefined
@@ -115,6 +156,24 @@ export class NonStickySaver {
       if (!(await this.meetStored(node, state, key))) return undefined
     }
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
+  }
+
+  /** Never under the session's lock: its next holder is to see everything, wherever it reads. */
+  private async isTooLate(node: WatchedNode, write: Promise<unknown>, { isGuarded }: SessionState): Promise<boolean> {
+    if (isGuarded || !(await node.isLate(write))) return false
+    this.engine.statistics.count('hedgedWrites')
+    return true
+  }
+
+  /* The node may take the write after all, or not: then what it has is old. The session itself has gone on with another one. */
+  private async afterPassingOver(node: WatchedNode, put: Promise<PutResult>, state: SessionState, key: string) {
+    try {
+      const result = await put
+      if (result.stored && state.isEnded) await this.parts.storage.takeBack(node, key, result.token)
+    } catch {
+      if (node.state !== 'down') this.engine.notes.raise(node)
+      this.copies.isShort(state.token)
+    }
   }
 
   /** Another write came first, or the token does not count any more. @returns false: the session was ended. */

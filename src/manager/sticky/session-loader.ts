@@ -95,17 +95,21 @@ export class SessionLoader {
   }
 
   private lookUp(token: string, key: string): Promise<LookUp> {
-    return lookUp(this.storage, this.engine.placement.readable(token), key)
+    return lookUp(this.storage, this.engine.placement.readable(token), key, (found) => this.isCertain(found))
+  }
+
+  /* A copy that is of its node's era has missed nothing. */
+  private isCertain({ node, record }: FoundSession): boolean {
+    return !this.engine.notes.isDoubtful(record.era, node)
   }
 
   /*
-   * A copy that is of its node's era has missed nothing. Without one, what a node has that does not answer may be newer; and where
-   * there is no copy at all, the server that has the session is likely about to back it up elsewhere: to answer with an older state, or
-   * with "no such session", would be for good.
+   * Without a certain copy, what a node has that does not answer may be newer; and where there is none at all, the server that has the
+   * session is likely about to back it up elsewhere: to answer with an older state, or with "no such session", would be for good.
    */
   private async checkCertain(copies: LookUp, named: string | undefined): Promise<void> {
     const { notes, placement } = this.engine
-    if (copies.sessions.some(({ node, record }) => !notes.isDoubtful(record.era, node))) return
+    if (copies.sessions.some((found) => this.isCertain(found))) return
     const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
     const isNowhere = copies.sessions.length === 0
     if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))

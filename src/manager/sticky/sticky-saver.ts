@@ -8,6 +8,7 @@ import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { SessionMerger } from '../content/session-merger.js'
 import type { Engine } from '../context/engine.js'
+import { noteEarlyLoss } from '../stored/early-losses.js'
 import { type Found, foreignRecord, type RecordStore } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-up.js'
@@ -273,6 +274,7 @@ export class StickySaver {
     }
     state.confirm(this.engine.clock.now())
     if (wasSaved) {
+      void noteEarlyLoss(this.engine, node, state.era)
       this.engine.statistics.count('restores')
       this.engine.events.emitSession('restored', state, { node: state.node?.id })
     }

@@ -11,6 +11,12 @@ export function nodeFamilies({ manager: { engine } }: Managed, census: Census): 
   ]
   const each = (value: (node: WatchedNode) => number | boolean) => () =>
     nodes().map((node) => ({ labels: { node: node.name }, value: Number(value(node)) }))
+  /* Only of those that tell. */
+  const told = (value: (node: WatchedNode) => number | undefined) => () =>
+    nodes().flatMap((node) => {
+      const figure = value(node)
+      return figure === undefined ? [] : [{ labels: { node: node.name }, value: figure }]
+    })
   return [
     gauge(
       'holdfast_storage_node_up',
@@ -41,6 +47,21 @@ export function nodeFamilies({ manager: { engine } }: Managed, census: Census): 
       'holdfast_storage_node_errors_total',
       'operations that failed',
       each((node) => node.status().errors),
+    ),
+    counter(
+      'holdfast_storage_node_evictions_total',
+      'values that the node gave up before their time for want of room, since its start',
+      told((node) => node.server?.evictions),
+    ),
+    gauge(
+      'holdfast_storage_node_memory_used_bytes',
+      'bytes that the node uses for what it keeps',
+      told((node) => node.server?.usedBytes),
+    ),
+    gauge(
+      'holdfast_storage_node_memory_limit_bytes',
+      'bytes that the node may use; 0: no limit',
+      told((node) => node.server?.maxBytes),
     ),
     histogram('holdfast_storage_node_operation_duration_seconds', 'time of operations that were answered', 0.001, () =>
       nodes().map((node) => ({ labels: { node: node.name }, totals: node.status().latency })),

@@ -3,9 +3,12 @@ import { ClosedError, NodeRefusedError, ProtocolError } from '../../errors.js'
 import type { NodeAddress } from '../address/node-address.js'
 import { checkItemSize, defaultMaxValueBytes } from '../item-size.js'
 import { ownBytes } from '../own-bytes.js'
+import type { ServerFigures } from '../server-figures.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../storage-node.js'
+import type { MemcachedAddress } from './memcached-address.js'
 import { MemcachedClient, type MemcachedClientOptions } from './memcached-client.js'
 import { memcachedExpiry } from './memcached-expiry.js'
+import { readMemcachedFigures } from './memcached-figures.js'
 import type { Answer } from './memcached-operation.js'
 import { isOwnCas } from './own-cas.js'
 
@@ -56,6 +59,8 @@ class MemcachedNode implements StorageNode {
   readonly address: string
   readonly maxValueBytes: number
   readonly #client: MemcachedClient
+  readonly #memcached: MemcachedAddress
+  readonly #timeout: () => number
   readonly #clock: Clock
   /** The connection on which the server was found to have no CAS. */
   #unfencedOn = 0
@@ -66,6 +71,9 @@ class MemcachedNode implements StorageNode {
     this.maxValueBytes = options.maxValueBytes ?? defaultMaxValueBytes
     this.#clock = options.clock ?? systemClock
     this.#client = new MemcachedClient(options)
+    const { address, operationTimeout: timeout } = options
+    this.#memcached = address
+    this.#timeout = typeof timeout === 'function' ? timeout : () => timeout
   }
 
   get connections(): number {
@@ -118,6 +126,10 @@ class MemcachedNode implements StorageNode {
   async ping(): Promise<void> {
     const generation = await this.#client.send({ kind: 'ping', key: '', cas: anyState }, readPong)
     if (generation === this.#unfencedOn) throw withoutCas()
+  }
+
+  figures(): Promise<ServerFigures> {
+    return readMemcachedFigures(this.#memcached, this.#timeout())
   }
 
   close(): Promise<void> {

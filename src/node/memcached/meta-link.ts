@@ -1,4 +1,4 @@
-import { connect as connectPlain, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { HoldfastError, ItemTooLargeError, NodeRefusedError, ProtocolError } from '../../errors.js'
 import {
   encodeMetaDelete,
@@ -9,12 +9,12 @@ import {
   type MetaReply,
   printable,
 } from '../../memcached-wire/meta.js'
-import { readTlsFiles } from '../address/tls-files.js'
 import { troubleOf } from '../connection-trouble.js'
 import { RequestBatch } from '../request-batch.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
+import { connectToMemcached } from './memcached-socket.js'
 import { greetMeta, type MetaFeatures } from './meta-greeting.js'
 import { nextOwnCas } from './own-cas.js'
 
@@ -57,22 +57,12 @@ export class MetaLink implements MemcachedLink {
 
   async #open(): Promise<void> {
     try {
-      const socket = await this.#connect()
+      const socket = await connectToMemcached(this.#address)
       if (this.#discarded) socket.destroy()
       else this.#wire(socket)
     } catch (error) {
       this.#reject(error)
     }
-  }
-
-  async #connect(): Promise<Socket> {
-    const { host, port, tls } = this.#address
-    if (tls === undefined) return connectPlain(port, host)
-    const material = await readTlsFiles(tls, `storage node ${this.#address.label}`)
-    // Loaded here, as who has no TLS needn't wait for it.
-    const { connect: connectEncrypted } = await import('node:tls')
-    // Said in so many words, because the environment could switch it off for the whole process.
-    return connectEncrypted({ ...material, host, port, rejectUnauthorized: true })
   }
 
   #wire(socket: Socket): void {

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../clock.js'
 import type { RedisAddress } from '../redis/redis-address.js'
 import type { RedisStorageNode } from '../redis/redis-node.js'
 import { RedisTracking } from '../redis/redis-tracking.js'
+import type { ServerFigures } from '../server-figures.js'
 import type {
   Expected,
   NearCacheFigures,
@@ -130,6 +131,10 @@ class NearCache implements StorageNode {
 
   delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
     return this.#changing(key, this.#node.delete(key, expected))
+  }
+
+  figures(thorough?: boolean): Promise<ServerFigures> {
+    return this.#node.figures(thorough)
   }
 
   ping(): Promise<void> {

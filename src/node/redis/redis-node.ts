@@ -3,6 +3,7 @@ import { ClosedError, NodeRefusedError, NodeUnreachableError, ProtocolError, ref
 import type { HostAndPort } from '../address/host.js'
 import { checkItemSize } from '../item-size.js'
 import { ownBytes } from '../own-bytes.js'
+import type { ServerFigures } from '../server-figures.js'
 import type {
   Expected,
   PutOptions,
@@ -16,6 +17,7 @@ import { ContentToken } from './content-token.js'
 import type { RedisAddress } from './redis-address.js'
 import { RedisClient } from './redis-client.js'
 import type { ReplicaWait } from './redis-durable-writes.js'
+import { readRedisFigures } from './redis-figures.js'
 import { requireMaster } from './redis-handshake.js'
 import type { RedisArgument, RedisCommand } from './redis-operation.js'
 import type { RedisRoute } from './redis-route.js'
@@ -53,6 +55,7 @@ export interface RenewedValue {
 
 /** What a node on Redis does beyond the contract, for the near cache. */
 export interface RedisStorageNode extends StorageNode {
+  figures(thorough?: boolean): Promise<ServerFigures>
   /** The masters of the cluster as far as they are known; empty where there is no cluster. */
   readonly masters: readonly HostAndPort[]
   /** Reads, and moves the expiry only when it is too early: an expiry that is moved counts as a change for all who track the key. */
@@ -218,6 +221,15 @@ class RedisNode implements RedisStorageNode {
       .send({ ...command, name: 'ROLE', read: (role) => requireMaster(this.address, role) })
       .catch(allowRefusal)
     if (this.#doubtsWrites) await this.#tryWrites()
+  }
+
+  /* Of a cluster those of any one server, which tell nothing of the others. */
+  async figures(thorough = false): Promise<ServerFigures> {
+    const call = (name: string, ...args: string[]) =>
+      this.#client.send({ name, args, key: undefined, bytes: 0, read: asItIs })
+    const figures = await readRedisFigures(call, thorough)
+    if (!this.#isCluster) return figures
+    return { server: figures.server, protocol: figures.protocol, missing: figures.missing }
   }
 
   close(): Promise<void> {
@@ -413,3 +425,7 @@ function allowRefusal(error: Error): void {
 }
 
 function ignoreReply(): void {}
+
+function asItIs(reply: unknown): unknown {
+  return reply
+}
