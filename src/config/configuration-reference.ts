@@ -125,6 +125,7 @@ Numbers and true or false may come from the environment: \`rolling: \${ROLLING:-
 | \`memcacheds://[user:password@]host:port\` | memcached over TLS, see below |
 | \`redis://[user:password@]host[:port][/database]\` | Redis or Valkey, 6.2 or later; port 6379, database 0; also with a password only: \`redis://:password@host\` |
 | \`redis+sentinel://host[:port],host[:port]/name[/database]\` | the master of the group \`name\`, as these Sentinels (port 26379) tell; it is followed when it changes. Parameters: \`sentinelUsername\`, \`sentinelPassword\` |
+| \`memcached:///path\`, \`redis+unix://[login@]/path[?database=0]\` | the same through a unix socket of this machine |
 | \`redis+cluster://host[:port],host[:port]\` | a Redis cluster, found through these servers: one storage node |
 | \`rediss://\`, \`rediss+sentinel://\`, \`rediss+cluster://\` | the same over TLS, see below |
 | \`embedded://host:port\` | a storage node that a server carries with \`embed\` |

@@ -2,9 +2,23 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 /** A server in an address. */
 export interface HostAndPort {
-  /** IPv6 addresses without brackets. */
+  /** IPv6 addresses without brackets; a path that begins with `/`: a unix socket. */
   host: string
+  /** 0 for a unix socket. */
   port: number
+}
+
+const socketPathPattern = /^\/[^\s?#]{1,100}$/
+
+/** Whether a host is the path of a unix socket. */
+export function isSocketPath(host: string): boolean {
+  return host.startsWith('/')
+}
+
+/** Reads the path of a unix socket. @returns what was expected instead, as a text, when it is something else */
+export function readSocketPath(text: string, form: string): HostAndPort | string {
+  const path = percentDecode(text)
+  return path !== undefined && socketPathPattern.test(path) ? { host: path, port: 0 } : form
 }
 
 const hostPortPattern = /^(\[[^\]]*\]|[^:@/?#[\]]+)(?::(\d{1,5}))?\/?$/
@@ -26,8 +40,9 @@ export function readHostPort(text: string, form: string, defaultPort: number | u
   return port < 1 || port > 65535 ? 'a port from 1 to 65535' : { host, port }
 }
 
-/** `host:port` for people and for labels. */
+/** `host:port`, or the path of a unix socket, for people and for labels. */
 export function printHostPort({ host, port }: HostAndPort): string {
+  if (isSocketPath(host)) return host
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`
 }
 

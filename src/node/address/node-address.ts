@@ -144,7 +144,7 @@ function readUrl(
     return rest === '' && login === undefined ? memoryAddress(id) : 'memory:// and nothing after it'
   if (memcachedSchemes.includes(scheme)) return readMemcachedAddress(id, scheme, login, rest)
   if (redisSchemePattern.test(scheme)) return readRedisAddress(id, scheme, login, rest)
-  return 'one of the schemes redis://, rediss://, redis+sentinel://, redis+cluster://, memcached://, memcacheds://, embedded:// and memory://'
+  return 'one of the schemes redis://, rediss://, redis+sentinel://, redis+cluster://, redis+unix://, memcached://, memcacheds://, embedded:// and memory://'
 }
 
 function memoryAddress(id: string | undefined): MemcachedAddress {

@@ -1,5 +1,12 @@
 import { Expected, expected, readQuery, readTlsParameters, tlsParameters } from '../address/address-query.js'
-import { percentDecode, printHostPort, readHostPort } from '../address/host.js'
+import {
+  type HostAndPort,
+  isSocketPath,
+  percentDecode,
+  printHostPort,
+  readHostPort,
+  readSocketPath,
+} from '../address/host.js'
 import type { TlsFiles } from '../address/tls-files.js'
 
 /** memcached's two protocols: the older one with binary headers, and the meta commands of its text protocol. */
@@ -10,9 +17,9 @@ export interface MemcachedAddress {
   /** `[A-Za-z0-9_-]+`; `undefined`: the one anonymous node. */
   id: string | undefined
   scheme: 'memcached' | 'embedded' | 'memory'
-  /** IPv6 addresses without brackets. */
+  /** IPv6 addresses without brackets; a path that begins with `/`: a unix socket. */
   host: string
-  /** 0 for `memory://`. */
+  /** 0 for `memory://` and unix sockets. */
   port: number
   username: string | undefined
   password: string | undefined
@@ -57,7 +64,7 @@ function read(id: string | undefined, scheme: string, login: string | undefined,
   const encrypted = scheme === 'memcacheds'
   if (embedded && login !== undefined) expected('embedded://host:port: an embedded node knows no login')
   const [, server = '', query = ''] = restPattern.exec(rest) ?? []
-  const address = readHostPort(server, `${scheme}://host:port`, embedded ? undefined : memcachedPort)
+  const address = readPlace(server, scheme)
   if (typeof address === 'string') return expected(address)
   const parameters = readQuery(query, ['protocol', ...(encrypted ? tlsParameters : [])])
   const protocol = readProtocol(parameters.get('protocol'), encrypted)
@@ -70,6 +77,12 @@ function read(id: string | undefined, scheme: string, login: string | undefined,
     ...(encrypted && { tls: readTlsParameters(parameters) }),
     label: `${scheme}://${printHostPort(address)}`,
   }
+}
+
+function readPlace(server: string, scheme: string): HostAndPort | string {
+  if (scheme === 'memcached' && isSocketPath(server))
+    return readSocketPath(server, 'memcached:///path of the unix socket')
+  return readHostPort(server, `${scheme}://host:port`, scheme === 'embedded' ? undefined : memcachedPort)
 }
 
 function readProtocol(text: string | undefined, encrypted: boolean): MemcachedProtocol | undefined {

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { NodeUnreachableError } from '../../errors.js'
 import { here } from '../../here.js'
+import { isSocketPath } from '../address/host.js'
+import { giveUpSocket } from '../give-up-socket.js'
 import type { MemcachedAddress } from './memcached-address.js'
 
 /** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
@@ -34,7 +36,8 @@ export type MemjsCallback = (error: unknown, reply: MemjsReply) => void
 interface Memjs {
   Server: new (
     host: string,
-    port: number,
+    /** Or the path of a unix socket, as of `net.connect`. */
+    port: number | string,
     username: string | undefined,
     password: string | undefined,
     options: object,
@@ -76,7 +79,8 @@ export function createMemjsClient(
 ): { server: MemjsServer; client: MemjsClient } {
   const { Server, Client } = loadMemjs(load)
   const options = { timeout: memjsTimeout, conntimeout: memjsTimeout, ...keepAlive }
-  const server = new Server(address.host, address.port, undefined, undefined, options)
+  const { host, port } = address
+  const server = new Server(host, isSocketPath(host) ? host : port, undefined, undefined, options)
   // Set afterwards: the constructor would take credentials from the environment where there are none.
   server.username = address.username
   server.password = address.password
@@ -94,8 +98,7 @@ export function discardMemjsServer(server: MemjsServer): void {
   server.responseHandler = ignore
   server.sock = ignore
   server.responseBuffer = Buffer.alloc(0)
-  // A reset, not an orderly end: what the system has not sent yet must not be applied after we gave it up.
-  if (socket !== undefined && !socket.connecting && !socket.destroyed) socket.resetAndDestroy()
+  if (socket !== undefined && !socket.connecting && !socket.destroyed) giveUpSocket(socket)
   // memjs' own way to clear its tables; its close handler throws when they are left half-way.
   server.error(new Error('discarded'))
 }

@@ -10,6 +10,7 @@ import {
   printable,
 } from '../../memcached-wire/meta.js'
 import { troubleOf } from '../connection-trouble.js'
+import { giveUpSocket } from '../give-up-socket.js'
 import { RequestBatch } from '../request-batch.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
@@ -50,9 +51,8 @@ export class MetaLink implements MemcachedLink {
     this.#discarded = true
     const socket = this.#socket
     if (socket === undefined || socket.destroyed) return
-    // A reset, not an orderly end: what the system has not sent yet must not be applied after we gave it up.
-    if (this.#address.tls !== undefined || socket.connecting) socket.destroy()
-    else socket.resetAndDestroy()
+    if (this.#address.tls !== undefined) socket.destroy()
+    else giveUpSocket(socket)
   }
 
   async #open(): Promise<void> {

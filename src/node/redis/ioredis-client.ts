@@ -1,8 +1,9 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { NodeUnreachableError } from '../../errors.js'
-import type { HostAndPort } from '../address/host.js'
+import { type HostAndPort, isSocketPath } from '../address/host.js'
 import { readTlsFiles, type TlsFiles } from '../address/tls-files.js'
 import { troubleOf } from '../connection-trouble.js'
+import { giveUpSocket } from '../give-up-socket.js'
 import type { RedisArgument } from './redis-operation.js'
 import { type ReplyReceiver, RespConversation } from './resp-conversation.js'
 
@@ -84,7 +85,7 @@ const disconnectTimeout = 50
 
 function clientOptions({ server, sentinels }: RedisEndpoint, tls: TlsOptions | undefined): ClientOptions {
   const options: ClientOptions = {
-    ...server,
+    ...(isSocketPath(server.host) ? { path: server.host } : server),
     lazyConnect: true,
     protocol: 2,
     replyMapping: 'legacy',
@@ -176,9 +177,8 @@ class IoredisSocket implements RedisSocket {
   #dropStream(): void {
     const stream = this.#redis.stream as Redis['stream'] | undefined
     if (stream === undefined || stream.destroyed) return
-    // A reset, not an orderly end: what the system has not sent yet must not be applied after we gave it up.
-    if (this.#encrypted || stream.connecting || !('resetAndDestroy' in stream)) stream.destroy()
-    else stream.resetAndDestroy()
+    if (this.#encrypted || !('resetAndDestroy' in stream)) stream.destroy()
+    else giveUpSocket(stream)
   }
 }
 

@@ -1,5 +1,5 @@
 import { Expected, expected, readQuery, readTlsParameters, tlsParameters } from '../address/address-query.js'
-import { type HostAndPort, percentDecode, printHostPort, readHostPort } from '../address/host.js'
+import { type HostAndPort, percentDecode, printHostPort, readHostPort, readSocketPath } from '../address/host.js'
 import type { TlsFiles } from '../address/tls-files.js'
 
 /** How the servers behind one address belong together. */
@@ -29,7 +29,8 @@ export interface RedisAddress {
   label: string
 }
 
-export const redisSchemePattern = /^(rediss?)(?:\+(sentinel|cluster))?$/
+/* What is said in a unix socket leaves the machine nowhere: it needs no TLS. */
+export const redisSchemePattern = /^(?:(rediss?)(?:\+(sentinel|cluster))?|(redis)\+unix)$/
 
 const forms: Record<RedisTopology, string> = {
   single: '://[login@]host[:port][/database]',
@@ -63,6 +64,7 @@ export function readRedisAddress(
 }
 
 function read(id: string | undefined, scheme: string, login: string | undefined, rest: string): RedisAddress {
+  if (scheme === 'redis+unix') return readUnix(id, login, rest)
   const [, protocol = 'redis', kind] = redisSchemePattern.exec(scheme) ?? []
   const topology = (kind ?? 'single') as RedisTopology
   const form = protocol + forms[topology]
@@ -87,6 +89,29 @@ function read(id: string | undefined, scheme: string, login: string | undefined,
     sentinelPassword: parameters.get('sentinelPassword'),
     tls: protocol === 'rediss' ? readTlsParameters(parameters) : undefined,
     label: `${scheme}://${hosts.map(printHostPort).join(',')}${end}${database}`,
+  }
+}
+
+function readUnix(id: string | undefined, login: string | undefined, rest: string): RedisAddress {
+  const form = 'redis+unix://[login@]/path of the unix socket[?database=0]'
+  const [, path = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?$/.exec(rest) ?? expected(form)
+  const server = readSocketPath(path, form)
+  if (typeof server === 'string') return expected(server)
+  const database = readQuery(query, ['database']).get('database') ?? '0'
+  if (!/^\d{1,5}$/.test(database)) expected(`a database number in ${form}`)
+  return {
+    id,
+    scheme: 'redis',
+    topology: 'single',
+    ...server,
+    hosts: [server],
+    masterName: undefined,
+    database: Number(database),
+    ...readLogin(login),
+    sentinelUsername: undefined,
+    sentinelPassword: undefined,
+    tls: undefined,
+    label: `redis+unix://${server.host}${database === '0' ? '' : `?database=${database}`}`,
   }
 }
 
