@@ -4,9 +4,10 @@ import { NodeUnreachableError } from '../../errors.js'
 import { here } from '../../here.js'
 import type { MemcachedAddress } from './memcached-address.js'
 
-/** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
+/** A reply in the form that memjs hands out; `cas`, `key` and `val` are slices of a larger buffer. */
 export interface MemjsReply {
   header: { magic: number; opcode: number; status: number; totalBodyLength: number; opaque: number; cas: Buffer }
+  key: Buffer
   val: Buffer
 }
 
