@@ -32,6 +32,7 @@ export {
   type UnreadableReason,
   UnreadableRecordError,
   UnserializableError,
+  UnstorableError,
 } from './errors.js'
 export type { SessionMiddleware } from './http/session-middleware.js'
 export type { Logger } from './logger.js'

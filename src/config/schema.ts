@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger, oneLineLogger } from '../logger.js'
+import { largestValueBytes } from '../node/item-size.js'
 import { activitySchema } from './activity-keys.js'
 import { adminSchema } from './admin-keys.js'
 import { adoptSchema } from './adopt-keys.js'
@@ -9,7 +10,7 @@ import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { encryptionSchema } from './encryption-keys.js'
-import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
+import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, size, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
 import { nearCacheSchema } from './near-cache-keys.js'
 import { nodeKeys } from './node-keys.js'
@@ -148,6 +149,14 @@ const shape = {
       default: '`none`',
       meaning:
         'Sessions that this server holds at most. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
+    }),
+  maxSessionBytes: size(64 * 1024, largestValueBytes)
+    .prefault('4MB')
+    .register(keyNotes, {
+      type: 'size, 64KiB to 16MiB',
+      default: '`4MB`',
+      meaning:
+        'The largest session that is stored, as it is stored: compressed, where that is so. What a larger one has is not stored: see `backup.onUnstorable`. Larger ones that are stored already are read.',
     }),
   backup: backupSchema.prefault({}).register(keyNotes, {
     type: 'object',

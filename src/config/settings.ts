@@ -31,6 +31,8 @@ export interface BackupSettings {
   touchAfter: number
   /** Attempts on one node before a session's backup moves to another. */
   attempts: number
+  /** What becomes of a response whose change can't be stored at all. */
+  onUnstorable: 'fail' | 'report'
   /** Sessions a second that background protection (relocation, restoring) stores at most. */
   protectRate: number
 }
@@ -98,6 +100,8 @@ export interface Settings {
   trustFor: number
   /** 0: no limit. */
   maxActiveSessions: number
+  /** As it is stored: compressed and encrypted, where that is so. */
+  maxSessionBytes: number
   backup: BackupSettings
   locking: LockSettings
   /** Replicas that writes wait for, on Redis; `undefined`: none. */

@@ -174,10 +174,17 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.use(state)
   }
 
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie, guard?: Guard): CommitResult {
+  commit(
+    state: SessionState,
+    handedOut: readonly Attribute[],
+    cookie = state.cookie,
+    guard?: Guard,
+    onUnserializable?: (error: Error) => void,
+  ): CommitResult {
     if (this.unlessEnded(state) === undefined || state.phase === 'ended') return 'ended'
     const newCookie = this.content.setCookie(state, cookie)
-    if (!this.content.commit(state, handedOut, guard) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (!this.content.commit(state, handedOut, guard, onUnserializable) && (!newCookie || state.phase === 'new'))
+      return 'unchanged'
     if (state.phase === 'new') this.admit(state)
     if (this.closed) this.reportLate(state)
     else if (this.engine.settings.enabled) this.queue.add(state)

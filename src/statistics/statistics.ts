@@ -36,7 +36,7 @@ export const counterMeanings = {
   yieldedAttributes: 'changed attributes that yielded to a later change of another server',
   unserializableAttributes: 'attributes that could not be serialised',
   unreadableRecords: 'stored records that could not be read',
-  oversizedSessions: 'sessions too large for their storage node',
+  oversizedSessions: 'sessions that were too large to be stored',
   underReplicated: 'writes that a node of a further copy did not acknowledge',
   outageWaits: 'waits for a storage node to come back, as none was up (non-sticky mode)',
   rememberedMisses: 'ids of ours that were found nowhere a moment ago, looked for on their own node alone',

@@ -17,11 +17,23 @@ export class SessionContent {
     this.engine = engine
   }
 
-  /** What was assigned, and changed inside `handedOut`. @returns whether the stored form is another than before. */
-  commit(state: SessionState, handedOut: readonly Attribute[], guard?: Guard): boolean {
+  /**
+   * What was assigned, and changed inside `handedOut`.
+   * @param onUnserializable told of what stays as it was
+   * @returns whether the stored form is another than before.
+   */
+  commit(
+    state: SessionState,
+    handedOut: readonly Attribute[],
+    guard?: Guard,
+    onUnserializable?: (error: Error) => void,
+  ): boolean {
     const { rules, statistics } = this.engine
     const started = statistics.enabled ? this.engine.clock.monotonic() : 0
-    const report = (error: Error & { attribute: string }) => this.reportAttribute(state, error)
+    const report = (error: Error & { attribute: string }) => {
+      this.reportAttribute(state, error)
+      onUnserializable?.(error)
+    }
     const stamp = () => this.engine.stamp(state.idleTimeout)
     if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
     if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)

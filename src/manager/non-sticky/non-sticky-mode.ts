@@ -35,8 +35,6 @@ export class NonStickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly misses = new EndedTokens()
   private readonly outage: OutageWait
-  /** Sessions that can't be stored as they are, with what was tried. */
-  private readonly rejected = new WeakMap<SessionState, AttributeSection>()
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
   private entering: Iterator<SessionState> | undefined
   /** This server was in sticky mode before. */
@@ -155,7 +153,6 @@ export class NonStickyMode implements SessionMode {
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)
-    if (result === 'rejected') this.rejected.set(state, state.section)
     /* Sticky mode was about to store it when the mode changed. */
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
     if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
@@ -562,8 +559,7 @@ export class NonStickyMode implements SessionMode {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
-    const isRejected = this.rejected.get(state) === state.section
-    if (state.isSaved || isRejected || state.isBlank || state.phase === 'ended') local.remove(state)
+    if (state.isSaved || state.unstorable !== undefined || state.isBlank || state.phase === 'ended') local.remove(state)
   }
 }
 
