@@ -44,7 +44,7 @@ export interface SessionManager {
    * Takes what was assigned, and changed inside `handedOut`, as the session's new content.
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
    * @param guard what was changed under the session's lock, and is refused when others were faster.
-   * @param onUnserializable told of a value that can't be stored, in whose place the one before stays.
+   * @param onUnserializable told of a value that is set now and can't be stored, in whose place the one before stays.
    */
   commit(
     state: SessionState,

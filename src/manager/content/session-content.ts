@@ -19,7 +19,7 @@ export class SessionContent {
 
   /**
    * What was assigned, and changed inside `handedOut`.
-   * @param onUnserializable told of what stays as it was
+   * @param onUnserializable told of what is set now, and can't be stored
    * @returns whether the stored form is another than before.
    */
   commit(
@@ -30,9 +30,9 @@ export class SessionContent {
   ): boolean {
     const { rules, statistics } = this.engine
     const started = statistics.enabled ? this.engine.clock.monotonic() : 0
-    const report = (error: Error & { attribute: string }) => {
+    const report = (error: Error & { attribute: string }, isNews: boolean) => {
       this.reportAttribute(state, error)
-      onUnserializable?.(error)
+      if (isNews) onUnserializable?.(error)
     }
     const stamp = () => this.engine.stamp(state.idleTimeout)
     if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
