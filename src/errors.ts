@@ -6,6 +6,7 @@ export type HoldfastErrorCode =
   | 'HOLDFAST_ITEM_TOO_LARGE'
   | 'HOLDFAST_UNREADABLE_RECORD'
   | 'HOLDFAST_UNSERIALIZABLE'
+  | 'HOLDFAST_UNSTORABLE'
   | 'HOLDFAST_STORAGE_UNAVAILABLE'
   | 'HOLDFAST_TOO_MANY_SESSIONS'
   | 'HOLDFAST_TOO_MANY_NEWCOMERS'
@@ -78,7 +79,7 @@ export function refusesWrites(error: unknown): error is NodeRefusedError {
   return error instanceof NodeRefusedError && error.refuses === 'writes'
 }
 
-/** Key or value is larger than the node takes. Found before anything is sent; the stored value is untouched. */
+/** A key or value is larger than the node takes, or a session than `maxSessionBytes`. Found before anything is sent; the stored value is untouched. */
 export class ItemTooLargeError extends HoldfastError {
   constructor(message: string) {
     super('HOLDFAST_ITEM_TOO_LARGE', message)
@@ -134,13 +135,13 @@ export class HttpStatusError extends HoldfastError {
     code: HoldfastErrorCode,
     status: number,
     message: string,
-    retryAfterSeconds: number,
+    retryAfterSeconds: number | undefined,
     options?: { cause?: unknown },
   ) {
     super(code, message, options)
     this.status = status
     this.statusCode = status
-    this.headers = { 'Retry-After': String(retryAfterSeconds) }
+    this.headers = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) }
   }
 }
 
@@ -154,6 +155,17 @@ export class StorageUnavailableError extends HttpStatusError {
       2,
       options,
     )
+  }
+}
+
+/**
+ * What was changed in a session can't be stored, now or later (500): the session has become too large, or one of its values can't be
+ * serialised. `cause` says what and how much; the message is for whoever has sent the request.
+ */
+export class UnstorableError extends HttpStatusError {
+  constructor(cause: Error) {
+    const why = cause instanceof UnserializableError ? 'a value in it can not be serialised' : 'it is too large'
+    super('HOLDFAST_UNSTORABLE', 500, `the session could not be stored: ${why}`, undefined, { cause })
   }
 }
 

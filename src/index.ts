@@ -33,6 +33,7 @@ export {
   type UnreadableReason,
   UnreadableRecordError,
   UnserializableError,
+  UnstorableError,
 } from './errors.js'
 export type { FetchRequest, RequestSession } from './http/fetch-request.js'
 export type { SessionMiddleware } from './http/session-middleware.js'

@@ -57,6 +57,12 @@ const backupKeys = {
     default: '`3`',
     meaning: "Attempts on one node before a session's backup moves to another node.",
   }),
+  onUnstorable: choice('fail', 'report').prefault('fail').register(keyNotes, {
+    type: '`fail` or `report`',
+    default: '`fail`',
+    meaning:
+      "What becomes of a response that waits for the storage when its change can't be stored at all (the session is too large, a value can't be serialised): `fail` answers 500 in its place, where its head has not been sent, and has `session.save()` reject; `report` lets it go. Event and log tell of both.",
+  }),
   protectRate: count(1, 1_000_000).prefault(500).register(keyNotes, {
     type: 'number, 1 to 1000000',
     default: '`500`',

@@ -54,6 +54,11 @@ export interface BackupOptions {
   touchAfter?: number | undefined
   /** Attempts on one node before a session's backup moves to another. Default 3. */
   attempts?: number | undefined
+  /**
+   * What becomes of a response that waits for the storage when its change can't be stored at all: `'fail'` (default): 500 in its
+   * place; `'report'`: it goes.
+   */
+  onUnstorable?: 'fail' | 'report' | undefined
   /** Sessions a second that background protection stores at most. Default 500. */
   protectRate?: number | undefined
 }
@@ -258,6 +263,8 @@ export interface HoldfastOptions {
   maxActiveSessions?: number | 'none' | undefined
   /** Sessions of visitors who have not come back yet. Default: as all others. */
   newcomers?: NewcomersOptions | undefined
+  /** The largest session that is stored, as it is stored. At most 16 MiB. Default `'4MB'`. */
+  maxSessionBytes?: Size | undefined
   backup?: BackupOptions | undefined
   locking?: LockingOptions | undefined
   /** Writes that replicas have to acknowledge, on Redis. Default: none. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { consoleLogger, type Logger, oneLineLogger } from '../logger.js'
+import { largestValueBytes } from '../node/item-size.js'
 import { activitySchema } from './activity-keys.js'
 import { adminSchema } from './admin-keys.js'
 import { adoptSchema } from './adopt-keys.js'
@@ -9,7 +10,7 @@ import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { encryptionSchema } from './encryption-keys.js'
-import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, text } from './key.js'
+import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, size, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
 import { nearCacheSchema } from './near-cache-keys.js'
 import { newcomersSchema } from './newcomer-keys.js'
@@ -164,6 +165,14 @@ const shape = {
     meaning:
       'How long new sessions live until their cookie has come back once, and how many begin in a second, see [Visitors who never come back](modes.md#visitors-who-never-come-back).',
   }),
+  maxSessionBytes: size(64 * 1024, largestValueBytes)
+    .prefault('4MB')
+    .register(keyNotes, {
+      type: 'size, 64KiB to 16MiB',
+      default: '`4MB`',
+      meaning:
+        'The largest session that is stored, as it is stored: compressed, where that is so. What a larger one has is not stored: see `backup.onUnstorable`. Larger ones that are stored already are read.',
+    }),
   backup: backupSchema.prefault({}).register(keyNotes, {
     type: 'object',
     default: 'see below',

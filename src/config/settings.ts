@@ -31,6 +31,8 @@ export interface BackupSettings {
   touchAfter: number
   /** Attempts on one node before a session's backup moves to another. */
   attempts: number
+  /** What becomes of a response whose change can't be stored at all. */
+  onUnstorable: 'fail' | 'report'
   /** Sessions a second that background protection (relocation, restoring) stores at most. */
   protectRate: number
 }
@@ -102,6 +104,8 @@ export interface Settings {
   maxActiveSessions: number
   /** Sessions of visitors who came without one, until their cookie has come back; `undefined`: as all others. `perSecond` 0: no limit. */
   newcomers: { idleTimeout: number; perSecond: number } | undefined
+  /** As it is stored: compressed and encrypted, where that is so. */
+  maxSessionBytes: number
   backup: BackupSettings
   locking: LockSettings
   /** Replicas that writes wait for, on Redis; `undefined`: none. */

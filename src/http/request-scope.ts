@@ -222,12 +222,13 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (state === undefined) return undefined
     if (this.handle?.locked !== undefined && !this.manager.isStored(state)) {
       const timeout = Math.max(this.manager.storeTimeout, settings.operationTimeout)
-      return this.waitFor(this.manager.stored(state), timeout, 'backupTimeouts')
+      return this.waitUntilStored(state, timeout)
     }
     if (ending !== undefined) return within(clock, ending, settings.operationTimeout * 2)
     /* What this request changed may have been committed, and not stored yet, by another one. */
-    if (this.manager.storesFirst && !this.manager.isStored(state)) {
-      return this.waitFor(this.manager.stored(state), this.manager.storeTimeout, 'backupTimeouts')
+    if (this.manager.storesFirst) {
+      if (!this.manager.isStored(state)) return this.waitUntilStored(state, this.manager.storeTimeout)
+      this.refusal ??= this.handle?.unstorable
     }
     if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
@@ -349,6 +350,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
     }
     const ends = Promise.all([this.manager.destroy(state), this.endOthers()])
     return within(this.manager.engine.clock, ends, settings.operationTimeout * 2)
+  }
+
+  /* What can't be stored at all is no success, whatever the application is about to answer. */
+  private async waitUntilStored(state: SessionState, timeout: number): Promise<void> {
+    await this.waitFor(this.manager.stored(state), timeout, 'backupTimeouts')
+    this.refusal ??= this.handle?.unstorable
   }
 
   private async waitFor(

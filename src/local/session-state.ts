@@ -99,6 +99,7 @@ export class SessionState {
   /* Everything that is known to have been stored, somewhere. */
   private baseSection: AttributeSection = emptySection
   private wasSent = false
+  private rejection: { readonly section: AttributeSection; readonly reason: Error } | undefined
   private verified = 0
   private behind: Set<WatchedNode> | undefined
   private digestText: string | undefined
@@ -212,6 +213,11 @@ export class SessionState {
   get isSaved(): boolean {
     const { stored } = this
     return stored !== undefined && stored.section === this.attributes.section && stored.era >= this.comparedEra
+  }
+
+  /** Why no node can take the session as it is; `undefined`: that is not known of what it has now. */
+  get unstorable(): Error | undefined {
+    return this.rejection?.section === this.attributes.section ? this.rejection.reason : undefined
   }
 
   /** The storage has, or has had, everything that is here: of a copy that was let go that is all that counts. */
@@ -468,6 +474,11 @@ export class SessionState {
     this.baseSection = joinSections(this.baseSection, section)
   }
 
+  /** No node can take the session as it is now. */
+  reject(reason: Error): void {
+    this.rejection = { section: this.attributes.section, reason }
+  }
+
   /** The state goes to a node as it is. */
   send(): Snapshot {
     const { section } = this.attributes
@@ -485,6 +496,7 @@ export class SessionState {
   ): boolean {
     this.baseSection = base === this.baseSection ? section : joinSections(this.baseSection, section)
     this.pauseBeforeRetry = 0
+    this.rejection = undefined
     if (this.place !== node) {
       this.leaveBehind(node)
       return false

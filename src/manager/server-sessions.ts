@@ -185,13 +185,20 @@ export class ServerSessions implements SessionManager, ManagerParts {
     return this.mode.use(this.renewal.here(state) ?? state)
   }
 
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie = state.cookie, guard?: Guard): CommitResult {
+  commit(
+    state: SessionState,
+    handedOut: readonly Attribute[],
+    cookie = state.cookie,
+    guard?: Guard,
+    onUnserializable?: (error: Error) => void,
+  ): CommitResult {
     if (this.unlessEnded(state) === undefined || state.phase === 'ended') {
       if (this.content.commit(state, handedOut)) this.reportLost(state)
       return 'ended'
     }
     const newCookie = this.content.setCookie(state, cookie)
-    if (!this.content.commit(state, handedOut, guard) && (!newCookie || state.phase === 'new')) return 'unchanged'
+    if (!this.content.commit(state, handedOut, guard, onUnserializable) && (!newCookie || state.phase === 'new'))
+      return 'unchanged'
     if (state.phase === 'new') this.admit(state)
     if (this.closed) this.reportLate(state)
     else if (this.renewal.handOn(state)) return 'changed'

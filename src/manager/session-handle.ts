@@ -1,5 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { EndNotStoredError, HttpStatusError, LockLostError, SessionGoneError, ShutDownError } from '../errors.js'
+import {
+  EndNotStoredError,
+  HttpStatusError,
+  LockLostError,
+  SessionGoneError,
+  ShutDownError,
+  UnstorableError,
+} from '../errors.js'
 import { LockedChanges } from '../local/locked-changes.js'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
@@ -69,6 +76,8 @@ export class SessionHandle implements SessionHost {
   private countedAsRequest = true
   private cookieSettingsChanged = false
   private over: boolean
+  private hasChanged = false
+  private unserializable: Error | undefined
   /** The session's lock, while this request or job has it. */
   locked: LockHold | undefined
   /** Under way, when the cookie's age has ended the session. */
@@ -184,7 +193,18 @@ export class SessionHandle implements SessionHost {
       return 'ended'
     }
     for (const before of this.earlier ?? []) this.manager.commit(before.state, before.handedOut)
-    return this.manager.commit(state, this.handedOut, cookie, this.lockedChanges)
+    const result = this.manager.commit(state, this.handedOut, cookie, this.lockedChanges, (error) => {
+      this.unserializable = error
+    })
+    if (result === 'changed') this.hasChanged = true
+    return result
+  }
+
+  /** Why something that was changed by this handle can't be stored at all; `undefined`: nothing is known of the kind. */
+  get unstorable(): UnstorableError | undefined {
+    const reason = this.unserializable ?? (this.hasChanged ? this.state?.unstorable : undefined)
+    const isToFail = this.manager.engine.settings.backup.onUnstorable === 'fail'
+    return reason !== undefined && isToFail ? new UnstorableError(reason) : undefined
   }
 
   /** Whether the application has given the cookie an end that is not in the future: that ends the session. */
@@ -206,7 +226,8 @@ export class SessionHandle implements SessionHost {
       statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
     if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
-    if (this.refusal !== undefined) throw this.refusal
+    const error = this.refusal ?? this.unstorable
+    if (error !== undefined) throw error
   }
 
   /** Why nothing of what was changed under the lock counts; `undefined`: all of it does, as far as is known. */

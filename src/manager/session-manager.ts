@@ -44,8 +44,15 @@ export interface SessionManager {
    * Takes what was assigned, and changed inside `handedOut`, as the session's new content.
    * @param cookie what the session's cookie settings differ in, as JSON, when they were looked at.
    * @param guard what was changed under the session's lock, and is refused when others were faster.
+   * @param onUnserializable told of a value that is set now and can't be stored, in whose place the one before stays.
    */
-  commit(state: SessionState, handedOut: readonly Attribute[], cookie?: string, guard?: Guard): CommitResult
+  commit(
+    state: SessionState,
+    handedOut: readonly Attribute[],
+    cookie?: string,
+    guard?: Guard,
+    onUnserializable?: (error: Error) => void,
+  ): CommitResult
   /** Makes a session without attributes one that is stored too. */
   initialize(state: SessionState): void
   /** Counts as a use now; what has ended, or expired meanwhile, stays so. Beside it the storage is asked, if that is due. */

@@ -1,4 +1,5 @@
 import { boolean, choice, double, long, string } from '../admin/mbean/value-type.js'
+import { largestValueBytes } from '../node/item-size.js'
 import type { Managed } from './managed.js'
 import { auditedNodeIds, auditedNodeList, checkNodeList, printNodeList } from './node-list.js'
 import { longest, patternOption, patternText, setting } from './setting.js'
@@ -47,6 +48,12 @@ export function sessionSettings(managed: Managed) {
       description: 'Sessions that this server holds at most (sticky); 0: no limit.',
       read: ({ maxActiveSessions }) => maxActiveSessions,
       change: (maxActiveSessions) => ({ maxActiveSessions }),
+    }),
+    MaxSessionBytes: setting(managed, {
+      type: long({ min: 64 * 1024, max: largestValueBytes }),
+      description: 'Bytes of the largest session that is stored, as it is stored.',
+      read: ({ maxSessionBytes }) => maxSessionBytes,
+      change: (maxSessionBytes) => ({ maxSessionBytes }),
     }),
     Rolling: setting(managed, {
       type: boolean(),
@@ -101,6 +108,12 @@ export function backupSettings(managed: Managed) {
         'Share of the idle timeout, above 0, after which the stored life of a session that is read only is renewed.',
       read: ({ backup }) => backup.touchAfter,
       change: (touchAfter) => ({ backup: { touchAfter } }),
+    }),
+    OnUnstorable: setting(managed, {
+      type: choice('fail', 'report'),
+      description: "What becomes of a response that waits for the storage when its change can't be stored at all.",
+      read: ({ backup }) => backup.onUnstorable,
+      change: (onUnstorable) => ({ backup: { onUnstorable } }),
     }),
     ProtectRate: setting(managed, {
       type: long({ min: 1, max: 1_000_000 }),

@@ -13,6 +13,8 @@ export interface CommandContext {
   counters: Counters
   version: string
   stats(): Record<string, number | string>
+  /** What `stats settings` tells. */
+  settings(): Record<string, number>
   resetStats(): void
 }
 
@@ -194,9 +196,11 @@ const statCommand: Command = {
   accepts: hasNoExtrasNorValue,
   run(context, request) {
     const topic = keyOf(request)
-    if (topic === 'reset') context.resetStats()
-    else if (topic !== '') return notFound
-    return topic === '' ? statReplies(context.stats()) : okReply()
+    if (topic === '') return statReplies(context.stats())
+    if (topic === 'settings') return statReplies(context.settings())
+    if (topic !== 'reset') return notFound
+    context.resetStats()
+    return okReply()
   },
 }
 

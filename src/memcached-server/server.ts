@@ -131,6 +131,7 @@ class EmbeddedNode implements MemcachedServer {
       counters,
       version: VERSION,
       stats: () => this.stats(),
+      settings: () => ({ maxbytes: memoryLimit, maxconns: this.#limits.maxConnections, item_size_max: maxItemSize }),
       resetStats: () => resetCounters(counters),
     }
     this.#server = createServer((socket) => this.#accept(socket))

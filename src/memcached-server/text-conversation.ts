@@ -78,8 +78,8 @@ export class TextConversation implements Conversation {
       this.#context.resetStats()
       return said('RESET')
     }
-    const stats = topic === '' ? Object.entries(this.#context.stats()) : []
-    return said(...stats.map(([name, value]) => `STAT ${name} ${value}`), 'END')
+    const stats = topic === '' ? this.#context.stats() : topic === 'settings' ? this.#context.settings() : {}
+    return said(...Object.entries(stats).map(([name, value]) => `STAT ${name} ${value}`), 'END')
   }
 
   #flush(delay: string): Answered {

@@ -11,11 +11,13 @@ import { LineStream } from './lines.js'
  *           ms <key> <size> <flag>*   write; a data block of that size follows
  *           md <key> <flag>*          remove
  *           mn                        nothing
+ *           stats <topic>             figures of the server
  * reply     HD <flag>*                done
  *           VA <size> <flag>*         done; a data block follows
  *           EN, NF                    not there (of mg, of the others)
  *           NS, EX                    not stored; there is something else
  *           MN                        of mn
+ *           STAT <name> <value>, END  of stats: a figure, and the end of them
  *           ERROR, CLIENT_ERROR <text>, SERVER_ERROR <text>
  * ```
  *
@@ -31,7 +33,7 @@ export interface MetaReply {
   readonly opaque: number
   /** Of VA. A view of the socket's memory: copy what outlives the handling of it. */
   readonly value: Buffer | undefined
-  /** What stands behind the name of an error. */
+  /** What stands behind the name of an error, or behind STAT. */
   readonly text: string
 }
 
@@ -188,7 +190,7 @@ const SPACE = 32
 /** Of what can't become a reply the end isn't waited for. */
 const beginsReply = /^(?:[A-Z]{0,2}|[A-Z]{2}[ \r]|[A-Z]{2}[A-Z_])$/
 const codes: ReadonlySet<string> = new Set(['HD', 'EN', 'NF', 'NS', 'EX', 'MN'])
-const errorPattern = /^(ERROR|CLIENT_ERROR|SERVER_ERROR|VERSION|STORED|NOT_STORED|OK|RESET|END)(?: (.*))?$/
+const errorPattern = /^(ERROR|CLIENT_ERROR|SERVER_ERROR|VERSION|STORED|NOT_STORED|OK|RESET|STAT|END)(?: (.*))?$/
 
 function readErrorLine(line: string): MetaReply {
   const [, code, text = ''] = errorPattern.exec(line) ?? []

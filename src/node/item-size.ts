@@ -6,6 +6,9 @@ export const maxKeyBytes = 250
 /** memcached's default item size of 1 MiB holds key and bookkeeping too. */
 export const defaultMaxValueBytes = 1024 * 1024 - 1024
 
+/** Larger values are neither written nor read by any kind of node. */
+export const largestValueBytes = 16 * 1024 * 1024
+
 /** The same limits on every kind of node, so that a session which fits one fits the others. */
 export function checkItemSize(
   node: { address: string; maxValueBytes: number },

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.js'
 import { ClosedError } from '../errors.js'
-import { checkItemSize, defaultMaxValueBytes, maxKeyBytes } from './item-size.js'
+import { checkItemSize, largestValueBytes, maxKeyBytes } from './item-size.js'
 import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
 
 export interface MemoryNodeOptions {
@@ -46,7 +46,7 @@ class MemoryNode implements StorageNode {
     this.id = options.id
     this.#clock = options.clock ?? systemClock
     this.#memoryLimit = options.memoryLimit ?? defaultMemoryLimit
-    this.maxValueBytes = Math.min(defaultMaxValueBytes, this.#memoryLimit - entryOverhead - maxKeyBytes)
+    this.maxValueBytes = Math.min(largestValueBytes, this.#memoryLimit - entryOverhead - maxKeyBytes)
   }
 
   async get(key: string, renewTo?: number): Promise<StoredValue | undefined> {

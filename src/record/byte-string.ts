@@ -12,16 +12,20 @@ export function fromByteString(bytes: ByteString): Buffer {
   return Buffer.from(bytes, 'latin1')
 }
 
-const SCRATCH_SIZE = 64 * 1024
+const SMALL_SCRATCH = 64 * 1024
+/** Enough for sessions of the usual largest size. */
+const LARGE_SCRATCH = 5 * 1024 * 1024
 let scratch: Buffer | undefined
 
 /**
  * Memory for bytes that are copied elsewhere before anybody else can ask for some: one piece is used again and again.
- * Larger pieces than 64 KiB are allocated.
+ * New memory costs a large session more than all that is written to it. Larger pieces than 5 MiB are allocated.
  */
 export function scratchMemory(length: number): Buffer {
-  if (length > SCRATCH_SIZE) return Buffer.allocUnsafe(length)
-  scratch ??= Buffer.allocUnsafeSlow(SCRATCH_SIZE)
+  if (length > LARGE_SCRATCH) return Buffer.allocUnsafe(length)
+  if (scratch === undefined || scratch.length < length) {
+    scratch = Buffer.allocUnsafeSlow(length > SMALL_SCRATCH ? LARGE_SCRATCH : SMALL_SCRATCH)
+  }
   return scratch.subarray(0, length)
 }
 

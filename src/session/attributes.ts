@@ -51,8 +51,11 @@ export function writerOf(rules: AttributeRules, name: string): AttributeCodec {
   return rules.codecFor?.(name) ?? rules.codec
 }
 
-/** Told of each attribute that can't be serialised; the others are not affected. */
-export type OnUnserializable = (error: UnserializableError) => void
+/**
+ * Told of each attribute that can't be serialised; the others are not affected.
+ * @param isNews it was set now, or could be serialised before
+ */
+export type OnUnserializable = (error: UnserializableError, isNews: boolean) => void
 
 interface AttributesInUse {
   /** Those that are used; with `complete` all there are. */
@@ -390,6 +393,7 @@ function memoryOnlyOf(map: Map<string, Attribute>): Attribute[] | undefined {
 /** Brings the stored form up to date; whether it is another than before. */
 function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable: OnUnserializable): boolean {
   const before = attribute.encoded
+  const isNews = attribute.assigned || !attribute.memoryOnly
   attribute.memoryOnly = true
   if (rules.filter !== undefined && !rules.filter.test(attribute.name)) {
     attribute.encoded = undefined
@@ -400,7 +404,7 @@ function reencode(attribute: Attribute, rules: AttributeRules, onUnserializable:
   try {
     bytes = encodeValue(attribute, codec)
   } catch (cause) {
-    onUnserializable(new UnserializableError(attribute.name, { cause }))
+    onUnserializable(new UnserializableError(attribute.name, { cause }), isNews)
     return false
   }
   if (bytes === undefined) {

@@ -40,7 +40,7 @@ export const counterMeanings = {
   yieldedAttributes: 'changed attributes that yielded to a later change of another server',
   unserializableAttributes: 'attributes that could not be serialised',
   unreadableRecords: 'stored records that could not be read',
-  oversizedSessions: 'sessions too large for their storage node',
+  oversizedSessions: 'sessions that were too large to be stored',
   hedgedReads: 'reads of a further copy, as the first node let its visitor wait for far longer than it usually does',
   hedgedWrites:
     'writes that a response did not wait for, as another node had the change and this one was far slower than usual',

@@ -45,6 +45,7 @@ describe('the defaults', () => {
       absoluteTimeout: 0,
       trustFor: 10_000,
       maxActiveSessions: 0,
+      maxSessionBytes: 4_000_000,
       ignore: undefined,
       attributes: undefined,
       keyPrefix: 'holdfast:',
@@ -91,6 +92,7 @@ describe('the defaults', () => {
       maxPendingBytes: 64_000_000,
       touchAfter: 0.2,
       attempts: 3,
+      onUnstorable: 'fail',
       protectRate: 500,
     })
   })
@@ -117,6 +119,7 @@ describe('values that are read', () => {
     ],
     [{ trustFor: 0 }, { trustFor: 0 }],
     [{ maxActiveSessions: '1000' }, { maxActiveSessions: 1000 }],
+    [{ maxSessionBytes: '16MiB' }, { maxSessionBytes: 16_777_216 }],
     [{ maxActiveSessions: 'none' }, { maxActiveSessions: 0 }],
     [{ embed: '127.0.0.1:11300' }, { embed: { host: '127.0.0.1', port: 11300, memoryLimit: 64_000_000 } }],
     [{ embed: '[::1]:11300' }, { embed: { host: '::1', port: 11300, memoryLimit: 64_000_000 } }],
@@ -230,6 +233,8 @@ describe('refusals', () => {
     [{ absoluteTimeout: '9999d' }, 'absoluteTimeout', '"9999d"', /3650d/],
     [{ trustFor: -1 }, 'trustFor', '-1', /from 0ms to 1d/],
     [{ trustFor: 'none' }, 'trustFor', '"none"', /from 0ms to 1d/],
+    [{ maxSessionBytes: '17MiB' }, 'maxSessionBytes', '"17MiB"', /size from 64KiB to 16MiB/],
+    [{ backup: { onUnstorable: 'no' } }, 'backup.onUnstorable', '"no"', /"fail" or "report"/],
     [{ maxActiveSessions: 1.5 }, 'maxActiveSessions', '1.5', /whole number/],
     [{ ignore: '(' }, 'ignore', '"("', /regular expression/],
     [{ attributes: ['a'] }, 'attributes', 'a list of 1', /regular expression/],

@@ -197,7 +197,7 @@ describe('a session that a node does not take', () => {
 
   it('as it is too large stays as it was, on all servers, and the event names the attribute; others are not affected', async () => {
     cluster = await Cluster.of('n1', 'n2')
-    ;[a, b] = await startPair(cluster, {}, (app) => {
+    ;[a, b] = await startPair(cluster, { maxSessionBytes: '1MB' }, (app) => {
       app.post('/fill/:name/:bytes', (req, res) => {
         sessionOf(req)[req.params.name as string] = 'x'.repeat(Number(req.params.bytes))
         res.send('done')
@@ -206,7 +206,7 @@ describe('a session that a node does not take', () => {
     const [other] = (await visitorsOf(a, 1)) as [Visitor]
     for (const name of ['one', 'two', 'three']) await visitor.post(`${a.url}/fill/${name}/200000`, {})
     const failures = record(a.sessions, 'backupFailed')
-    await visitor.post(`${a.url}/fill/blob/600000`, {})
+    expect((await visitor.post(`${a.url}/fill/blob/600000`, {})).status).toBe(500)
     expect(failures).toMatchObject([{ attribute: 'blob', handle: expect.any(String) }])
     expect(a.sessions.stats().counters.oversizedSessions).toBe(1)
     await waitFor(() => a.sessions.stats().activeSessions === 0, { message: 'the memory to be free of it' })

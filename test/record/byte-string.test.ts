@@ -38,7 +38,9 @@ describe('scratch memory', () => {
   it('is one piece again and again, and larger pieces are pieces of their own', () => {
     const [one, other] = [scratchMemory(10), scratchMemory(20)]
     expect([one.length, other.length, one.buffer === other.buffer]).toEqual([10, 20, true])
-    const [large, larger] = [scratchMemory(70_000), scratchMemory(70_000)]
-    expect([large.length, large.buffer === larger.buffer]).toEqual([70_000, false])
+    const [large, larger] = [scratchMemory(70_000), scratchMemory(5_000_000)]
+    expect([large.length, larger.length, large.buffer === larger.buffer]).toEqual([70_000, 5_000_000, true])
+    const [largest, again] = [scratchMemory(6_000_000), scratchMemory(6_000_000)]
+    expect([largest.length, largest.buffer === again.buffer]).toEqual([6_000_000, false])
   })
 })

@@ -1,7 +1,6 @@
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import type { Mode } from '../../src/config/settings.js'
 import { parseNodeAddress } from '../../src/node/address/node-address.js'
-import { createMemcachedNode } from '../../src/node/memcached/memcached-node.js'
 import { openNode } from '../../src/node/open-node.js'
 import { deleteScript, persistScript, putScript } from '../../src/node/redis/redis-scripts.js'
 import type { StorageNode } from '../../src/node/storage-node.js'
@@ -38,8 +37,6 @@ interface Storage {
   trouble(place: Place): Promise<TroubledWay>
   /** Seconds until the value expires. */
   secondsToLive(place: Place, key: string): Promise<number>
-  /** Bytes of a session that is too large for it. */
-  tooLarge: number
   /** What its clock adds to the life of a value, in milliseconds. */
   expiryGranularity: number
 }
@@ -52,16 +49,12 @@ export const storage: Record<StorageKind, Storage> = {
   memcached: {
     start: startMemcached,
     url: ({ host, port }) => `memcached://${host}:${port}${memcachedQuery}`,
-    open: (place) => {
-      const address = parseNodeAddress(storage.memcached.url(place))
-      return createMemcachedNode({ id: undefined, address, operationTimeout: 2000 })
-    },
+    open: (place) => openNode(parseNodeAddress(storage.memcached.url(place)), { operationTimeout: 2000 }),
     trouble: troubledMemcached,
     secondsToLive: async (place, key) => {
       const answer = await exchange(place, `mg ${key} t`, (text) => text.endsWith('\r\n'))
       return Number(/ t(-?\d+)/.exec(answer)?.[1])
     },
-    tooLarge: 1_200_000,
     /* It counts whole seconds, and its own clock ticks once a second. */
     expiryGranularity: 2000,
   },
@@ -73,7 +66,6 @@ export const storage: Record<StorageKind, Storage> = {
     inProcesses: { operationTimeout: '2s' },
     trouble: troubledRedis,
     secondsToLive: async (place, key) => Number(await redisCommand(place, 'TTL', key)),
-    tooLarge: 17_000_000,
     /* Times are rounded up to whole milliseconds. */
     expiryGranularity: 10,
   },

@@ -60,11 +60,23 @@ export class SessionContent {
     this.engine.local.reschedule(state)
   }
 
-  /** What was assigned, and changed inside `handedOut`. @returns whether the stored form is another than before. */
-  commit(state: SessionState, handedOut: readonly Attribute[], guard?: Guard): boolean {
+  /**
+   * What was assigned, and changed inside `handedOut`.
+   * @param onUnserializable told of what is set now, and can't be stored
+   * @returns whether the stored form is another than before.
+   */
+  commit(
+    state: SessionState,
+    handedOut: readonly Attribute[],
+    guard?: Guard,
+    onUnserializable?: (error: Error) => void,
+  ): boolean {
     const { rules, statistics } = this.engine
     const started = statistics.enabled ? this.engine.clock.monotonic() : 0
-    const report = (error: Error & { attribute: string }) => this.reportAttribute(state, error)
+    const report = (error: Error & { attribute: string }, isNews: boolean) => {
+      this.reportAttribute(state, error)
+      if (isNews) onUnserializable?.(error)
+    }
     const stamp = () => this.engine.stamp(state.idleTimeout)
     if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
     this.markNewcomer(state)

@@ -33,8 +33,6 @@ export class NonStickyMode implements SessionMode {
   private readonly parts: ManagerParts
   private readonly misses: RememberedMisses
   private readonly outage: OutageWait
-  /** Sessions that can't be stored as they are, with what was tried. */
-  private readonly rejected = new WeakMap<SessionState, AttributeSection>()
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
   private entering: Iterator<SessionState> | undefined
   private copies: CopyKeeper
@@ -166,7 +164,6 @@ export class NonStickyMode implements SessionMode {
     if (state.isLetGo) return this.handOver(state, attempt)
     const result = await this.saver.save(state, attempt)
     this.misses.delete(state.token)
-    if (result === 'rejected') this.rejected.set(state, state.section)
     /* Sticky mode was about to store it when the mode changed. */
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
     if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
@@ -654,8 +651,7 @@ export class NonStickyMode implements SessionMode {
     const { local, settings } = this.engine
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
-    const isRejected = this.rejected.get(state) === state.section
-    if (state.isSaved || isRejected || state.isBlank || state.phase === 'ended') local.remove(state)
+    if (state.isSaved || state.unstorable !== undefined || state.isBlank || state.phase === 'ended') local.remove(state)
   }
 }
 

@@ -1,4 +1,4 @@
-import { NodeRefusedError, type UnreadableReason, UnreadableRecordError } from '../../errors.js'
+import { ItemTooLargeError, NodeRefusedError, type UnreadableReason, UnreadableRecordError } from '../../errors.js'
 import type { Backup, SessionState, Snapshot } from '../../local/session-state.js'
 import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
@@ -157,6 +157,7 @@ export class RecordStore {
   /**
    * The session as it is at the call; the bytes are good until the next call. A promise only for a large session that is to be
    * compressed: while it is under way, the session may change, or end.
+   * @throws ItemTooLargeError, also as the promise's rejection
    */
   prepare(state: SessionState, key: string): Outgoing | Promise<Outgoing> {
     const deadline = this.deadline(state)
@@ -164,6 +165,7 @@ export class RecordStore {
     const { section, base, era } = state.send()
     const { writer, storedForm: form } = this.engine
     const outgoing = (bytes: Buffer): Outgoing => {
+      this.checkSize(bytes.length)
       this.engine.statistics.record('recordSize', bytes.length)
       return { section, base, era, form, createdAt, bytes, deadline }
     }
@@ -278,6 +280,12 @@ export class RecordStore {
       return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false, form }
     }
     return { node, token, record, isForeign: false, outdated: form.isOutdated(bytes), form }
+  }
+
+  private checkSize(bytes: number): void {
+    const { maxSessionBytes } = this.engine.settings
+    if (bytes <= maxSessionBytes) return
+    throw new ItemTooLargeError(`its ${bytes} bytes are too large for maxSessionBytes, which is ${maxSessionBytes}`)
   }
 
   /* A tombstone tells its own end, how long the session could be idle, and what came after it. */

@@ -26,6 +26,7 @@ export class SaveFailures {
   }
 
   tooLarge(state: SessionState, node: WatchedNode, error: ItemTooLargeError): SaveResult {
+    state.reject(error)
     this.engine.statistics.count('oversizedSessions')
     this.engine.statistics.count('backupFailures')
     this.report(state, node, error, largestAttribute(state))

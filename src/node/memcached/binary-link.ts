@@ -21,6 +21,9 @@ import {
 } from './memjs-client.js'
 import { WriteBatch } from './write-batch.js'
 
+/** A server that never stops to tell is not to fill the memory. */
+const MAX_FIGURES = 1000
+
 /**
  * One memjs client and its one socket, on the binary protocol. A link that had any fault is never used again: memjs
  * keeps half a reply over a reconnect, sends old writes again and loses operations.
@@ -34,6 +37,8 @@ export class BinaryLink implements MemcachedLink {
   readonly #batch = new WriteBatch()
   #watched = false
   #discarded = false
+  /** Of the answer to `stats` that is coming in. */
+  #figures = new Map<string, string>()
 
   /** Ready at once: memjs connects with the first operation, and keeps what is sent before. */
   constructor(address: MemcachedAddress, maxReplyBytes: number, events: LinkEvents) {
@@ -80,8 +85,9 @@ export class BinaryLink implements MemcachedLink {
     const respond = server.respond
     const handleChunk = server.responseHandler
     server.respond = (reply) => {
-      if (this.#belongsToOldest(reply)) respond.call(server, reply)
-      else this.#lose('sent a reply that answers no pending operation')
+      if (this.#belongsToOldest(reply)) {
+        if (!this.#collect(reply)) respond.call(server, reply)
+      } else this.#lose('sent a reply that answers no pending operation')
     }
     server.responseHandler = (chunk) => {
       handleChunk.call(server, chunk)
@@ -95,6 +101,13 @@ export class BinaryLink implements MemcachedLink {
   #belongsToOldest({ header: { magic, opcode, opaque } }: MemjsReply): boolean {
     const oldest = this.#events.oldest()
     return oldest?.opaque === opaque && magic === REPLY_MAGIC && opcode === opcodeOf(oldest.operation)
+  }
+
+  /** @returns whether it was one of several figures: memjs takes the first reply for the whole answer. */
+  #collect({ header: { opcode, status }, key, val }: MemjsReply): boolean {
+    if (opcode !== Opcode.stat || status !== Status.ok || key.length === 0) return false
+    if (this.#figures.size < MAX_FIGURES) this.#figures.set(key.toString('latin1'), val.toString('latin1'))
+    return true
   }
 
   /** memjs waits for the rest of anything, however long it claims to be. */
@@ -116,12 +129,21 @@ export class BinaryLink implements MemcachedLink {
     if (outcome !== undefined) {
       const { opcode, cas } = reply.header
       const value = opcode === Opcode.get || opcode === Opcode.gat ? reply.val : undefined
-      this.#events.onAnswer({ outcome, cas: cas.readBigUInt64BE(0), value })
+      const figures = this.#takeFigures(opcode)
+      this.#events.onAnswer({ outcome, cas: cas.readBigUInt64BE(0), value, ...figures })
       return
     }
     this.#events.onRefusal(refusal(this.#label, code, reply.val))
-    // Where the server doesn't understand us, it may not agree on where the next request begins.
-    if (!passingStatuses.has(code)) this.#lose(`answered with the unexpected status 0x${code.toString(16)}`)
+    // Where the server doesn't understand us, it may not agree on where the next request begins; a proxy need not know `stat`.
+    if (!passingStatuses.has(code) && reply.header.opcode !== Opcode.stat)
+      this.#lose(`answered with the unexpected status 0x${code.toString(16)}`)
+  }
+
+  #takeFigures(opcode: number): { figures: Map<string, string> } | undefined {
+    if (opcode !== Opcode.stat) return undefined
+    const figures = this.#figures
+    this.#figures = new Map()
+    return { figures }
   }
 
   #fail(error: unknown): void {
@@ -163,6 +185,7 @@ const passingStatuses: ReadonlySet<number> = new Set([
 function opcodeOf({ kind, expiry }: MemcachedOperation): number {
   if (kind === 'get') return expiry === undefined ? Opcode.get : Opcode.gat
   if (kind === 'verify') return Opcode.touch
+  if (kind === 'stats') return Opcode.stat
   return kind === 'ping' ? Opcode.noop : Opcode[kind]
 }
 

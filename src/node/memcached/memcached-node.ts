@@ -22,6 +22,12 @@ export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'addr
   clock?: Clock
 }
 
+/** What a memcached node does beyond the contract, for values that are larger than an item. */
+export interface MemcachedStorageNode extends StorageNode {
+  /** Bytes of the server's largest item (`-I`), with its key and what stands around it; `undefined`: it doesn't tell. */
+  itemBytes(): Promise<number | undefined>
+}
+
 /**
  * A memcached server, or Holdfast's embedded one, as a storage node: one connection, no retry, by memcached's meta
  * commands where the server has them, else by its binary protocol.
@@ -33,7 +39,7 @@ export interface MemcachedNodeOptions extends Omit<MemcachedClientOptions, 'addr
  * Expiry is rounded up to whole seconds. memcached's own clock ticks once a second, so a value can go up to one second
  * before its deadline.
  */
-export function createMemcachedNode(options: MemcachedNodeOptions): StorageNode {
+export function createMemcachedNode(options: MemcachedNodeOptions): MemcachedStorageNode {
   const { address } = options
   if (address.scheme === 'redis') throw new TypeError(`${address.label} is no address of a memcached server`)
   return new MemcachedNode({ ...options, address })
@@ -54,7 +60,7 @@ const anyState = 0n
 
 const refused: PutResult = Object.freeze({ stored: false })
 
-class MemcachedNode implements StorageNode {
+class MemcachedNode implements MemcachedStorageNode {
   readonly id: string | undefined
   readonly address: string
   readonly maxValueBytes: number
@@ -132,6 +138,10 @@ class MemcachedNode implements StorageNode {
     return readMemcachedFigures(this.#memcached, this.#timeout())
   }
 
+  itemBytes(): Promise<number | undefined> {
+    return this.#client.send({ kind: 'stats', key: 'settings', cas: anyState }, readItemBytes)
+  }
+
   close(): Promise<void> {
     this.#client.close()
     return Promise.resolve()
@@ -188,6 +198,13 @@ function readDeleteResult(answer: Answer): 'deleted' | 'absent' | 'refused' {
   if (answer.outcome === 'exists') return 'refused'
   requireOk(answer)
   return 'deleted'
+}
+
+function readItemBytes(answer: Answer): number | undefined {
+  if (answer.outcome === 'absent') return undefined
+  requireOk(answer)
+  const bytes = Number(answer.figures?.get('item_size_max'))
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined
 }
 
 function readPong(answer: Answer, generation: number): number {

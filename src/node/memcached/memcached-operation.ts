@@ -1,7 +1,7 @@
 /** What one operation asks of a memcached server, whatever the protocol. */
 export interface MemcachedOperation {
-  /** `verify`: renew, and read what differs from the state in `cas`. */
-  readonly kind: 'get' | 'verify' | 'touch' | 'set' | 'add' | 'delete' | 'ping'
+  /** `verify`: renew, and read what differs from the state in `cas`. `stats`: the server's figures on the topic in `key`. */
+  readonly kind: 'get' | 'verify' | 'touch' | 'set' | 'add' | 'delete' | 'ping' | 'stats'
   readonly key: string
   /** What is to be stored. */
   readonly value?: Uint8Array
@@ -18,6 +18,8 @@ export interface Answer {
   readonly cas: bigint
   /** A slice of a larger buffer; `undefined`: no value was asked for, or none had to be sent. */
   readonly value: Buffer | undefined
+  /** What was asked for with `stats`. */
+  readonly figures?: ReadonlyMap<string, string>
 }
 
 /** Roughly what an operation takes beside its key and value while it waits. */

@@ -6,9 +6,10 @@ import { isSocketPath } from '../address/host.js'
 import { giveUpSocket } from '../give-up-socket.js'
 import type { MemcachedAddress } from './memcached-address.js'
 
-/** A reply in the form that memjs hands out; `cas` and `val` are slices of a larger buffer. */
+/** A reply in the form that memjs hands out; `cas`, `key` and `val` are slices of a larger buffer. */
 export interface MemjsReply {
   header: { magic: number; opcode: number; status: number; totalBodyLength: number; opaque: number; cas: Buffer }
+  key: Buffer
   val: Buffer
 }
 

@@ -3,6 +3,7 @@ import { HoldfastError, ItemTooLargeError, NodeRefusedError, ProtocolError } fro
 import {
   encodeMetaDelete,
   encodeMetaGet,
+  encodeMetaLine,
   encodeMetaSet,
   META_NOOP,
   MetaReplies,
@@ -20,6 +21,8 @@ import { greetMeta, type MetaFeatures } from './meta-greeting.js'
 import { nextOwnCas } from './own-cas.js'
 
 const keepAliveDelay = 30_000
+/** A server that never stops to tell is not to fill the memory. */
+const MAX_FIGURES = 1000
 
 /** One socket of our own, on the meta commands of memcached's text protocol. */
 export class MetaLink implements MemcachedLink {
@@ -34,6 +37,8 @@ export class MetaLink implements MemcachedLink {
   /** Whether the server has said anything. */
   #heard = false
   #discarded = false
+  /** Of the answer to `stats` that is coming in. */
+  #figures = new Map<string, string>()
 
   constructor(address: MemcachedAddress, maxReplyBytes: number, events: LinkEvents) {
     this.#address = address
@@ -137,11 +142,12 @@ export class MetaLink implements MemcachedLink {
       this.#lose('sent a reply that answers no pending operation')
       return
     }
+    const { kind } = oldest.operation
+    if (kind === 'stats' && this.#collect(reply)) return
     if (reply.code.length > 2) {
-      this.#refuse(reply)
+      this.#refuse(reply, kind)
       return
     }
-    const { kind } = oldest.operation
     // Of memcached's replies only that to `mn` carries no number.
     if (kind !== 'ping' && reply.opaque !== oldest.opaque) {
       this.#lose('sent a reply that answers no pending operation')
@@ -152,14 +158,27 @@ export class MetaLink implements MemcachedLink {
     else this.#events.onAnswer({ outcome, cas: reply.cas, value: reply.value })
   }
 
-  #refuse({ code, text }: MetaReply): void {
+  /** @returns whether it was part of the figures. */
+  #collect({ code, text }: MetaReply): boolean {
+    if (code === 'STAT') {
+      const blank = text.indexOf(' ')
+      if (this.#figures.size < MAX_FIGURES) this.#figures.set(text.slice(0, blank), text.slice(blank + 1))
+      return true
+    }
+    const figures = this.#figures
+    this.#figures = new Map()
+    if (code === 'END') this.#events.onAnswer({ outcome: 'ok', cas: 0n, value: undefined, figures })
+    return code === 'END'
+  }
+
+  #refuse({ code, text }: MetaReply, kind: MemcachedOperation['kind']): void {
     if (!errorCodes.has(code)) {
       this.#lose(`answered ${code} to an operation that can't end so`)
       return
     }
     this.#events.onRefusal(refusal(this.#address.label, `${code} ${text}`))
-    // Where the server doesn't understand us, it may not agree on where the next request begins.
-    if (code !== 'SERVER_ERROR') this.#lose(`answered with the unexpected ${code}`)
+    // Where the server doesn't understand us, it may not agree on where the next request begins; a proxy need not know `stats`.
+    if (code !== 'SERVER_ERROR' && kind !== 'stats') this.#lose(`answered with the unexpected ${code}`)
   }
 
   /** A server that ends a connection without a word at the first line of text has no text protocol. */
@@ -195,6 +214,7 @@ const outcomes: Readonly<Record<MemcachedOperation['kind'], Outcomes>> = {
   add: writes,
   delete: { HD: 'ok', NF: 'absent', EX: 'exists' },
   ping: { MN: 'ok' },
+  stats: {},
 }
 
 const errorCodes: ReadonlySet<string> = new Set(['ERROR', 'CLIENT_ERROR', 'SERVER_ERROR'])
@@ -204,6 +224,8 @@ function encode(operation: MemcachedOperation, opaque: number, features: MetaFea
   switch (kind) {
     case 'ping':
       return META_NOOP
+    case 'stats':
+      return encodeMetaLine('stats', key)
     case 'delete':
       return encodeMetaDelete(key, opaque, cas)
     case 'get':

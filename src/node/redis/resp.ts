@@ -53,8 +53,8 @@ const ARRAY = 42
 const MAX_LINE = 64 * 1024
 const MAX_ARRAY = 1_000_000
 const MAX_DEPTH = 8
-/** As the server's own limit on a value, `proto-max-bulk-len`. */
-const MAX_BULK = 512 * 1024 * 1024
+/** Twice the largest value that is ever written: what claims to be longer is not to fill the memory. */
+const MAX_BULK = 32 * 1024 * 1024
 
 const incomplete = Symbol('more bytes are needed')
 
