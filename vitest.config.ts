@@ -6,8 +6,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, 'test/browser/**', 'test/balancers/**'],
     globalSetup: ['test/support/global-setup.ts'],
-    setupFiles: ['test/support/patience.ts'],
+    setupFiles: ['test/support/patience.ts', 'test/support/shared-process.ts'],
     pool: 'forks',
+    /* What a file imports takes longer than what most of them do: a worker imports it once. */
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     /* More than cores: most tests wait for servers and time-outs. */
     maxWorkers: 4,

@@ -10,14 +10,15 @@ export type FoundServer = { kind: 'program'; path: string } | { kind: 'image'; i
  * Finds a server program: on the PATH, else as an image where it has one and a container engine answers. Looks afresh until something was
  * found.
  *
+ * @param asksEngine whether a container engine answers
  * @throws Error that says what to install: a test on a real server is never skipped silently
  */
-export async function findServer(server: ServerProgram): Promise<FoundServer> {
+export async function findServer(server: ServerProgram, asksEngine = hasContainerEngine): Promise<FoundServer> {
   for (const name of [...(server.instead ?? []), server.name]) {
     const path = await findOnPath(name)
     if (path !== undefined) return { kind: 'program', path }
   }
-  if (server.image !== undefined && (await hasContainerEngine())) return { kind: 'image', image: server.image }
+  if (server.image !== undefined && (await asksEngine())) return { kind: 'image', image: server.image }
   const container = server.image === undefined ? '' : ', or start Docker'
   throw new Error(
     `${server.name} is needed: install it so that it is on the PATH (Debian, Ubuntu: apt-get install ` +

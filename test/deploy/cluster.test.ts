@@ -13,7 +13,7 @@ import { Visitor } from '../support/visitor.js'
 const program = fileURLToPath(new URL('../../deploy/cluster/cluster.js', import.meta.url))
 const slow = { timeout: 60_000 }
 
-describe('the shop under node:cluster', { timeout: 180_000 }, () => {
+describe('the shop under node:cluster', () => {
   const opened = new Opened()
 
   afterEach(() => opened.close())

@@ -10,12 +10,13 @@ import { silentLogger } from '../../src/logger.js'
 import { Opened } from '../../src/testing/opened.js'
 import { startMemcached, type TestMemcached } from '../../src/testing/start-memcached.js'
 import { secret } from '../support/app-server.js'
+import { leastWait } from '../support/patience.js'
 
 const read = (file: string): string => readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8')
 const page = read('docs/operations.md')
 const token = 'the-token-of-an-operator-in-a-test'
 
-describe('the page on operations', { timeout: 60_000 }, () => {
+describe('the page on operations', () => {
   const opened = new Opened()
   let sessions: Sessions
   let memcacheds: TestMemcached[]
@@ -48,7 +49,7 @@ describe('the page on operations', { timeout: 60_000 }, () => {
     const text = command
       .replaceAll('http://127.0.0.1:9400', sessions.adminUrl as string)
       .replaceAll(/10\.0\.0\.(\d):11211/g, (_all, number) => `127.0.0.1:${memcacheds[Number(number) - 1]?.port}`)
-    return promisify(execFile)('sh', ['-c', text], { env: { ...process.env, TOKEN: token }, timeout: 15_000 })
+    return promisify(execFile)('sh', ['-c', text], { env: { ...process.env, TOKEN: token }, timeout: leastWait })
   }
 
   it('has commands that work, as they stand there', async () => {

@@ -9,10 +9,13 @@ import { waitFor } from '../../src/testing/index.js'
 import { startPair, timeToLive } from '../non-sticky/non-sticky-fixture.js'
 import { type AppServer, secret } from '../support/app-server.js'
 import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
+import { endless } from '../support/patience.js'
 import { keyOf, storeBytes, storedBytes } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
 const hour = 3_600_000
+/** Every write is waited for, and no node counts as down, however busy the machine is. */
+const patient: Partial<HoldfastOptions> = { operationTimeout: endless, backup: { timeout: endless } }
 const encrypted: Partial<HoldfastOptions> = {
   encryption: { keys: [{ id: 'k1', key: randomBytes(32).toString('base64') }] },
 }
@@ -58,7 +61,7 @@ describe('copies that servers have written apart from each other', () => {
   }
 
   it('are joined in the form that is configured, and live as long as the session was used', async () => {
-    const [a, b] = await startPair(cluster, encrypted)
+    const [a, b] = await startPair(cluster, { ...patient, ...encrypted })
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     const twins = [await storeTwin('n1', visitor, 7), await storeTwin('n2', visitor, 8)]
     reprotect(a)

@@ -7,6 +7,7 @@ import type { StorageNode, StoredValue } from '../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../src/testing/conformance/storage-node.js'
 import { startRedis, type TestRedis, waitFor } from '../../src/testing/index.js'
 import { FaultyRedis } from '../support/faulty-redis.js'
+import { leastWait } from '../support/patience.js'
 
 const patience = { timeout: 30_000 }
 const hour = 3_600_000
@@ -261,7 +262,7 @@ function setElsewhere(key: string, value: string): void {
   const program = `const socket = require('node:net').connect(${redis.port}, '${redis.host}')
     socket.write(${JSON.stringify(lines)})
     socket.once('data', () => socket.end())`
-  execFileSync(process.execPath, ['-e', program], { timeout: 10_000 })
+  execFileSync(process.execPath, ['-e', program], { timeout: leastWait })
 }
 
 describe('the near cache in doubt', () => {

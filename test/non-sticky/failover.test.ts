@@ -3,7 +3,7 @@ import { waitFor } from '../../src/testing/index.js'
 import type { AppServer } from '../support/app-server.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../support/cluster.js'
 import { startLoad } from '../support/load.js'
-import { storeBytes, storedBytes, storedSession } from '../support/stored-session.js'
+import { loseStored, storeBytes, storedBytes, storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
 const options = { mode: 'non-sticky' } as const
@@ -110,7 +110,7 @@ describe('without stickiness, when storage nodes fail', () => {
   it('a read restores the copy that its primary node has lost', async () => {
     const [visitor] = (await visitorsOf(a, 1)) as [Visitor]
     const first = visitor.node as string
-    await cluster.memcached(visitor).restart()
+    await loseStored(cluster.memcached(visitor), visitor)
     expect(await attributesAt(b, visitor)).toEqual({ number: 0 })
     await waitFor(async () => (await copiesOf(visitor)).includes(first))
     expect(visitor.node).toBe(first)

@@ -34,7 +34,7 @@ const clean: [string, Configuration, number, readonly Trouble[]][] = [
 ]
 
 describe('simulated histories', () => {
-  it.each(clean)('keep the promises: %s', { timeout: 120_000 }, async (_, configuration, histories, chosen) => {
+  it.each(clean)('keep the promises: %s', async (_, configuration, histories, chosen) => {
     const finding = await findViolation({ ...configuration, troubles: chosen }, { histories, seed: 20_261_128 })
     expect(finding).toBeUndefined()
   })
@@ -55,14 +55,14 @@ describe('a planted fault is found', () => {
   it.each([
     ['sticky', sticky],
     ['non-sticky', nonSticky],
-  ])('when writes are not fenced: %s', { timeout: 60_000 }, async (_, configuration) => {
+  ])('when writes are not fenced: %s', async (_, configuration) => {
     const planted: Configuration = { ...configuration, troubles: ['flap'], plants: { noFence: true } }
     const finding = await findViolation(planted, { histories: 500, seed: 20_261_128 })
     expect(finding?.violations.join()).toMatch(/lost update/)
     expect(finding?.steps.length).toBeLessThan(6)
   })
 
-  it('when the end of a session is on one node only', { timeout: 60_000 }, async () => {
+  it('when the end of a session is on one node only', async () => {
     const planted: Configuration = {
       ...sticky,
       troubles: ['logout', 'restart', 'deploy'],
@@ -85,7 +85,7 @@ describe('a planted fault is found', () => {
     return finding?.violations.join() ?? 'nothing'
   }
 
-  it('when the state that was changed last wins, whole', { timeout: 60_000 }, async () => {
+  it('when the state that was changed last wins, whole', async () => {
     vi.spyOn(SessionState.prototype, 'take').mockImplementation(function (this: SessionState, section) {
       if (latestChange(section) > this.changedAt) this.attributes.replace(section)
     })
@@ -93,7 +93,7 @@ describe('a planted fault is found', () => {
     expect(await planted(nonSticky, [])).toMatch(/lost update/)
   })
 
-  it('when what is stored is taken from the state after the wait for the node', { timeout: 60_000 }, async () => {
+  it('when what is stored is taken from the state after the wait for the node', async () => {
     const acknowledge = SessionState.prototype.acknowledge
     vi.spyOn(SessionState.prototype, 'acknowledge').mockImplementation(function (this: SessionState, sent, ...rest) {
       return acknowledge.call(this, { ...sent, section: this.section }, ...rest)
@@ -101,7 +101,7 @@ describe('a planted fault is found', () => {
     expect(await planted(nonSticky, [])).toMatch(/lost update/)
   })
 
-  it('when what changes during a save is not saved again', { timeout: 60_000 }, async () => {
+  it('when what changes during a save is not saved again', async () => {
     const add = SaveQueue.prototype.add
     vi.spyOn(SaveQueue.prototype, 'add').mockImplementation(function (this: SaveQueue, state) {
       if (this.running(state) === undefined) add.call(this, state)
@@ -109,7 +109,7 @@ describe('a planted fault is found', () => {
     expect(await planted({ ...sticky, backup: 'async' }, ['flap'])).toMatch(/lost update/)
   })
 
-  it('when saves are out of order', { timeout: 60_000 }, async () => {
+  it('when saves are out of order', async () => {
     const send = SessionState.prototype.send
     const waiting = new WeakMap<SessionState, Snapshot>()
     vi.spyOn(SessionState.prototype, 'send').mockImplementation(function (this: SessionState) {
@@ -121,7 +121,7 @@ describe('a planted fault is found', () => {
     expect(await planted({ ...sticky, backup: 'async' }, ['flap'])).toMatch(/lost update/)
   })
 
-  it('when a read cuts the life of an end', { timeout: 60_000 }, async () => {
+  it('when a read cuts the life of an end', async () => {
     /* As if a read were renewed before it is known for how long. */
     vi.spyOn(KnownSessions.prototype, 'has').mockReturnValue(true)
     const planted: Configuration = {
@@ -135,7 +135,7 @@ describe('a planted fault is found', () => {
     expect(finding?.violations.join()).toMatch(/zombie/)
   })
 
-  it('when nobody tells that a node was away', { timeout: 60_000 }, async () => {
+  it('when nobody tells that a node was away', async () => {
     vi.spyOn(ClusterNotes.prototype, 'isDoubtful').mockReturnValue(false)
     const redis: Configuration = { ...sticky, storage: 'redis' }
     expect(await planted(redis, ['restart', 'cut', 'flap'])).toMatch(/lost update/)

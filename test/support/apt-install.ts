@@ -16,28 +16,34 @@ const environment = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
 
 const lockMessage = /could not get lock|unable to (acquire|lock)|is another process using it/i
 
-let listsUpdated: Promise<void> | undefined
+/** Installs packages of Debian, as root. */
+export class Apt {
+  #listsUpdated: Promise<void> | undefined
 
-/** Whether this is a Debian (or a child of it) and we are root. */
-export async function canInstallWithApt(): Promise<boolean> {
-  if (process.getuid?.() !== 0) return false
-  return access('/etc/debian_version').then(
-    () => true,
-    () => false,
-  )
+  /** Whether this is a Debian (or a child of it) and we are root. */
+  async canInstall(): Promise<boolean> {
+    if (process.getuid?.() !== 0) return false
+    return access('/etc/debian_version').then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /**
+   * Installs a package; the package lists are brought up to date before the first one. Waits, within bounds, while another
+   * program holds the lock of apt or dpkg.
+   */
+  async install(packageName: string, options: AptOptions = {}): Promise<void> {
+    const { timeout = 300_000, pause = 2000 } = options
+    const end = performance.now() + timeout
+    this.#listsUpdated ??= aptGet(['update', '-qq'], end, pause)
+    await this.#listsUpdated
+    await aptGet(['install', '-y', '-qq', '--no-install-recommends', packageName], end, pause)
+  }
 }
 
-/**
- * Installs a package; the package lists are brought up to date once a process. Waits, within bounds, while another
- * program holds the lock of apt or dpkg.
- */
-export async function installWithApt(packageName: string, options: AptOptions = {}): Promise<void> {
-  const { timeout = 300_000, pause = 2000 } = options
-  const end = performance.now() + timeout
-  listsUpdated ??= aptGet(['update', '-qq'], end, pause)
-  await listsUpdated
-  await aptGet(['install', '-y', '-qq', '--no-install-recommends', packageName], end, pause)
-}
+/** The one of this process, whose lists are brought up to date once. */
+export const apt = new Apt()
 
 async function aptGet(args: string[], end: number, pause: number): Promise<void> {
   for (;;) {

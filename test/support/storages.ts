@@ -6,6 +6,7 @@ import { deleteScript, persistScript, putScript } from '../../src/node/redis/red
 import type { StorageNode } from '../../src/node/storage-node.js'
 import { exchange } from '../../src/testing/exchange.js'
 import { redisCommand, startMemcached, startRedis, type TestServer } from '../../src/testing/index.js'
+import { patience } from './patience.js'
 import { type TroubledWay, troubledMemcached, troubledRedis } from './troubled-way.js'
 
 /** A kind of storage that the promises are tested on: `describe.each(storages)('… (%s)', …)`. */
@@ -49,7 +50,7 @@ export const storage: Record<StorageKind, Storage> = {
   memcached: {
     start: startMemcached,
     url: ({ host, port }) => `memcached://${host}:${port}${memcachedQuery}`,
-    open: (place) => openNode(parseNodeAddress(storage.memcached.url(place)), { operationTimeout: 2000 }),
+    open: (place) => openNode(parseNodeAddress(storage.memcached.url(place)), { operationTimeout: patience }),
     trouble: troubledMemcached,
     secondsToLive: async (place, key) => {
       const answer = await exchange(place, `mg ${key} t`, (text) => text.endsWith('\r\n'))
@@ -61,7 +62,7 @@ export const storage: Record<StorageKind, Storage> = {
   redis: {
     start: startCountingRedis,
     url: ({ host, port }) => `redis://${host}:${port}`,
-    open: (place) => openNode(parseNodeAddress(storage.redis.url(place)), { operationTimeout: 2000 }),
+    open: (place) => openNode(parseNodeAddress(storage.redis.url(place)), { operationTimeout: patience }),
     /* The first operation loads ioredis, which takes its time on a busy machine. */
     inProcesses: { operationTimeout: '2s' },
     trouble: troubledRedis,

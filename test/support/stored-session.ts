@@ -47,6 +47,11 @@ export function storedBytes(place: Stored, visitor: Visitor): Promise<Buffer | u
   return withNode(place, async (node) => (await node.get(keyOf(visitor)))?.bytes)
 }
 
+/** Lets a storage node lose a visitor's session, and nothing else. */
+export async function loseStored(place: Stored, visitor: Visitor): Promise<void> {
+  await withNode(place, (node) => node.delete(keyOf(visitor)))
+}
+
 /** Puts bytes in the place of a visitor's session. */
 export async function storeBytes(place: Stored, visitor: Visitor, bytes: Uint8Array): Promise<void> {
   await withNode(place, (node) => node.put(keyOf(visitor), bytes, 0, 'any'))

@@ -2,13 +2,15 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Apt } from '../support/apt-install.js'
 
 let folder: string
+let apt: Apt
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'apt-install-'))
   vi.stubEnv('PATH', `${folder}:${process.env.PATH}`)
-  vi.resetModules()
+  apt = new Apt()
 })
 
 afterEach(async () => {
@@ -27,15 +29,11 @@ async function calls(): Promise<string[]> {
   return (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n')
 }
 
-async function installWithApt(...args: Parameters<typeof import('../support/apt-install.js').installWithApt>) {
-  return (await import('../support/apt-install.js')).installWithApt(...args)
-}
-
 describe('installing with apt', () => {
   it('updates the lists once and installs without questions', async () => {
     await writeAptGet('exit 0')
-    await installWithApt('one')
-    await installWithApt('two')
+    await apt.install('one')
+    await apt.install('two')
     expect(await calls()).toEqual(['update noninteractive', 'install noninteractive', 'install noninteractive'])
   })
 
@@ -44,18 +42,18 @@ describe('installing with apt', () => {
       [ $(wc -l < ${folder}/calls) -gt 3 ] && exit 0
       echo 'E: Could not get lock /var/lib/dpkg/lock-frontend' >&2
       exit 100`)
-    await installWithApt('one', { pause: 1 })
+    await apt.install('one', { pause: 1 })
     expect(await calls()).toHaveLength(5)
   })
 
   it('gives up when the lock is never free', async () => {
     await writeAptGet("echo 'E: Could not get lock /var/lib/dpkg/lock' >&2; exit 100")
-    await expect(installWithApt('one', { pause: 1, timeout: 100 })).rejects.toThrow()
+    await expect(apt.install('one', { pause: 1, timeout: 100 })).rejects.toThrow()
   })
 
   it('passes any other failure on at once', async () => {
     await writeAptGet("[ $1 = update ] || { echo 'E: Unable to locate package one' >&2; exit 100; }")
-    await expect(installWithApt('one')).rejects.toThrow(/Unable to locate package/)
+    await expect(apt.install('one')).rejects.toThrow(/Unable to locate package/)
     expect(await calls()).toHaveLength(2)
   })
 })
