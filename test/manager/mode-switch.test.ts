@@ -104,7 +104,6 @@ describe('a change of the mode at run time', () => {
         expect(sessions.settings().mode).toBe(to)
       }
     },
-    60_000,
   )
 
   it('with sync backup not even the balancer has to keep visitors in place', async () => {
@@ -119,7 +118,7 @@ describe('a change of the mode at run time', () => {
     }
     await answersGrow(load)
     await expectAll(load, visitors)
-  }, 60_000)
+  })
 
   it('idle sessions of sticky mode get their second copy, and the memory lets go of them', async () => {
     await startServers('sticky')

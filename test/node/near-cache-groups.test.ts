@@ -80,7 +80,6 @@ describe('the near cache on a Sentinel group', () => {
       await waitFor(async () => (await read(node, 'h:a')) === 'changed there', patience)
       if (how === 'suspend') await old.resume()
     },
-    120_000,
   )
 
   it('is emptied by a failover while the old master is well', async () => {

@@ -22,9 +22,6 @@ const basic = (name: string, secret: string) => `Basic ${Buffer.from(`${name}:${
 const asOperator = { Authorization: basic('ops', password) }
 const asViewer = { Authorization: `Bearer ${token}` }
 
-/** Each wrong password costs a hash, one after the other: seconds on a busy machine. */
-const hashing = 120_000
-
 let auth: AdminAuth
 let open: SampleServer
 const started: SampleServer[] = []
@@ -290,7 +287,7 @@ describe('the login', () => {
     expect(server.sample.mode).toBe('async')
   })
 
-  it('slows down guessing, and lets those in who were right before', { timeout: hashing }, async () => {
+  it('slows down guessing, and lets those in who were right before', async () => {
     const server = await start({ auth, limits: { failedLogins: 3, failedLoginPause: 60_000 } })
     expect((await request(server.base, { headers: asOperator })).status).toBe(200)
     const statuses: number[] = []
@@ -320,7 +317,7 @@ describe('strangers', () => {
   }
   const strict = { rate: 5, failedLogins: 3, failedLoginPause: 3_600_000 }
 
-  it('do not make a readiness check fail, whatever they flood', { timeout: hashing }, async () => {
+  it('do not make a readiness check fail, whatever they flood', async () => {
     const server = await start({ auth, limits: strict })
     for (const headers of [{}, { Authorization: 'Basic x' }, { Authorization: 'Bearer nope' }] as Record<
       string,
@@ -336,7 +333,7 @@ describe('strangers', () => {
     expect((await request(`${server.url}/readyz`, { headers: asOperator })).status).toBe(200)
   })
 
-  it('do not lock out those who log in from the same address', { timeout: hashing }, async () => {
+  it('do not lock out those who log in from the same address', async () => {
     const server = await start({ auth, limits: strict })
     const floods: Record<string, string>[] = [
       {},
