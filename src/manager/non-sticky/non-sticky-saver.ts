@@ -9,7 +9,7 @@ import type { ManagerParts } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import type { FoundSession } from '../stored/session-look-up.js'
-import { answeringFirst, type CopyKeeper, type Standing } from './copy-keeper.js'
+import type { CopyKeeper, Standing } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
 /** How often one save may be overtaken by other servers before it waits for its next turn. */
@@ -64,16 +64,16 @@ export class NonStickySaver {
   }
 
   /**
-   * @param mayMove whether another node may take the first copy where this one is late; once only, as all may be
+   * @param moves how often another node may take the first copy where this one is late: there, and back, as all may be
    * @returns false: it is to be stored once more.
    */
-  private async store(node: WatchedNode, state: SessionState, mayMove = true): Promise<boolean> {
+  private async store(node: WatchedNode, state: SessionState, moves = 2): Promise<boolean> {
     const others = this.copies.othersOf(state.token, node)
     /* Asked beside the first write, as what stands there now has to be known for the fence. */
     const standing = others.map((other) => this.copies.standingOn(other, state))
-    const written = await this.storePrimary(node, state, others, mayMove ? answeringFirst(others) : undefined)
+    const written = await this.storePrimary(node, state, others, moves > 0 ? others.find(isAnswering) : undefined)
     if (written === undefined) return true
-    if (written instanceof WatchedNode) return this.storeOn(written, state)
+    if (written instanceof WatchedNode) return this.storeOn(written, state, moves - 1)
     await this.removeOutdated(state)
     const answers = await Promise.all(
       others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<Standing>)),
@@ -93,11 +93,11 @@ export class NonStickySaver {
   }
 
   /** One of the other nodes takes the first copy, as the one so far keeps the visitor waiting. */
-  private storeOn(next: WatchedNode, state: SessionState): Promise<boolean> {
+  private storeOn(next: WatchedNode, state: SessionState, moves: number): Promise<boolean> {
     const copy = this.copies.known.get(state.token)?.copyOn(next)
     this.relocate(state, next)
     if (copy !== undefined) state.found(next, copy.token, 0, undefined)
-    return this.store(next, state, false)
+    return this.store(next, state, moves)
   }
 
   private async writeCopy(
@@ -246,6 +246,11 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
+}
+
+/* One that keeps others waiting already would only do the same. */
+function isAnswering(node: WatchedNode): boolean {
+  return !node.isStalled
 }
 
 function isTombstone(answer: string | FoundSession): answer is FoundSession {
