@@ -72,14 +72,14 @@ describe('holdfast demo', () => {
     const visitor = new Browser(address)
     expect((await visitor.get('whoami')).session).toBeUndefined()
     await visitor.post('cart/items', { sku: 'rope' })
-    const { route, session } = await visitor.get('whoami')
-    expect(session).toEqual({ node: expect.stringMatching(/^n[12]$/), route })
-    const other = route === 'a' ? 'b' : 'a'
-    // What an asynchronous backup has not stored yet dies with a server.
+    // What an asynchronous backup has not stored yet is on one server alone, and dies with it.
     await until('the cart is stored', leastWait, async () => {
       const { processes } = await visitor.get('demo/state')
       return processes.every(({ pending = 0 }: { pending?: number }) => pending === 0)
     })
+    const { route, session } = await visitor.get('whoami')
+    expect(session).toEqual({ node: expect.stringMatching(/^n[12]$/), route })
+    const other = route === 'a' ? 'b' : 'a'
 
     await visitor.post(`demo/processes/${route}/kill`)
     expect(await visitor.get('cart')).toMatchObject({ route: other, items: [{ sku: 'rope' }] })
