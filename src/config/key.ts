@@ -52,6 +52,11 @@ export function readCount(value: unknown, min: number, max: number): number | un
   return result >= min && result <= max ? result : undefined
 }
 
+/** Of something; 0 or `none` give 0, which stands for "no limit". */
+export function countOrNone(max: number) {
+  return key(`a whole number from 0 to ${max}, or "none"`, (value) => (value === 'none' ? 0 : readCount(value, 0, max)))
+}
+
 /** Milliseconds within bounds. */
 export function duration(min: number, max: number) {
   return key(`${describeDuration(min, max)}, such as "10s"`, (value) => within(parseDuration(value), min, max))

@@ -1,11 +1,7 @@
 import { z } from 'zod'
-import { duration, key, keyNotes, readCount } from './key.js'
+import { countOrNone, duration, keyNotes } from './key.js'
 
 const day = 86_400_000
-
-function readRate(value: unknown): number | undefined {
-  return value === 'none' ? 0 : readCount(value, 0, 1_000_000)
-}
 
 const newcomerKeys = {
   idleTimeout: duration(1000, 3650 * day)
@@ -16,7 +12,7 @@ const newcomerKeys = {
       meaning:
         'A new session of a visitor who came without one ends when it was not used for this long, until its cookie has come back once; from then on `idleTimeout` holds. Never longer than that.',
     }),
-  perSecond: key('a whole number from 0 to 1000000, or "none"', readRate).prefault('none').register(keyNotes, {
+  perSecond: countOrNone(1_000_000).prefault('none').register(keyNotes, {
     type: 'number, 0 or `none`',
     default: '`none`',
     meaning:

@@ -10,7 +10,7 @@ import { codecKey } from './codec-key.js'
 import { compressionSchema } from './compression-keys.js'
 import { cookieSchema } from './cookie-keys.js'
 import { encryptionSchema } from './encryption-keys.js'
-import { choice, duration, durationOrNone, flag, key, keyNotes, pattern, readCount, size, text } from './key.js'
+import { choice, countOrNone, duration, durationOrNone, flag, key, keyNotes, pattern, size, text } from './key.js'
 import { lockingSchema } from './locking-keys.js'
 import { nearCacheSchema } from './near-cache-keys.js'
 import { newcomersSchema } from './newcomer-keys.js'
@@ -36,10 +36,6 @@ function isObjectWith(value: unknown, ...methods: string[]): value is Record<str
 
 function readLogger(value: unknown): Logger | undefined {
   return isObjectWith(value, 'debug', 'info', 'warn', 'error') ? oneLineLogger(value as unknown as Logger) : undefined
-}
-
-function readLimit(value: unknown): number | undefined {
-  return value === 'none' ? 0 : readCount(value, 0, 1_000_000_000)
 }
 
 function readMerge(value: unknown): MergeFunction | undefined {
@@ -151,14 +147,12 @@ const shape = {
     meaning:
       'How long this server uses its copy of a session without asking the storage whether another server has taken it over or ended it. 0: it asks at every request.',
   }),
-  maxActiveSessions: key('a whole number from 0 to 1000000000, or "none"', readLimit)
-    .prefault('none')
-    .register(keyNotes, {
-      type: 'number, 0 or `none`',
-      default: '`none`',
-      meaning:
-        'Sessions that this server holds at most; in non-sticky mode those that it has served and that may still live, of which it remembers 100000. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
-    }),
+  maxActiveSessions: countOrNone(1_000_000_000).prefault('none').register(keyNotes, {
+    type: 'number, 0 or `none`',
+    default: '`none`',
+    meaning:
+      'Sessions that this server holds at most; in non-sticky mode those that it has served and that may still live, of which it remembers 100000. Beyond it, requests that need a new one are answered with 503 and Retry-After.',
+  }),
   newcomers: newcomersSchema.optional().register(keyNotes, {
     type: 'object',
     default: 'as everybody',

@@ -1,9 +1,9 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
-import { LockLostError } from '../errors.js'
 import type { Session, SessionData } from '../session/session.js'
 import type { SessionRequest } from './request-scope.js'
+import { refusalOf } from './response-head.js'
 import type { SessionMiddleware } from './session-middleware.js'
 
 /** What is asked of a `Request` of the Fetch standard. */
@@ -20,12 +20,11 @@ export interface RequestSession {
   /**
    * Ends the use of the session, and stores what was changed as the mode says it; to be called once for each request, whatever it came to.
    * @param headers of the response: what tells the cookie is added to them
-   * @throws LockLostError (503) when nothing counts of what was changed under the session's lock
+   * @throws LockLostError (503) when nothing counts of what was changed under the session's lock; UnstorableError (500) when a change can't be
+   * stored at all
    */
   commit(headers: Headers): Promise<void>
 }
-
-const HTTP_FAILURE = 500
 
 /** Takes a request of the Fetch standard through the middleware, by stand-ins for what Node would have given. */
 export async function sessionForRequest(
@@ -61,9 +60,8 @@ async function commit(res: ServerResponse, headers: Headers): Promise<void> {
   res.end()
   await ended
   res.emit('close')
-  if (res.statusCode >= HTTP_FAILURE) {
-    throw new LockLostError('the session was changed by somebody else while this request had its lock')
-  }
+  const refusal = refusalOf(res)
+  if (refusal !== undefined) throw refusal
   for (const cookie of [res.getHeader('Set-Cookie') ?? []].flat()) headers.append('Set-Cookie', String(cookie))
   const ours = res.getHeader('Cache-Control')
   if (cacheControl === null && ours !== undefined) headers.set('Cache-Control', String(ours))

@@ -31,8 +31,16 @@ export function rememberHead(res: ServerResponse): () => void {
 const ofTheBody =
   /^(content-|transfer-encoding$|etag$|last-modified$|accept-ranges$|cache-control$|expires$|location$|refresh$)/
 
+const refused = new WeakMap<ServerResponse, HttpStatusError>()
+
+/** What a response has said in the place of what the application has given it; `undefined`: nothing. */
+export function refusalOf(res: ServerResponse): HttpStatusError | undefined {
+  return refused.get(res)
+}
+
 /** Gives a response that was not sent yet the meaning of an error. @returns what to end it with. */
 function answerWith(res: ServerResponse, error: HttpStatusError): [string] {
+  refused.set(res, error)
   for (const name of res.getHeaderNames()) if (ofTheBody.test(name)) res.removeHeader(name)
   res.statusCode = error.status
   if (res instanceof ServerResponse) res.statusMessage = ''

@@ -382,7 +382,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private openKnowing(id: string, fresh: boolean | undefined): Opened {
-    if (this.isLate(tokenOf(id))) return this.openRenewed(id, fresh)
+    if (this.isLate(id)) return this.openRenewed(id, fresh)
     const opened = this.mode.open(id, fresh)
     if (opened instanceof Promise) return opened.then((state) => this.unlessEnded(state) ?? this.openRenewed(id, fresh))
     return this.unlessEnded(opened) ?? this.openRenewed(id, fresh)
@@ -390,17 +390,18 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   /* Whoever comes with an id that was renewed a moment ago gets the session that it goes on as. */
   private openRenewed(id: string, fresh: boolean | undefined): Opened {
+    if (!this.isLate(id)) return undefined
     const token = tokenOf(id)
-    if (!this.isLate(token)) return undefined
     const next = this.engine.tokens.successorOf(token)
     const opened = this.openKnowing(formatSessionId(next, undefined, this.mode.route), fresh)
     const unlessReplaced = (state: SessionState | undefined) => state ?? this.ending.alsoReplaced(token, next)
     return opened instanceof Promise ? opened.then(unlessReplaced) : unlessReplaced(opened)
   }
 
-  private isLate(token: string): boolean {
+  /** @param id or a token */
+  private isLate(id: string): boolean {
     const { renewed, clock } = this.engine
-    return !renewed.isEmpty && renewed.has(token, clock.now())
+    return !renewed.isEmpty && renewed.has(tokenOf(id), clock.now())
   }
 
   /** What is done with a session, or with what it goes on as when it turns out to have been renewed. @throws SessionGoneError */
@@ -416,7 +417,10 @@ export class ServerSessions implements SessionManager, ManagerParts {
       if (next === undefined) throw error
       return next
     }
-    return (await this.renewal.follow(state)) ?? (state.phase === 'renewed' ? gone() : work(state))
+    const next = await this.renewal.follow(state)
+    if (next !== undefined) return next
+    if (state.phase === 'renewed') throw new SessionGoneError()
+    return work(state)
   }
 
   private unlessEnded(state: SessionState | undefined): SessionState | undefined {
@@ -494,8 +498,4 @@ export class ServerSessions implements SessionManager, ManagerParts {
 /* A copy that was let go has handed its changes to whoever owns the session now. */
 function isKept(state: SessionState): boolean {
   return state.isLetGo ? state.isHandedOver : state.isSaved
-}
-
-function gone(): never {
-  throw new SessionGoneError()
 }

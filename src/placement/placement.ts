@@ -84,6 +84,11 @@ export class Placement {
     return this.all.some((node) => node.failedRecently())
   }
 
+  /** Whether a node was away, or lost what it had, a moment ago, so that what is not on it yet may be on its way there. */
+  returnedRecently(): boolean {
+    return this.all.some((node) => node.returnedRecently())
+  }
+
   get anyUp(): boolean {
     return this.all.some((node) => node.isUsable)
   }

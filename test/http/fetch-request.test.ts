@@ -132,6 +132,14 @@ describe('a Request', () => {
     expect([...headers]).toEqual([])
   })
 
+  it('whose change can not be stored at all rejects with the reason', async () => {
+    fixture = new HttpFixture(storing('sync'))
+    const scope = await forRequest(new Request('http://app.example/'))
+    Object.assign(scope.session, { user: 'ann', broken: 1n })
+    await expect(scope.commit(new Headers())).rejects.toMatchObject({ code: 'HOLDFAST_UNSTORABLE', status: 500 })
+    expect(fixture.activeRequests).toBe(0)
+  })
+
   it('whose session can not be had rejects with what there is to answer', async () => {
     fixture = new HttpFixture()
     await fixture.sessions.close()

@@ -8,17 +8,7 @@ import type { StorageNode } from '../../src/node/storage-node.js'
 import { Placement } from '../../src/placement/placement.js'
 import { WatchedNode } from '../../src/placement/watched-node.js'
 import { systemRandom } from '../../src/random.js'
-
-const ignore = {
-  nodeDown: () => {},
-  nodeReadOnly: () => {},
-  nodeRefused: () => {},
-  nodeUp: () => {},
-  nodeReconnected: () => {},
-  nodeReplaced: () => {},
-  nodeEvicted: () => {},
-  replicasMissing: () => {},
-}
+import { ignoreNode } from '../support/ignore-node.js'
 
 /** What one server knows, over ways to storage nodes that can be cut. */
 class Server {
@@ -62,7 +52,7 @@ class Server {
       probeInterval: () => 60_000,
       operationTimeout: () => 1000,
     }
-    return new WatchedNode(way, options, ignore)
+    return new WatchedNode(way, options, ignoreNode)
   }
 }
 

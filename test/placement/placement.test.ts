@@ -4,18 +4,9 @@ import { Placement } from '../../src/placement/placement.js'
 import { WatchedNode } from '../../src/placement/watched-node.js'
 import { systemRandom } from '../../src/random.js'
 import { SessionTokens } from '../../src/session-id/session-id.js'
+import { ignoreNode } from '../support/ignore-node.js'
 import { ScriptedNode } from './scripted-node.js'
 
-const ignore = {
-  nodeDown: () => {},
-  nodeReadOnly: () => {},
-  nodeRefused: () => {},
-  nodeUp: () => {},
-  nodeReconnected: () => {},
-  nodeReplaced: () => {},
-  replicasMissing: () => {},
-  nodeEvicted: () => {},
-}
 const issuer = new SessionTokens(['secret'])
 const tokens = Array.from({ length: 200 }, () => issuer.issue())
 
@@ -35,7 +26,7 @@ class Cluster {
     return new WatchedNode(
       server,
       { clock: systemClock, random: systemRandom, probeInterval: () => 60_000, operationTimeout: () => 1000 },
-      ignore,
+      ignoreNode,
     )
   }
 

@@ -1,5 +1,4 @@
 import type { Clock } from '../../clock.js'
-import type { StoredValue } from '../../node/storage-node.js'
 import type { Placement } from '../../placement/placement.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { NodeUse } from './node-use.js'
@@ -221,7 +220,7 @@ export class ClusterNotes {
       const theirs = found === undefined ? undefined : readNote(found.bytes)
       this.isRead = true
       /* Only what stands there has a birth that everybody knows it by. */
-      if (theirs === undefined) {
+      if (found === undefined || theirs === undefined) {
         await node.put(this.key, writeNote(this.everything(), this.newName()), life, found?.token ?? 'absent')
         continue
       }
@@ -231,7 +230,7 @@ export class ClusterNotes {
       const note = this.everything()
       const { era } = note
       if (!isSame(theirs, note)) {
-        const result = await node.put(this.key, writeNote(note, birth), life, (found as StoredValue).token)
+        const result = await node.put(this.key, writeNote(note, birth), life, found.token)
         if (!result.stored) continue
       }
       this.see(node, birth, theirs.era, era)

@@ -238,6 +238,6 @@ export class CopyKeeper {
 }
 
 /** Of several nodes one that answers at present, else any. */
-export function answeringFirst(nodes: readonly WatchedNode[]): WatchedNode | undefined {
+function answeringFirst(nodes: readonly WatchedNode[]): WatchedNode | undefined {
   return nodes.find((node) => !node.isStalled) ?? nodes[0]
 }

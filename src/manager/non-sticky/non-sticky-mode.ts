@@ -583,8 +583,8 @@ export class NonStickyMode implements SessionMode {
     const { statistics, placement, notes } = this.engine
     /* A node that answers over a new connection may have lost what it had. */
     await notes.settled()
-    const mayBeBack = placement.nodes.some((node) => node.failedRecently() || node.returnedRecently())
-    if (copies.failed.length > 0 || mayBeBack) throw new StorageUnavailableError()
+    if (copies.failed.length > 0 || placement.failedRecently() || placement.returnedRecently())
+      throw new StorageUnavailableError()
     statistics.count('unknownIds')
     this.misses.add(token)
     this.copies.forget(token)

@@ -71,7 +71,9 @@ export class NonStickySaver {
     const others = this.copies.othersOf(state.token, node)
     /* Asked beside the first write, as what stands there now has to be known for the fence. */
     const standing = others.map((other) => this.copies.standingOn(other, state))
-    const written = await this.storePrimary(node, state, others, moves > 0 ? others.find(isAnswering) : undefined)
+    /* One that keeps others waiting already would only do the same. */
+    const next = moves > 0 ? others.find((other) => !other.isStalled) : undefined
+    const written = await this.storePrimary(node, state, others, next)
     if (written === undefined) return true
     if (written instanceof WatchedNode) return this.storeOn(written, state, moves - 1)
     await this.removeOutdated(state)
@@ -246,11 +248,6 @@ export class NonStickySaver {
     const { placement, settings } = this.engine
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
-}
-
-/* One that keeps others waiting already would only do the same. */
-function isAnswering(node: WatchedNode): boolean {
-  return !node.isStalled
 }
 
 function isTombstone(answer: string | FoundSession): answer is FoundSession {

@@ -110,9 +110,8 @@ export class SessionLoader {
   private async checkCertain(copies: LookUp, named: string | undefined): Promise<void> {
     const { notes, placement } = this.engine
     if (copies.sessions.some((found) => this.isCertain(found))) return
-    const isAway = (node: WatchedNode) => copies.failed.includes(node) || node.failedRecently()
     const isNowhere = copies.sessions.length === 0
-    if (placement.nodes.some((node) => isAway(node) || (isNowhere && node.returnedRecently())))
+    if (copies.failed.length > 0 || placement.failedRecently() || (isNowhere && placement.returnedRecently()))
       throw new StorageUnavailableError()
     if (await notes.isUsedElsewhere(named)) throw unknownNode(this.engine, named)
   }

@@ -9,6 +9,7 @@ import {
   Status,
 } from '../../memcached-wire/binary.js'
 import { troubleOf } from '../connection-trouble.js'
+import { IncomingFigures } from './incoming-figures.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
@@ -20,9 +21,6 @@ import {
   type MemjsServer,
 } from './memjs-client.js'
 import { WriteBatch } from './write-batch.js'
-
-/** A server that never stops to tell is not to fill the memory. */
-const MAX_FIGURES = 1000
 
 /**
  * One memjs client and its one socket, on the binary protocol. A link that had any fault is never used again: memjs
@@ -37,8 +35,7 @@ export class BinaryLink implements MemcachedLink {
   readonly #batch = new WriteBatch()
   #watched = false
   #discarded = false
-  /** Of the answer to `stats` that is coming in. */
-  #figures = new Map<string, string>()
+  readonly #figures = new IncomingFigures()
 
   /** Ready at once: memjs connects with the first operation, and keeps what is sent before. */
   constructor(address: MemcachedAddress, maxReplyBytes: number, events: LinkEvents) {
@@ -106,7 +103,7 @@ export class BinaryLink implements MemcachedLink {
   /** @returns whether it was one of several figures: memjs takes the first reply for the whole answer. */
   #collect({ header: { opcode, status }, key, val }: MemjsReply): boolean {
     if (opcode !== Opcode.stat || status !== Status.ok || key.length === 0) return false
-    if (this.#figures.size < MAX_FIGURES) this.#figures.set(key.toString('latin1'), val.toString('latin1'))
+    this.#figures.add(key.toString('latin1'), val.toString('latin1'))
     return true
   }
 
@@ -129,7 +126,7 @@ export class BinaryLink implements MemcachedLink {
     if (outcome !== undefined) {
       const { opcode, cas } = reply.header
       const value = opcode === Opcode.get || opcode === Opcode.gat ? reply.val : undefined
-      const figures = this.#takeFigures(opcode)
+      const figures = opcode === Opcode.stat ? { figures: this.#figures.take() } : undefined
       this.#events.onAnswer({ outcome, cas: cas.readBigUInt64BE(0), value, ...figures })
       return
     }
@@ -137,13 +134,6 @@ export class BinaryLink implements MemcachedLink {
     // Where the server doesn't understand us, it may not agree on where the next request begins; a proxy need not know `stat`.
     if (!passingStatuses.has(code) && reply.header.opcode !== Opcode.stat)
       this.#lose(`answered with the unexpected status 0x${code.toString(16)}`)
-  }
-
-  #takeFigures(opcode: number): { figures: Map<string, string> } | undefined {
-    if (opcode !== Opcode.stat) return undefined
-    const figures = this.#figures
-    this.#figures = new Map()
-    return { figures }
   }
 
   #fail(error: unknown): void {

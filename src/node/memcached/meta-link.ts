@@ -13,6 +13,7 @@ import {
 import { troubleOf } from '../connection-trouble.js'
 import { giveUpSocket } from '../give-up-socket.js'
 import { RequestBatch } from '../request-batch.js'
+import { IncomingFigures } from './incoming-figures.js'
 import { type MemcachedAddress, memcachedKind } from './memcached-address.js'
 import type { LinkEvents, MemcachedLink } from './memcached-link.js'
 import type { Answer, MemcachedOperation } from './memcached-operation.js'
@@ -21,8 +22,6 @@ import { greetMeta, type MetaFeatures } from './meta-greeting.js'
 import { nextOwnCas } from './own-cas.js'
 
 const keepAliveDelay = 30_000
-/** A server that never stops to tell is not to fill the memory. */
-const MAX_FIGURES = 1000
 
 /** One socket of our own, on the meta commands of memcached's text protocol. */
 export class MetaLink implements MemcachedLink {
@@ -37,8 +36,7 @@ export class MetaLink implements MemcachedLink {
   /** Whether the server has said anything. */
   #heard = false
   #discarded = false
-  /** Of the answer to `stats` that is coming in. */
-  #figures = new Map<string, string>()
+  readonly #figures = new IncomingFigures()
 
   constructor(address: MemcachedAddress, maxReplyBytes: number, events: LinkEvents) {
     this.#address = address
@@ -162,11 +160,10 @@ export class MetaLink implements MemcachedLink {
   #collect({ code, text }: MetaReply): boolean {
     if (code === 'STAT') {
       const blank = text.indexOf(' ')
-      if (this.#figures.size < MAX_FIGURES) this.#figures.set(text.slice(0, blank), text.slice(blank + 1))
+      this.#figures.add(text.slice(0, blank), text.slice(blank + 1))
       return true
     }
-    const figures = this.#figures
-    this.#figures = new Map()
+    const figures = this.#figures.take()
     if (code === 'END') this.#events.onAnswer({ outcome: 'ok', cas: 0n, value: undefined, figures })
     return code === 'END'
   }
