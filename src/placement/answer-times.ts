@@ -44,9 +44,14 @@ export class AnswerTimes {
     return Math.min(Math.max(usual, LEAST_PATIENCE), this.mostPatience)
   }
 
+  /** Milliseconds for which the node has answered nothing, although it has been asked; 0: there is nothing to answer. */
+  get silence(): number {
+    return this.pending > 0 ? this.clock.monotonic() - this.quietSince : 0
+  }
+
   /** Whether the node answers nothing at present, although it has been asked. */
   get isStalled(): boolean {
-    return this.pending > 0 && this.clock.monotonic() - this.quietSince >= this.patience
+    return this.silence >= this.patience
   }
 
   /** An operation begins. @returns when */

@@ -186,6 +186,11 @@ export class WatchedNode implements StorageNode {
     return this.answers.isStalled
   }
 
+  /** Milliseconds for which it has answered nothing, although it has been asked; 0: there is nothing to answer. */
+  get silence(): number {
+    return this.answers.silence
+  }
+
   /**
    * Resolves when work that waits for this node is over (`false`), or as soon as the node has let it wait for far longer than it usually
    * does (`true`): then another copy may answer sooner. The work goes on.

@@ -108,9 +108,17 @@ describe('a node that is late', () => {
     expect(await lateWithin(20, isLate)).toBe(true)
   })
 
+  it('tells for how long it has been silent', async () => {
+    times.begin()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(times.silence).toBe(100)
+    times.answered(100)
+    expect(times.silence).toBe(0)
+  })
+
   it('is nobody who was not asked', async () => {
     await vi.advanceTimersByTimeAsync(10_000)
-    expect(times.isStalled).toBe(false)
+    expect([times.isStalled, times.silence]).toEqual([false, 0])
   })
 
   it('is not blamed for what this process has not read yet', async () => {

@@ -213,7 +213,7 @@ describe.each(storages)('a session that has ended (%s)', (kind) => {
   })
 
   /* Otherwise a request that uses a session keeps it from expiring by idling. */
-  it.each([{ absoluteTimeout: '1500ms' }, { idleTimeout: '1500ms', activity: {} }])(
+  it.each([{ absoluteTimeout: '4s' }, { idleTimeout: '4s', activity: {} }])(
     'by expiry does not come back by a slower request: %j',
     async (timeouts) => {
       const gate = new Gate()

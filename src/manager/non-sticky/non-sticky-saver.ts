@@ -5,6 +5,7 @@ import type { PutResult } from '../../node/storage-node.js'
 import { WatchedNode } from '../../placement/watched-node.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { Engine } from '../context/engine.js'
+import { within } from '../context/within.js'
 import type { ManagerParts } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
@@ -12,6 +13,8 @@ import type { FoundSession } from '../stored/session-look-up.js'
 import type { CopyKeeper, Standing } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
+/** Milliseconds of a node's silence after which nobody waits for a further copy on it: until then the change would be on one node alone. */
+const COPY_PATIENCE = 200
 /** How often one save may be overtaken by other servers before it waits for its next turn. */
 const MAX_ROUNDS = 8
 /** Milliseconds that a save which was overtaken waits at most before it tries again; doubles with each time. */
@@ -109,7 +112,7 @@ export class NonStickySaver {
     standing: Promise<Standing>,
   ): Promise<'stored' | 'failed' | 'late' | FoundSession> {
     const writing = this.copies.write(node, state, written, standing)
-    if (!(await this.isTooLate(node, writing, state))) return writing
+    if (!(await this.isTooLate(node, writing, state, COPY_PATIENCE))) return writing
     void writing.then((answer) => {
       if (isTombstone(answer)) void this.parts.ending.endedElsewhere(state, answer.record)
       else if (answer !== 'stored') this.copies.isShort(state.token)
@@ -160,9 +163,14 @@ export class NonStickySaver {
     throw new NodeUnreachableError(`the session ${state.handle} was overtaken ${MAX_ROUNDS} times at ${node.address}`)
   }
 
-  /** Never under the session's lock: its next holder is to see everything, wherever it reads. */
-  private async isTooLate(node: WatchedNode, write: Promise<unknown>, { isGuarded }: SessionState): Promise<boolean> {
+  /**
+   * Never under the session's lock: its next holder is to see everything, wherever it reads.
+   * @param least milliseconds that the node has to be silent for at least
+   */
+  private async isTooLate(node: WatchedNode, write: Promise<unknown>, { isGuarded }: SessionState, least = 0) {
     if (isGuarded || !(await node.isLate(write))) return false
+    const rest = least - node.silence
+    if (rest > 0 && (await within(this.engine.clock, write, rest))) return false
     this.engine.statistics.count('hedgedWrites')
     return true
   }
