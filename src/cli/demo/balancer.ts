@@ -1,6 +1,6 @@
 import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Backend, type BackendAddress } from './backend.js'
-import { forward, hasBody, type Outcome } from './forward.js'
+import { forward, hasBody, type Outcome, unlessArrived } from './forward.js'
 import { routeOf } from './route-cookie.js'
 
 export interface BalancerOptions {
@@ -188,11 +188,13 @@ export class Balancer {
 
 function answersHealth({ host, port }: BackendAddress, timeout: number): Promise<boolean> {
   return new Promise((resolve) => {
+    let answered = false
     const probe = get({ host, port, path: '/healthz', agent: false, timeout }, (answer) => {
+      answered = true
       answer.resume()
       resolve(answer.statusCode === 200)
     })
-    probe.once('timeout', () => probe.destroy())
+    probe.once('timeout', () => unlessArrived(() => !answered, probe, 'no answer in time'))
     probe.once('error', () => resolve(false))
     probe.once('close', () => resolve(false))
   })

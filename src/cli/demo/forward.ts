@@ -1,4 +1,11 @@
-import { type Agent, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import {
+  type Agent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http'
 import { pipeline } from 'node:stream'
 import type { BackendAddress } from './backend.js'
 
@@ -46,10 +53,14 @@ export function forward(
       resolve(outcome)
     }
     res.once('close', abandoned)
-    upstream.once('timeout', () => upstream.destroy(new Error('no answer in time')))
+    upstream.on('timeout', () => {
+      const read = upstream.socket?.bytesRead
+      unlessArrived(() => upstream.socket?.bytesRead === read, upstream, 'no answer in time')
+    })
     upstream.once('socket', (socket) => {
       if (!socket.connecting) return sendBody()
-      const timer = setTimeout(() => upstream.destroy(new Error('no connection in time')), options.connectTimeout)
+      const late = (): void => unlessArrived(() => !connected, upstream, 'no connection in time')
+      const timer = setTimeout(late, options.connectTimeout)
       socket.once('close', () => clearTimeout(timer))
       socket.once('connect', () => {
         clearTimeout(timer)
@@ -71,6 +82,16 @@ export function forward(
       if (hasBody(req)) req.pipe(upstream)
       else upstream.end()
     }
+  })
+}
+
+/**
+ * Timers run before sockets are read. When this process itself was busy for longer than the time-out, what it waits for may have arrived
+ * in time: that is read first, and the time-out holds only when it brought nothing.
+ */
+export function unlessArrived(isMissing: () => boolean, request: ClientRequest, problem: string): void {
+  setImmediate(() => {
+    if (isMissing()) request.destroy(new Error(problem))
   })
 }
 

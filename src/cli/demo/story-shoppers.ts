@@ -108,12 +108,21 @@ export class Shoppers {
     try {
       const answer = await this.#client.send(visitor, method, path, body)
       if (answer.status < 400) return answer.body
-      this.#report.failedRequest(visitor.number, `${method} ${path} was answered with ${answer.status}`)
+      this.#report.failedRequest(
+        visitor.number,
+        `${method} ${path} was answered with ${answer.status}${saidIn(answer.body)}`,
+      )
     } catch (error) {
       this.#report.failedRequest(visitor.number, `${method} ${path}: ${error instanceof Error ? error.message : error}`)
     }
     return undefined
   }
+}
+
+/** Tells a failure of the balancer from one of a server. */
+function saidIn(body: unknown): string {
+  const error = (body as { error?: unknown } | undefined)?.error
+  return typeof error === 'string' ? `: ${error}` : ''
 }
 
 function skusOf(answer: unknown): string[] {

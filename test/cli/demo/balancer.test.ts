@@ -68,6 +68,12 @@ async function rawBackend(onConnection: (socket: Socket) => void): Promise<NetSe
   return server
 }
 
+/** Reads no socket and fires no timer for so many milliseconds. */
+function standStill(ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
 async function closedPort(): Promise<number> {
   return (await freePorts(1, '127.0.0.1'))[0] as number
 }
@@ -166,6 +172,20 @@ describe('when a server fails, the balancer', () => {
     const b = await backend('b')
     const { port } = await balancerFor({ a: portOf(a), b: portOf(b) }, { responseTimeout: 200 })
     expect((await ask(port, { cookie: 'sid=t-n1.a' })).body).toBe('b')
+  })
+
+  it('takes no server for dead because its own process was busy for longer than a connection may take', async () => {
+    const a = await backend('a', (req, res) => req.resume().on('end', () => res.end('a')))
+    const backends = [{ route: 'a', host: '127.0.0.1', port: portOf(a) }]
+    const balancer = new Balancer({ backends, healthInterval: 60_000, connectTimeout: 100 })
+    cleanups.push(() => balancer.close())
+    const front = await serve((req, res) => {
+      balancer.handle(req, res)
+      setImmediate(() => standStill(300))
+    })
+    cleanups.push(() => stop(front))
+    expect(await ask(portOf(front), { method: 'POST', body: 'x' })).toMatchObject({ status: 200, body: 'a' })
+    expect(balancer.counters).toEqual({ requests: 1, retries: 0, failures: 0 })
   })
 
   it('takes a kept connection that was closed meanwhile for no fault of the server', async () => {
