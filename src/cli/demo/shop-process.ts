@@ -5,6 +5,7 @@ import { OPTIONS_VARIABLE, type Question, type ServerMessage, type ShopOptions }
 import { readStats } from './server-stats.js'
 import { createShopApp } from './shop-app.js'
 import { LOOPBACK } from './storage-process.js'
+import { until } from './within.js'
 
 const EVENTS = [
   'created',
@@ -23,6 +24,7 @@ const EVENTS = [
 
 const REQUESTS_END_WITHIN_MS = 3000
 const FLUSH_WITHIN_MS = 5000
+const STORAGE_WITHIN_MS = 5000
 
 const options = JSON.parse(process.env[OPTIONS_VARIABLE] ?? '{}') as ShopOptions
 const { route, mode, nodes, secret, adminPort } = options
@@ -32,7 +34,6 @@ const sessions = createSessionManager({
   route,
   nodes,
   idleTimeout: '30m',
-  operationTimeout: '500ms',
   probeInterval: '500ms',
   // Whoever is on this machine may change things, as with the buttons of the page.
   ...(adminPort !== undefined && { admin: { listen: { host: LOOPBACK, port: adminPort }, readOnly: false } }),
@@ -51,11 +52,17 @@ server.once('error', (error) => {
   process.exit(1)
 })
 await sessions.ready()
+/* As a balancer waits for `/readyz`. With all storage dead, which the page makes possible, it serves after that all the same. */
+await until('a storage node answers', STORAGE_WITHIN_MS, anyNodeUp).catch(() => {})
 server.listen(options.port, options.host, () => tell({ is: 'listening' }))
 
 async function answer({ ask, number }: Question): Promise<void> {
   if (ask === 'flush') await sessions.flush()
   tell({ is: 'answer', number, stats: readStats(sessions.stats()) })
+}
+
+function anyNodeUp(): boolean {
+  return sessions.stats().nodes.some((node) => node.state === 'up')
 }
 
 /** The orderly end: requests first, then what is still to be stored, then a word about how that went. */
