@@ -13,11 +13,11 @@ import { type FetchRequest, type RequestSession, sessionForRequest } from './htt
 import { OpenRequests } from './http/open-requests.js'
 import { candidateIds } from './http/request-cookie.js'
 import { createSessionMiddleware, type SessionMiddleware } from './http/session-middleware.js'
-import { Engine } from './manager/context/engine.js'
+import { ManagerContext } from './manager/context/manager-context.js'
 import type { SessionEventName, SessionListener } from './manager/context/session-events.js'
 import { within } from './manager/context/within.js'
 import { type FlushReport, ServerSessions } from './manager/server-sessions.js'
-import { SessionHandle } from './manager/session-handle.js'
+import { SessionUse } from './manager/session-use.js'
 import { Administration } from './mbeans/administration.js'
 import { type MemcachedServer, startMemcachedServer } from './memcached-server/server.js'
 import { openNode } from './node/open-node.js'
@@ -78,7 +78,7 @@ export interface CloseOptions {
 
 /** A session manager; made by `createSessionManager`. */
 export class Sessions {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly manager: ServerSessions
   /* Truly private: it holds secrets as they were given, and must not show when the manager is printed. */
   #options: HoldfastOptions
@@ -94,22 +94,22 @@ export class Sessions {
 
   constructor(options: HoldfastOptions, settings: Settings) {
     this.#options = options
-    this.engine = new Engine(settings, systemClock)
-    const manager = new ServerSessions(this.engine, (address) =>
+    this.context = new ManagerContext(settings, systemClock)
+    const manager = new ServerSessions(this.context, (address) =>
       openNode(address, {
-        operationTimeout: () => this.engine.settings.operationTimeout,
-        wait: () => this.engine.settings.wait,
+        operationTimeout: () => this.context.settings.operationTimeout,
+        wait: () => this.context.settings.wait,
         keyPrefix: settings.keyPrefix,
         nearCache: {
-          limits: () => this.engine.settings.nearCache,
+          limits: () => this.context.settings.nearCache,
           keyPrefix: settings.keyPrefix,
-          onFlush: () => this.engine.statistics.count('nearCacheFlushes'),
+          onFlush: () => this.context.statistics.count('nearCacheFlushes'),
         },
       }),
     )
     this.manager = manager
     /* Secrets and live ids hang on them, and whoever prints the manager, or an object that has it, wants neither. */
-    for (const part of ['engine', 'manager', 'administration', 'embedded'])
+    for (const part of ['context', 'manager', 'administration', 'embedded'])
       Object.defineProperty(this, part, { enumerable: false })
     for (const warning of configurationWarnings(options, settings)) settings.logger.warn(warning)
     this.starting = this.start()
@@ -125,8 +125,8 @@ export class Sessions {
 
   /** The same for `JSON.stringify`. */
   toJSON(): { mode: string; route: string | undefined; activeSessions: number } {
-    const { mode, route } = this.engine.settings
-    return { mode, route, activeSessions: this.engine.local.size }
+    const { mode, route } = this.context.settings
+    return { mode, route, activeSessions: this.context.local.size }
   }
 
   private get forFetch(): SessionMiddleware {
@@ -191,16 +191,16 @@ export class Sessions {
   }
 
   private change(change: Partial<HoldfastOptions>): void {
-    const { options, settings } = changeSettings(this.#options, change, this.engine.settings)
-    const wasEnabled = this.engine.settings.enabled
+    const { options, settings } = changeSettings(this.#options, change, this.context.settings)
+    const wasEnabled = this.context.settings.enabled
     this.#options = options
-    this.engine.settings = settings
+    this.context.settings = settings
     this.manager.settingsChanged(wasEnabled)
   }
 
   /** The settings in force as text, without secrets. */
   settings(): Record<string, string> {
-    return describeSettings(this.engine.settings)
+    return describeSettings(this.context.settings)
   }
 
   /**
@@ -209,7 +209,7 @@ export class Sessions {
    */
   async get(id: string): Promise<(Session & Partial<SessionData>) | undefined> {
     const state = await this.manager.open(id)
-    return state === undefined ? undefined : new SessionHandle(this.manager, state, undefined).session
+    return state === undefined ? undefined : new SessionUse(this.manager, state, undefined).session
   }
 
   /**
@@ -218,7 +218,7 @@ export class Sessions {
    * @returns `undefined` when there is none; none is made. @throws StorageUnavailableError
    */
   async fromRequest(req: WithCookieHeader): Promise<(Session & Partial<SessionData>) | undefined> {
-    for (const id of candidateIds(this.engine, req.headers.cookie)) {
+    for (const id of candidateIds(this.context, req.headers.cookie)) {
       const session = await this.get(id)
       if (session !== undefined) return session
     }
@@ -258,9 +258,9 @@ export class Sessions {
    * @throws RangeError for another time; EndNotStoredError with `durable`, when some storage node has not taken that: it is
    * told as soon as it answers.
    */
-  async endAllBefore(time: Date | number = this.engine.clock.now(), { durable }: DestroyOptions = {}): Promise<void> {
+  async endAllBefore(time: Date | number = this.context.clock.now(), { durable }: DestroyOptions = {}): Promise<void> {
     const before = Number(time)
-    if (!(before >= 0 && before <= this.engine.clock.now())) {
+    if (!(before >= 0 && before <= this.context.clock.now())) {
       throw new RangeError(`sessions can be ended that began before a time in the past, not before ${String(time)}`)
     }
     const isDurable = await this.manager.endAllBefore(Math.ceil(before))
@@ -268,7 +268,7 @@ export class Sessions {
   }
 
   stats(): SessionManagerStats {
-    const { settings, statistics, placement } = this.engine
+    const { settings, statistics, placement } = this.context
     const sessions = this.manager.sessionsByNode()
     return {
       mode: settings.mode,
@@ -281,26 +281,26 @@ export class Sessions {
   }
 
   resetStats(): void {
-    this.engine.statistics.reset()
+    this.context.statistics.reset()
   }
 
   on<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
-    this.engine.events.on(name, listener)
+    this.context.events.on(name, listener)
     return this
   }
 
   once<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
-    this.engine.events.once(name, listener)
+    this.context.events.once(name, listener)
     return this
   }
 
   off<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
-    this.engine.events.off(name, listener)
+    this.context.events.off(name, listener)
     return this
   }
 
   private async start(): Promise<void> {
-    const { admin } = this.engine.settings
+    const { admin } = this.context.settings
     const listening = admin?.listen === undefined ? undefined : this.ownAdministration().listen()
     const results = await Promise.allSettled([this.startStorage(), listening])
     const failed = results.find((result) => result.status === 'rejected')
@@ -325,7 +325,7 @@ export class Sessions {
 
   /* Whoever has never reached any storage node is likely to be set up wrong, and is to take nobody's place. */
   private hasStorage(): boolean {
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     this.reachedStorage ||= placement.nodes.some((node) => node.wasReached)
     return this.reachedStorage || !settings.enabled || settings.admin?.health.storage === false
   }
@@ -341,7 +341,7 @@ export class Sessions {
 
   /* The embedded node first: it is likely to be among the nodes that are asked next. */
   private async startStorage(): Promise<void> {
-    const { embed } = this.engine.settings
+    const { embed } = this.context.settings
     if (embed === undefined) return this.manager.start()
     try {
       this.embedded = await startMemcachedServer(embed)
@@ -366,14 +366,14 @@ export class Sessions {
     const report = { ...(await this.manager.close(Math.max(until - systemClock.monotonic(), reserve))), openRequests }
     if (openRequests > 0) {
       const requests = `${openRequests} requests with a session were not answered before the shutdown`
-      this.engine.settings.logger.warn(`${requests}: what they change from now on is not stored`)
+      this.context.settings.logger.warn(`${requests}: what they change from now on is not stored`)
     }
     if (report.unsaved > 0) {
-      this.engine.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
+      this.context.settings.logger.error(`${report.unsaved} sessions could not be stored before the shutdown`)
     }
     if (report.unwrittenEnds > 0) {
       const ends = `${report.unwrittenEnds} ends of sessions could not be stored before the shutdown`
-      this.engine.settings.logger.error(`${ends}: these sessions may come back with their storage nodes`)
+      this.context.settings.logger.error(`${ends}: these sessions may come back with their storage nodes`)
     }
     await within(systemClock, this.embedded?.close() ?? Promise.resolve(), timeout)
     await this.administration?.close()

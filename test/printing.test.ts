@@ -23,9 +23,9 @@ describe('a session manager that is printed', () => {
       admin: { listen: '127.0.0.1:0', auth: { users: [{ name: 'ops', role: 'operator', password }] } },
       logger: silentLogger,
     } as never)
-    const { engine } = sessions as unknown as { engine: { local: LocalSessions } }
+    const { context } = sessions as unknown as { context: { local: LocalSessions } }
     const times = { createdAt: 0, accessedAt: Date.now(), idleTimeout: 60_000, absoluteDeadline: 0 }
-    engine.local.add(new SessionState('hidden-token', undefined, times))
+    context.local.add(new SessionState('hidden-token', undefined, times))
     const printed = [
       inspect(sessions),
       inspect({ app: { sessions } }, { depth: 20 }),
@@ -36,6 +36,6 @@ describe('a session manager that is printed', () => {
     ]
     for (const text of printed) expect(text).not.toMatch(/hidden-/)
     expect(printed[0]).toContain('activeSessions: 1')
-    expect(Object.keys(sessions)).not.toContain('engine')
+    expect(Object.keys(sessions)).not.toContain('context')
   })
 })

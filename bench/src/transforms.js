@@ -33,7 +33,7 @@ async function main() {
     ...(await import(new URL('attribute-section.js', BUILT))),
     ...(await import(new URL('record-format.js', BUILT))),
     ...(await import(new URL('session-facts.js', BUILT))),
-    ...(await import(new URL('transforms/stored-form.js', BUILT))),
+    ...(await import(new URL('transforms/record-envelope.js', BUILT))),
     ...(await import(new URL('transforms/compression.js', BUILT))),
   }
   console.log(`Node ${process.version}, ${cpus()[0]?.model}; medians of ${ROUNDS} rounds\n`)
@@ -60,8 +60,8 @@ function recordOf(attributes, { changeSection, emptySection, encodeRecord, lifeC
   return encodeRecord({ kind: 'session', key: KEY, ...times, era: 0, writer: 'Zk3xQ9vB', attributes: section })
 }
 
-async function measure([name, compression, encryption], record, { StoredForm }) {
-  const form = new StoredForm({
+async function measure([name, compression, encryption], record, { RecordEnvelope }) {
+  const form = new RecordEnvelope({
     compression: { threshold: 0, maxInflatedBytes: 8_000_000, ...compression },
     encryption,
   })

@@ -33,18 +33,18 @@ export async function probeNode(node: StorageNode, keyPrefix: string): Promise<P
   if (get.result === undefined || !get.result.bytes.equals(bytes)) {
     throw new Error('the node did not give back what was stored a moment ago')
   }
-  const { token } = get.result
+  const read = get.result.fence
   const deadline = Date.now() + probeLife
   const next = randomBytes(64)
-  const fence = await timed(() => node.put(key, next, deadline, token))
+  const fence = await timed(() => node.put(key, next, deadline, read))
   if (!fence.result.stored) throw new Error('the node refused to replace what was read a moment ago')
-  const late = await node.put(key, bytes, deadline, token)
+  const late = await node.put(key, bytes, deadline, read)
   if (late.stored) throw new Error('the node does not fence: it replaced a value that was not there any more')
   const renewed = await timed(() => node.get(key, deadline))
   if (renewed.result === undefined || !renewed.result.bytes.equals(next)) {
     throw new Error('the node did not give back what was stored a moment ago')
   }
-  const removed = await timed(() => node.delete(key, renewed.result?.token))
+  const removed = await timed(() => node.delete(key, renewed.result?.fence))
   if (removed.result !== 'deleted') throw new Error('the node did not remove what was read a moment ago')
   const took = { ping: ping.took, put: put.took, get: get.took, fence: fence.took }
   return { ...took, renew: renewed.took, delete: removed.took }

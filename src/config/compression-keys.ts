@@ -5,7 +5,7 @@ import {
   isAvailable,
   levelsOf,
 } from '../record/transforms/compression.js'
-import type { CompressionSettings } from '../record/transforms/stored-form.js'
+import type { CompressionSettings } from '../record/transforms/record-envelope.js'
 import { choice, count, keyNotes, size } from './key.js'
 
 const compressionKeys = {

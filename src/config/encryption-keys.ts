@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
 import { type EncryptionKey, KEY_LENGTH } from '../record/transforms/key-ring.js'
-import type { EncryptionSettings } from '../record/transforms/stored-form.js'
+import type { EncryptionSettings } from '../record/transforms/record-envelope.js'
 import { isKeyId } from '../record/transforms/wrapped-record.js'
 import { flag, keyNotes } from './key.js'
 

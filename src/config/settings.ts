@@ -3,7 +3,7 @@ import type { AdminSettings } from '../admin/admin-settings.js'
 import type { LockSettings } from '../lock/lock-settings.js'
 import type { Logger } from '../logger.js'
 import type { NodeAddress } from '../node/address/node-address.js'
-import type { CompressionSettings, EncryptionSettings } from '../record/transforms/stored-form.js'
+import type { CompressionSettings, EncryptionSettings } from '../record/transforms/record-envelope.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import type { CodecSettings } from './codec-settings.js'
 

@@ -4,8 +4,8 @@ import { StorageUnavailableError } from '../errors.js'
 import { EndedTokens } from '../local/ended-tokens.js'
 import type { SessionState } from '../local/session-state.js'
 import { within } from '../manager/context/within.js'
-import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
+import { SessionUse } from '../manager/session-use.js'
 import { readCookies } from './cookie-header.js'
 
 /** How long an old id that led nowhere is answered without another look, in milliseconds. */
@@ -31,9 +31,9 @@ export class Adoption {
    * @throws StorageUnavailableError when the old store does not answer: a new session would log the visitor out.
    */
   find(req: IncomingMessage): Promise<SessionState | undefined> | undefined {
-    const { engine } = this.manager
-    const { adopt } = engine.settings
-    const now = engine.clock.now()
+    const { context } = this.manager
+    const { adopt } = context.settings
+    const now = context.clock.now()
     if (adopt === undefined || (adopt.until !== undefined && adopt.until <= now)) return undefined
     for (const cookie of readCookies(req.headers.cookie, adopt.cookie)) {
       const id = signedId(cookie, adopt.secret)
@@ -52,25 +52,25 @@ export class Adoption {
   }
 
   private async adopt(id: string): Promise<SessionState | undefined> {
-    const { engine } = this.manager
+    const { context } = this.manager
     /* The same on every server, so that two who adopt one session meet; nobody without our secret can tell it. */
-    const token = engine.tokens.issue(createHash('sha256').update(`adopted:${id}`).digest('hex'))
+    const token = context.tokens.issue(createHash('sha256').update(`adopted:${id}`).digest('hex'))
     const here = await this.manager.openShared(token)
     if (here !== undefined) return here
     /* It was adopted, and has ended. */
-    const hasEnded = engine.ended.has(token, engine.clock.now())
+    const hasEnded = context.ended.has(token, context.clock.now())
     const record = hasEnded ? undefined : await this.ask<unknown>((store, done) => store.get(id, done))
     const isThere = typeof record === 'object' && record !== null
     const taken = isThere ? await this.take(token, record as Record<string, unknown>) : undefined
     /* Another server may have been faster. */
     const state = taken ?? (hasEnded ? undefined : await this.manager.openShared(token))
-    if (state === undefined) this.misses.add(id, engine.clock.now() + REMEMBER_MISS)
+    if (state === undefined) this.misses.add(id, context.clock.now() + REMEMBER_MISS)
     else if (isThere && this.manager.isStored(state)) this.forget(id)
     return state
   }
 
   private async take(token: string, record: Record<string, unknown>): Promise<SessionState | undefined> {
-    const handle = new SessionHandle(this.manager, this.manager.createAs(token), undefined)
+    const handle = new SessionUse(this.manager, this.manager.createAs(token), undefined)
     const { cookie, ...attributes } = record
     Object.assign(handle.session, attributes)
     const { originalMaxAge } = (cookie ?? {}) as OldCookie
@@ -85,7 +85,7 @@ export class Adoption {
   }
 
   private async ask<T>(question: (store: Store, done: (error?: unknown, value?: T | null) => void) => unknown) {
-    const { clock, settings } = this.manager.engine
+    const { clock, settings } = this.manager.context
     const { store } = settings.adopt as { store: Store }
     let failure: { error: unknown } | undefined
     let answer: T | null | undefined
@@ -108,13 +108,13 @@ export class Adoption {
   }
 
   private report(error: unknown): void {
-    const { log, settings } = this.manager.engine
+    const { log, settings } = this.manager.context
     const reason = error instanceof Error ? error.message : String(error)
     log.write('adoption', `the store that sessions are adopted from failed: ${reason}`, (m) => settings.logger.error(m))
   }
 }
 
-type Store = NonNullable<SessionManager['engine']['settings']['adopt']>['store']
+type Store = NonNullable<SessionManager['context']['settings']['adopt']>['store']
 
 /** The id in a cookie of express-session: `s:` id `.` signature, percent-encoded; `undefined`: it is none, or forged. */
 export function signedId(cookie: string, secrets: readonly string[]): string | undefined {

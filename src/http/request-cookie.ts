@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import type { Engine } from '../manager/context/engine.js'
+import type { ManagerContext } from '../manager/context/manager-context.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { MAX_CANDIDATES, readCookies } from './cookie-header.js'
 
 /** The cookie settings for one request: those of the application's function where it gave one, or the configured ones. */
-export function cookieSettingsFor({ settings, log }: Engine, req: IncomingMessage): CookieAttributes {
+export function cookieSettingsFor({ settings, log }: ManagerContext, req: IncomingMessage): CookieAttributes {
   const { cookie, cookieFor } = settings
   if (cookieFor === undefined) return cookie
   try {
@@ -23,7 +23,7 @@ export function cookieSettingsFor({ settings, log }: Engine, req: IncomingMessag
  * The ids that a Cookie header names, in its order; at most 4. Where there are more, those that were never issued must not crowd out
  * the visitor's own.
  */
-export function candidateIds({ settings, tokens }: Engine, header: string | undefined): string[] {
+export function candidateIds({ settings, tokens }: ManagerContext, header: string | undefined): string[] {
   const ids = readCookies(header, settings.name)
   if (ids.length < MAX_CANDIDATES) return ids
   const issued = readCookies(header, settings.name, Number.POSITIVE_INFINITY).filter((id) => tokens.issued(id))
@@ -31,7 +31,7 @@ export function candidateIds({ settings, tokens }: Engine, header: string | unde
 }
 
 /** Decides what is left to the connection (`auto`). `isSecure` is asked only then. */
-export function settled(cookie: CookieAttributes, isSecure: () => boolean): CookieAttributes {
+export function resolveAuto(cookie: CookieAttributes, isSecure: () => boolean): CookieAttributes {
   if (cookie.secure !== 'auto' && cookie.sameSite !== 'auto') return cookie
   const connection = isSecure()
   const secure = cookie.secure === 'auto' ? connection : cookie.secure

@@ -5,11 +5,11 @@ import { tellRefusal } from '../manager/context/refusals.js'
 import { within } from '../manager/context/within.js'
 import type { RequestActivity } from '../manager/request-activity.js'
 import { rememberEnded } from '../manager/request-sessions.js'
-import type { HandleScope, SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
+import type { SessionUse, SessionUseScope } from '../manager/session-use.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
 import { tokenOf } from '../session-id/session-id.js'
-import { settled } from './request-cookie.js'
+import { resolveAuto } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
 import { followSessionId, ownSessionId, provideSessionId } from './session-id-property.js'
@@ -24,7 +24,7 @@ export type SessionRequest = IncomingMessage & {
 }
 
 /** One request with its session, from the middleware to the end of the response. */
-export class RequestScope implements HandleScope, ResponseObserver {
+export class RequestScope implements SessionUseScope, ResponseObserver {
   readonly req: SessionRequest
   readonly res: ServerResponse
   hooks = 0
@@ -37,7 +37,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private readonly activity: RequestActivity | undefined
   /** Further cookies of our name. */
   private readonly otherIds: readonly string[]
-  private handle: SessionHandle | undefined
+  private handle: SessionUse | undefined
   /** Why the application's answer is not the right one. */
   refusal: HttpStatusError | undefined
   private headWatched = false
@@ -77,16 +77,16 @@ export class RequestScope implements HandleScope, ResponseObserver {
   }
 
   get cookieDefaults(): CookieAttributes {
-    this.defaults ??= settled(this.cookieSettings, () => this.isSecure)
+    this.defaults ??= resolveAuto(this.cookieSettings, () => this.isSecure)
     return this.defaults
   }
 
-  begin(handle: SessionHandle): void {
+  begin(handle: SessionUse): void {
     this.handle = handle
     this.req.session = handle.session
     const { state } = handle
     provideSessionId(this.req)
-    const { rolling, saveUninitialized, unset, clearCookie, locking } = this.manager.engine.settings
+    const { rolling, saveUninitialized, unset, clearCookie, locking } = this.manager.context.settings
     if (this.activity !== undefined && state !== undefined) {
       this.activity.opened(state)
       this.watchClose()
@@ -98,19 +98,19 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
   }
 
-  used(): void {
+  onUse(): void {
     if (this.sentId === undefined) this.hook()
     else this.watchClose()
   }
 
-  mayChange(): void {
+  onPossibleChange(): void {
     /* A response that waits for its backup may see it move to another node, which the cookie has to tell. */
     if (this.manager.storesFirst || this.handle?.locked !== undefined || this.mayRenewCookie) this.hook()
     else if (!this.manager.hasRoom) this.watchEnd()
     else this.watchSent()
   }
 
-  cookieUsed(): void {
+  onCookieUse(): void {
     this.hook()
   }
 
@@ -133,7 +133,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     this.activity.leaveOut(this.handle?.state)
   }
 
-  locked(): void {
+  onLock(): void {
     this.watchEnd()
   }
 
@@ -148,7 +148,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     return results.every((result) => result.status === 'fulfilled' && result.value)
   }
 
-  replaced(handle: SessionHandle | undefined): void {
+  onReplace(handle: SessionUse | undefined): void {
     this.wrote = true
     if (handle === undefined && this.handle !== undefined) {
       ownSessionId(this.req, this.handle.id)
@@ -169,7 +169,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   }
 
   /* Its id may have been told already. */
-  private keepEmpty(handle: SessionHandle): void {
+  private keepEmpty(handle: SessionUse): void {
     this.askedFor = true
     this.manager.admit(handle.ensureState())
   }
@@ -182,7 +182,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     try {
       if (!this.sendCookie()) this.clearCookie()
     } catch (error) {
-      const { settings, log } = this.manager.engine
+      const { settings, log } = this.manager.context
       log.write('cookie', `the session cookie could not be set: ${String(error)}`, (m) => settings.logger.error(m))
     }
   }
@@ -201,12 +201,12 @@ export class RequestScope implements HandleScope, ResponseObserver {
   }
 
   /* What was told already can only be told otherwise. */
-  private noteRefusal(handle: SessionHandle): undefined {
+  private noteRefusal(handle: SessionUse): undefined {
     const { refusal, state } = handle
     if (refusal === undefined || this.refusal !== undefined || state === undefined) return
-    const { statistics, events } = this.manager.engine
+    const { statistics, events } = this.manager.context
     this.refusal = refusal
-    tellRefusal(this.manager.engine, refusal)
+    tellRefusal(this.manager.context, refusal)
     statistics.count('lockedChangesRefused')
     events.emitSession('lockLost', state, { answered: this.res.headersSent })
   }
@@ -218,7 +218,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (this.isUnset) return this.unset()
     const changed = this.commit()
     const { state, ending } = this.handle ?? {}
-    const { statistics, settings, clock } = this.manager.engine
+    const { statistics, settings, clock } = this.manager.context
     if (state === undefined) return undefined
     if (this.handle?.locked !== undefined && !this.manager.isStored(state)) {
       const timeout = Math.max(this.manager.storeTimeout, settings.operationTimeout)
@@ -232,7 +232,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     }
     if (!changed || this.manager.hasRoom) return undefined
     statistics.count('backPressureWaits')
-    return this.waitFor(this.manager.room(), this.manager.engine.settings.backup.timeout, 'backPressureTimeouts')
+    return this.waitFor(this.manager.room(), this.manager.context.settings.backup.timeout, 'backPressureTimeouts')
   }
 
   commitSoFar(): void {
@@ -248,7 +248,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (state !== undefined) this.activity?.ended(state)
     this.handle?.release()
     const { req, manager } = this
-    if (manager.engine.settings.locking.mode === 'auto' && this.sentId !== undefined) {
+    if (manager.context.settings.locking.mode === 'auto' && this.sentId !== undefined) {
       manager.learn(req.method, req.originalUrl ?? req.url ?? '/', this.changed || this.wrote)
     }
     /* The visitor has gone, and the application may not have noticed yet. */
@@ -256,7 +256,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
   }
 
   private get isSecure(): boolean {
-    return isSecure(this.req, this.manager.engine.settings.proxy)
+    return isSecure(this.req, this.manager.context.settings.proxy)
   }
 
   private get isUnset(): boolean {
@@ -304,28 +304,28 @@ export class RequestScope implements HandleScope, ResponseObserver {
   private commit(): boolean {
     const { handle } = this
     if (handle === undefined || this.isUnset) return false
-    const { engine } = this.manager
+    const { context } = this.manager
     if (this.req.session !== handle.session) this.reportForeign()
     try {
       const result = handle.commit()
       if (this.keepsEmpty && handle.state?.isBlank) this.saveUninitialized(handle)
       if (result === 'changed') this.changed = true
       if (this.finished && !this.closed)
-        engine.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
+        context.statistics.count(this.changed ? 'requestsWithChange' : 'requestsWithoutChange')
       return this.changed
     } catch (error) {
-      engine.settings.logger.error(`a session could not be committed: ${String(error)}`)
+      context.settings.logger.error(`a session could not be committed: ${String(error)}`)
       return false
     }
   }
 
   private get keepsEmpty(): boolean {
-    return this.askedFor || this.manager.engine.settings.saveUninitialized
+    return this.askedFor || this.manager.context.settings.saveUninitialized
   }
 
   /* A habit from sessions that are kept in a cookie. */
   private reportForeign(): void {
-    const { settings, log } = this.manager.engine
+    const { settings, log } = this.manager.context
     log.write(
       'foreign session',
       'an application has assigned an object to req.session, which is stored nowhere: assign the properties of req.session, one by one',
@@ -333,14 +333,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
     )
   }
 
-  private saveUninitialized(handle: SessionHandle): void {
+  private saveUninitialized(handle: SessionUse): void {
     const state = handle.ensureState()
     this.manager.initialize(state)
     void this.manager.stored(state)
   }
 
   private unset(): Promise<unknown> | undefined {
-    const { settings } = this.manager.engine
+    const { settings } = this.manager.context
     const state = this.handle?.state
     if (state === undefined) return undefined
     if (settings.unset !== 'destroy') {
@@ -349,7 +349,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
       return undefined
     }
     const ends = Promise.all([this.manager.destroy(state), this.endOthers()])
-    return within(this.manager.engine.clock, ends, settings.operationTimeout * 2)
+    return within(this.manager.context.clock, ends, settings.operationTimeout * 2)
   }
 
   /* What can't be stored at all is no success, whatever the application is about to answer. */
@@ -363,9 +363,9 @@ export class RequestScope implements HandleScope, ResponseObserver {
     timeout: number,
     counter: 'backupTimeouts' | 'backPressureTimeouts',
   ): Promise<void> {
-    const { statistics } = this.manager.engine
+    const { statistics } = this.manager.context
     const started = performance.now()
-    if (!(await within(this.manager.engine.clock, work, timeout))) statistics.count(counter)
+    if (!(await within(this.manager.context.clock, work, timeout))) statistics.count(counter)
     statistics.record('effectiveBackup', performance.now() - started)
   }
 
@@ -377,14 +377,14 @@ export class RequestScope implements HandleScope, ResponseObserver {
   /** @returns whether the browser has, or gets, the cookie of the session that the request has now. */
   private sendCookie(): boolean {
     const { handle } = this
-    const { settings } = this.manager.engine
+    const { settings } = this.manager.context
     const state = handle?.state
     if (handle === undefined || state === undefined || this.isUnset) return false
     /* Its cookie would take the place of the one that the visitor has logged in with. */
     if (this.isLate && !this.askedFor) return true
     /* The browser drops a cookie whose end is over. */
     if (handle.ending !== undefined && this.sentId !== undefined) {
-      setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
+      setSessionCookie(this.manager.context, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
       return true
     }
     if (state.phase !== 'live' && !this.isRenewedAndTaken(state)) return false
@@ -396,7 +396,7 @@ export class RequestScope implements HandleScope, ResponseObserver {
     if (!needed && isShared(this.res)) return true
     if (rolling || renewed) handle.cookie.resetMaxAge()
     if (rolling || needed || renewed) {
-      setSessionCookie(this.manager.engine, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
+      setSessionCookie(this.manager.context, this.res, state.id, this.toSend(handle.cookie), this.isSecure)
     }
     return true
   }
@@ -408,19 +408,19 @@ export class RequestScope implements HandleScope, ResponseObserver {
 
   /* Only what the browser has sent is there to be cleared. */
   private clearCookie(): void {
-    const { engine } = this.manager
-    if (!engine.settings.clearCookie || this.sentId === undefined) return
-    const unset = this.isUnset && engine.settings.unset === 'destroy' ? this.handle?.state?.cookie : undefined
+    const { context } = this.manager
+    if (!context.settings.clearCookie || this.sentId === undefined) return
+    const unset = this.isUnset && context.settings.unset === 'destroy' ? this.handle?.state?.cookie : undefined
     const overrides = this.endedCookie ?? unset
     if (overrides === undefined) return
     const cookie = this.toSend(new SessionCookie(this.cookieDefaults, overrides))
-    clearSessionCookie(engine, this.res, cookie, this.isSecure)
+    clearSessionCookie(context, this.res, cookie, this.isSecure)
   }
 
   private toSend(cookie: SessionCookie): CookieToSend {
     const { path, httpOnly, sameSite, secure, partitioned, maxAge, expires } = cookie
     const [domain, priority] = [cookie.domain ?? undefined, cookie.priority ?? undefined]
     const attributes = { path, domain, httpOnly, sameSite, secure, partitioned, maxAge, priority, expires }
-    return { ...settled(attributes, () => this.isSecure), expires }
+    return { ...resolveAuto(attributes, () => this.isSecure), expires }
   }
 }

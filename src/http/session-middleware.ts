@@ -4,9 +4,9 @@ import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import { tellRefusal } from '../manager/context/refusals.js'
 import { RequestActivity } from '../manager/request-activity.js'
-import { SessionHandle } from '../manager/session-handle.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { Opened } from '../manager/session-mode.js'
+import { SessionUse } from '../manager/session-use.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { tokenOf } from '../session-id/session-id.js'
 import { Adoption } from './adoption.js'
@@ -25,21 +25,21 @@ export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next:
  * @param requests where those that are under way are noted
  */
 export function createSessionMiddleware(manager: SessionManager, requests?: OpenRequests): SessionMiddleware {
-  const { engine } = manager
+  const { context } = manager
   const shared = { manager, adoption: new Adoption(manager), requests }
   return function holdfast(req, res, next) {
-    const { settings, statistics } = engine
+    const { settings, statistics } = context
     if (req.session !== undefined && req.session !== null) return next()
     if (manager.isClosed) return refuse(manager, next, new ShutDownError())
     const url = req.originalUrl ?? req.url ?? '/'
     const ignored = settings.ignore?.test(url) === true
-    const cookie = ignored ? settings.cookie : cookieSettingsFor(engine, req)
+    const cookie = ignored ? settings.cookie : cookieSettingsFor(context, req)
     if (ignored || !pathMatches(cookie.path, url)) {
       statistics.count('requestsIgnored')
       return next()
     }
     const arrival = new Arrival(shared, req, res, next, cookie)
-    const ids = candidateIds(engine, req.headers.cookie)
+    const ids = candidateIds(context, req.headers.cookie)
     const id = ids[0]
     if (id === undefined) return arrival.attach(undefined, undefined)
     if (settings.activity !== undefined) arrival.activity = new RequestActivity(manager, url)
@@ -123,7 +123,7 @@ class Arrival {
       return
     }
     const adopting =
-      state === undefined && manager.engine.settings.adopt !== undefined ? adoption.find(this.req) : undefined
+      state === undefined && manager.context.settings.adopt !== undefined ? adoption.find(this.req) : undefined
     if (adopting === undefined) {
       this.begin(id, state)
       return
@@ -169,10 +169,10 @@ class Arrival {
   private begin(id: string | undefined, state: SessionState | undefined): void {
     const { req, res, next, cookie, activity, otherIds, hold } = this
     const { manager, requests } = this.shared
-    const { settings, statistics, clock, replaced } = manager.engine
+    const { settings, statistics, clock, replaced } = manager.context
     statistics.count(state === undefined ? 'requestsWithoutSession' : 'requestsWithSession')
     const scope = new RequestScope(manager, req, res, state === undefined ? undefined : id, cookie, otherIds, activity)
-    const handle = new SessionHandle(manager, state, scope)
+    const handle = new SessionUse(manager, state, scope)
     if (hold !== undefined && state !== undefined) handle.keepLock(hold)
     if (state !== undefined && activity?.isPassive !== true) manager.cameBack(state)
     /* One that still has an end from when there was that setting. */
@@ -191,11 +191,11 @@ function nothing(): void {}
 
 /* Whoever looks into the log of a server that answers 503 finds the reason. */
 function refuse(manager: SessionManager, next: Next, error: unknown): void {
-  if (error instanceof HttpStatusError) tellRefusal(manager.engine, error)
+  if (error instanceof HttpStatusError) tellRefusal(manager.context, error)
   next(error)
 }
 
-function admissionError(manager: SessionManager, handle: SessionHandle): unknown {
+function admissionError(manager: SessionManager, handle: SessionUse): unknown {
   try {
     manager.admit(handle.ensureState())
     return undefined

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Engine } from '../manager/context/engine.js'
+import type { ManagerContext } from '../manager/context/manager-context.js'
 import { formatCookie } from '../session/format-cookie.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
 import { whyRefused } from './cookie-refusal.js'
@@ -16,14 +16,14 @@ export type CookieToSend = CookieAttributes & { expires: Date | null }
 
 /** Adds the session cookie to the response's head, with the header that keeps caches from storing it. */
 export function setSessionCookie(
-  engine: Engine,
+  context: ManagerContext,
   res: ServerResponse,
   value: string,
   cookie: CookieToSend,
   secure: boolean,
 ): void {
   if (!takesHeaders(res)) return
-  const { settings, log } = engine
+  const { settings, log } = context
   const refused = whyRefused(settings.name, cookie, secure)
   const text = refused === undefined ? formatCookie(settings.name, value, cookie) : ''
   const problem = Buffer.byteLength(text) > MAX_COOKIE_SIZE ? tooLarge : refused
@@ -43,11 +43,16 @@ export function isShared(res: ServerResponse): boolean {
 }
 
 /** Makes the browser drop the session cookie, unless another one of its name goes out with this response. */
-export function clearSessionCookie(engine: Engine, res: ServerResponse, cookie: CookieToSend, secure: boolean): void {
+export function clearSessionCookie(
+  context: ManagerContext,
+  res: ServerResponse,
+  cookie: CookieToSend,
+  secure: boolean,
+): void {
   if (!takesHeaders(res)) return
-  const { name } = engine.settings
+  const { name } = context.settings
   if (cookiesOf(res).some((other) => other.startsWith(`${name}=`))) return
-  setSessionCookie(engine, res, '', { ...cookie, expires: new Date(0) }, secure)
+  setSessionCookie(context, res, '', { ...cookie, expires: new Date(0) }, secure)
 }
 
 /* Stand-ins for responses may have no headers at all. */

@@ -1,4 +1,4 @@
-import type { VersionToken } from '../node/storage-node.js'
+import type { Fence } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import {
   type AttributeSection,
@@ -19,7 +19,7 @@ import {
   ownerChange,
   type SessionFacts,
 } from '../record/session-facts.js'
-import type { StoredForm } from '../record/transforms/stored-form.js'
+import type { RecordEnvelope } from '../record/transforms/record-envelope.js'
 import {
   type Attribute,
   type AttributeRules,
@@ -48,10 +48,10 @@ const NEXT: Record<SessionPhase, readonly SessionPhase[]> = {
 }
 
 /** What is known of the stored copy in its place. */
-export interface Backup {
+export interface StoredCopy {
   readonly node: WatchedNode
   /** For the next fenced write. */
-  readonly token: VersionToken
+  readonly fence: Fence
   /** When the stored copy expires, at the earliest; 0: never, or not known. */
   readonly deadline: number
   /** What stands there; `undefined`: it can't be read, or has to be written again in another form. */
@@ -59,7 +59,7 @@ export interface Backup {
   /** The era that it says. */
   readonly era: number
   /** How records were stored when it was written or read; `undefined`: not known. */
-  readonly form: StoredForm | undefined
+  readonly form: RecordEnvelope | undefined
 }
 
 export interface SessionTimes extends Life {
@@ -74,7 +74,7 @@ export interface Snapshot {
   readonly base: AttributeSection
   readonly era: number
   /** How it is stored. */
-  readonly form?: StoredForm
+  readonly form?: RecordEnvelope
 }
 
 /**
@@ -95,7 +95,7 @@ export class SessionState {
   private ownerName = ''
   private place: WatchedNode | undefined
   private routeName: string | undefined
-  private stored: Backup | undefined
+  private stored: StoredCopy | undefined
   /* Everything that is known to have been stored, somewhere. */
   private baseSection: AttributeSection = emptySection
   private wasSent = false
@@ -205,7 +205,7 @@ export class SessionState {
     return this.baseSection !== emptySection
   }
 
-  get backup(): Backup | undefined {
+  get storedCopy(): StoredCopy | undefined {
     return this.stored
   }
 
@@ -490,7 +490,7 @@ export class SessionState {
   acknowledge(
     { section, base, era, form }: Snapshot,
     node: WatchedNode,
-    token: VersionToken,
+    fence: Fence,
     deadline: number,
     now: number,
   ): boolean {
@@ -501,7 +501,7 @@ export class SessionState {
       this.leaveBehind(node)
       return false
     }
-    this.stored = { node, token, deadline, section, era, form }
+    this.stored = { node, fence, deadline, section, era, form }
     this.verified = now
     return true
   }
@@ -509,21 +509,21 @@ export class SessionState {
   /** What stands in a place, as it was read; the content has been taken. `deadline` 0: the read did not renew it. `record` undefined: it is to be written again anyway. */
   found(
     node: WatchedNode,
-    token: VersionToken,
+    fence: Fence,
     deadline: number,
     record: { attributes: AttributeSection; era: number } | undefined,
-    form?: StoredForm,
+    form?: RecordEnvelope,
   ): void {
     if (this.place !== node) return
     /* One string for what is the same: sessions are many. */
     const here = this.attributes.section
     const section = record?.attributes === here ? here : record?.attributes
     const life = deadline || this.lifeOf(node, section)
-    this.stored = { node, token, deadline: life, section, era: record?.era ?? 0, form }
+    this.stored = { node, fence, deadline: life, section, era: record?.era ?? 0, form }
   }
 
   /** The copy that was seen in its place is still there, and lives until then. */
-  renewed(seen: Backup | undefined, deadline: number): void {
+  renewed(seen: StoredCopy | undefined, deadline: number): void {
     if (seen !== undefined && this.stored === seen) this.stored = { ...seen, deadline }
   }
 

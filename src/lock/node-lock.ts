@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js'
 import { NodeUnreachableError } from '../errors.js'
-import type { StorageNode, VersionToken } from '../node/storage-node.js'
+import type { Fence, StorageNode } from '../node/storage-node.js'
 import type { RandomSource } from '../random.js'
 
 export interface NodeLockOptions {
@@ -33,7 +33,7 @@ export async function tryLock(options: NodeLockOptions): Promise<NodeLock | unde
   const expiry = options.expiry()
   try {
     const result = await node.put(key, value, clock.now() + expiry, 'absent')
-    return result.stored ? new NodeLock(options, value, result.token, asked + trusted(expiry)) : undefined
+    return result.stored ? new NodeLock(options, value, result.fence, asked + trusted(expiry)) : undefined
   } catch (error) {
     /* It may have been written all the same: then nobody should have to wait for its expiry. */
     if (error instanceof NodeUnreachableError) removeOwn(node, key, value).catch(ignore)
@@ -56,18 +56,18 @@ export class NodeLock {
   readonly takenAt: number
   private readonly options: NodeLockOptions
   private readonly value: Buffer
-  private token: VersionToken
+  private fence: Fence
   private trustedUntil: number
   private state: 'held' | 'lost' | 'released' = 'held'
   private timer: Timer | undefined
   private renewal: Promise<void> | undefined
   private onLost: () => void = ignore
 
-  constructor(options: NodeLockOptions, value: Buffer, token: VersionToken, trustedUntil: number) {
+  constructor(options: NodeLockOptions, value: Buffer, fence: Fence, trustedUntil: number) {
     this.options = options
     this.takenAt = options.clock.monotonic()
     this.value = value
-    this.token = token
+    this.fence = fence
     this.trustedUntil = trustedUntil
     this.renewLater()
   }
@@ -98,7 +98,7 @@ export class NodeLock {
     this.abandon()
     await this.renewal
     try {
-      await removeOwn(node, key, this.value, this.token)
+      await removeOwn(node, key, this.value, this.fence)
     } catch (error) {
       /* Once more, and nobody waits for it: a lock that stays would hold up the next request until its expiry. */
       if (error instanceof NodeUnreachableError) removeOwn(node, key, this.value).catch(ignore)
@@ -140,14 +140,14 @@ export class NodeLock {
 
   private async prolong(deadline: number): Promise<'renewed' | 'gone'> {
     const { node, key } = this.options
-    let result = await node.put(key, this.value, deadline, this.token)
+    let result = await node.put(key, this.value, deadline, this.fence)
     if (!result.stored) {
-      const token = await findOwn(node, key, this.value)
-      if (token === undefined) return 'gone'
-      result = await node.put(key, this.value, deadline, token)
+      const fence = await findOwn(node, key, this.value)
+      if (fence === undefined) return 'gone'
+      result = await node.put(key, this.value, deadline, fence)
     }
     if (!result.stored) return 'gone'
-    this.token = result.token
+    this.fence = result.fence
     return 'renewed'
   }
 
@@ -160,13 +160,13 @@ export class NodeLock {
 }
 
 /** A refused token may be one of an earlier connection: the value tells whose the lock is. */
-async function findOwn(node: StorageNode, key: string, value: Buffer): Promise<VersionToken | undefined> {
+async function findOwn(node: StorageNode, key: string, value: Buffer): Promise<Fence | undefined> {
   const found = await node.get(key)
-  return found?.bytes.equals(value) ? found.token : undefined
+  return found?.bytes.equals(value) ? found.fence : undefined
 }
 
-async function removeOwn(node: StorageNode, key: string, value: Buffer, token?: VersionToken): Promise<void> {
-  if (token !== undefined && (await node.delete(key, token)) !== 'refused') return
+async function removeOwn(node: StorageNode, key: string, value: Buffer, fence?: Fence): Promise<void> {
+  if (fence !== undefined && (await node.delete(key, fence)) !== 'refused') return
   const current = await findOwn(node, key, value)
   if (current !== undefined) await node.delete(key, current)
 }

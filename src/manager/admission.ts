@@ -1,15 +1,15 @@
 import { TooManyNewcomersError, TooManySessionsError } from '../errors.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 
 /** Whether new sessions may begin on this server. */
 export class Admission {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   /** How many sessions of new visitors may begin now. */
   private room = 0
   private countedAt = Number.NEGATIVE_INFINITY
 
-  constructor(engine: Engine) {
-    this.engine = engine
+  constructor(context: ManagerContext) {
+    this.context = context
   }
 
   /**
@@ -18,7 +18,7 @@ export class Admission {
    * @throws TooManySessionsError, TooManyNewcomersError
    */
   check(held: number, isNewcomer: boolean): void {
-    const { settings, statistics } = this.engine
+    const { settings, statistics } = this.context
     const { maxActiveSessions: most, newcomers } = settings
     if (most !== 0 && held >= most) {
       statistics.count('sessionsRejected')
@@ -31,7 +31,7 @@ export class Admission {
 
   /* Room comes back evenly, and for one second at most. */
   private take(perSecond: number): boolean {
-    const now = this.engine.clock.monotonic()
+    const now = this.context.clock.monotonic()
     this.room = Math.min(perSecond, this.room + ((now - this.countedAt) * perSecond) / 1000)
     this.countedAt = now
     if (this.room < 1) return false

@@ -3,7 +3,7 @@ import type { NodeRefusedError } from '../errors.js'
 import type { NodeAddress } from '../node/address/node-address.js'
 import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
 import { type NodeObserver, WatchedNode, type WatchOptions } from '../placement/watched-node.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 
 /** What the set tells of its nodes. */
 export interface NodeSetCallbacks {
@@ -25,7 +25,7 @@ export type OpenNode = (address: NodeAddress) => StorageNode
  * still has its data: see `ClusterNotes`.
  */
 export class NodeSet implements NodeObserver {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly open: OpenNode
   private readonly callbacks: NodeSetCallbacks
   private readonly addresses = new Map<WatchedNode, NodeAddress>()
@@ -39,22 +39,22 @@ export class NodeSet implements NodeObserver {
   private readonly drained = new Set<WatchedNode>()
   private closed = false
 
-  constructor(engine: Engine, open: OpenNode, callbacks: NodeSetCallbacks) {
-    this.engine = engine
+  constructor(context: ManagerContext, open: OpenNode, callbacks: NodeSetCallbacks) {
+    this.context = context
     this.open = open
     this.callbacks = callbacks
-    engine.notes.onLost = (node) => this.lost(node)
-    engine.notes.onTwin = (node, other) => this.warnOfTwins(node, other)
+    context.notes.onLost = (node) => this.lost(node)
+    context.notes.onTwin = (node, other) => this.warnOfTwins(node, other)
   }
 
   /** Nodes that are to give their sessions away: taken out of the configuration, or drained by an operator. */
   get draining(): WatchedNode[] {
-    return this.engine.placement.nodes.filter((node) => node.draining)
+    return this.context.placement.nodes.filter((node) => node.draining)
   }
 
   /** Opens what is new in the settings, and drains what is not there any more. */
   apply(): void {
-    const { settings, placement } = this.engine
+    const { settings, placement } = this.context
     const kept: WatchedNode[] = []
     for (const address of settings.nodes) kept.push(this.find(address) ?? this.add(address))
     const removed = placement.nodes.filter((node) => !kept.includes(node))
@@ -72,7 +72,7 @@ export class NodeSet implements NodeObserver {
    * @returns false, and nothing happens, when no other node could take the sessions.
    */
   drain(node: WatchedNode): boolean {
-    if (!this.engine.placement.nodes.some((other) => other !== node && other.isUsable)) return false
+    if (!this.context.placement.nodes.some((other) => other !== node && other.isUsable)) return false
     this.drained.add(node)
     node.draining = true
     this.callbacks.leave(node)
@@ -95,7 +95,7 @@ export class NodeSet implements NodeObserver {
    * @returns whether there were any.
    */
   retire(isEmpty: (node: WatchedNode) => boolean): boolean {
-    const { placement, notes } = this.engine
+    const { placement, notes } = this.context
     const removed = placement.nodes.filter(({ duty }) => duty !== 'configured')
     for (const node of removed) node.duty = isEmpty(node) ? 'left' : 'leaving'
     const isNeeded = (node: WatchedNode) =>
@@ -116,17 +116,17 @@ export class NodeSet implements NodeObserver {
 
   /** Resolves when it is known of each node whether it is up, and those that are have been prepared. */
   async ready(): Promise<void> {
-    await Promise.all(this.engine.placement.nodes.map((node) => node.check()))
+    await Promise.all(this.context.placement.nodes.map((node) => node.check()))
     await Promise.all(this.preparing)
-    await this.engine.notes.settled()
+    await this.context.notes.settled()
   }
 
   nodeDown(node: WatchedNode, error: Error): void {
     if (this.closed) return
-    this.engine.statistics.count('nodeFailures')
-    this.engine.events.emitNode('nodeDown', { node: node.id, address: node.address, error })
+    this.context.statistics.count('nodeFailures')
+    this.context.events.emitNode('nodeDown', { node: node.id, address: node.address, error })
     this.warn(node, `is down${becauseOf(node)}`, error)
-    if (node.wasReached) this.engine.notes.raise(node)
+    if (node.wasReached) this.context.notes.raise(node)
     else this.raiseIfItStaysAway(node)
     this.wasDown.add(node)
     this.callbacks.leave(node)
@@ -135,24 +135,24 @@ export class NodeSet implements NodeObserver {
   /* Its copies stay as they are while the sessions go on elsewhere. So they are as those of a node that is away, but for being read. */
   nodeReadOnly(node: WatchedNode, error: Error): void {
     if (this.closed) return
-    this.engine.statistics.count('nodeFailures')
-    this.engine.events.emitNode('nodeReadOnly', { node: node.id, address: node.address, error })
+    this.context.statistics.count('nodeFailures')
+    this.context.events.emitNode('nodeReadOnly', { node: node.id, address: node.address, error })
     this.warn(node, `is used for reads only${becauseOf(node)}`, error)
-    this.engine.notes.raise(node)
+    this.context.notes.raise(node)
     this.wasDown.add(node)
     this.callbacks.leave(node)
   }
 
   nodeRefused(node: WatchedNode, error: NodeRefusedError): void {
-    const { log, settings } = this.engine
+    const { log, settings } = this.context
     const text = `storage node ${named(node)} has refused an operation${becauseOf(node)}`
     log.write(`refused ${node.address}`, text, (m) => settings.logger.warn(m, { ...fieldsOf(node), error }))
   }
 
   nodeUp(node: WatchedNode): void {
     if (this.closed) return
-    this.engine.statistics.count('nodeRecoveries')
-    this.engine.events.emitNode('nodeUp', { node: node.id, address: node.address })
+    this.context.statistics.count('nodeRecoveries')
+    this.context.events.emitNode('nodeUp', { node: node.id, address: node.address })
     this.warn(node, 'is up again')
     this.callbacks.returned(node)
     void this.lookAgain(node)
@@ -173,7 +173,7 @@ export class NodeSet implements NodeObserver {
   }
 
   replicasMissing(node: WatchedNode, { acknowledged, wanted }: ReplicaShortfall): void {
-    const { statistics, log, settings } = this.engine
+    const { statistics, log, settings } = this.context
     statistics.count('replicaShortfalls')
     const text = `storage node ${named(node)}: ${acknowledged} of ${wanted} replicas have acknowledged a write`
     log.write(`replicas missing ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
@@ -181,30 +181,30 @@ export class NodeSet implements NodeObserver {
 
   nodeEvicted(node: WatchedNode, values: number): void {
     if (this.closed) return
-    const { log, settings } = this.engine
+    const { log, settings } = this.context
     const text = `storage node ${named(node)} has given up ${values} values before their time, for want of memory: sessions are lost with them`
     log.write(`evictions ${node.address}`, text, (m) => settings.logger.warn(m, fieldsOf(node)))
   }
 
   async close(): Promise<void> {
     this.closed = true
-    await Promise.all(this.engine.placement.nodes.map((node) => node.close()))
+    await Promise.all(this.context.placement.nodes.map((node) => node.close()))
   }
 
   private hasAnotherAddress(node: WatchedNode): boolean {
-    const { placement, notes } = this.engine
+    const { placement, notes } = this.context
     return placement.nodes.some((other) => other.duty === 'configured' && notes.areOne(node, other) === 'yes')
   }
 
   /* The end of an outage is told at the level of its beginning: whoever reads of the one has to read of the other. */
   private warn(node: WatchedNode, what: string, error?: Error): void {
     const fields = { ...fieldsOf(node), state: node.state, ...(error && { error }) }
-    this.engine.settings.logger.warn(`storage node ${named(node)} ${what}`, fields)
+    this.context.settings.logger.warn(`storage node ${named(node)} ${what}`, fields)
   }
 
   /* The node that this process carries itself is gone when the process is: it protects nothing while there is another. */
   private lastResorts(): string[] {
-    const { failoverNodes, embed, nodes } = this.engine.settings
+    const { failoverNodes, embed, nodes } = this.context.settings
     const own = nodes.filter(
       ({ scheme, host, port }) => scheme === 'embedded' && host === embed?.host && port === embed.port,
     )
@@ -225,18 +225,18 @@ export class NodeSet implements NodeObserver {
     const node = new WatchedNode(this.open(address), this.watching(), this)
     this.addresses.set(node, address)
     node.start()
-    const prepared = this.engine.notes.exchangeWith(node).finally(() => this.preparing.delete(prepared))
+    const prepared = this.context.notes.exchangeWith(node).finally(() => this.preparing.delete(prepared))
     this.preparing.add(prepared)
     return node
   }
 
   private watching(): WatchOptions {
-    const { engine } = this
+    const { context } = this
     return {
-      clock: engine.clock,
-      random: engine.random,
-      probeInterval: () => engine.settings.probeInterval,
-      operationTimeout: () => engine.settings.operationTimeout,
+      clock: context.clock,
+      random: context.random,
+      probeInterval: () => context.settings.probeInterval,
+      operationTimeout: () => context.settings.operationTimeout,
     }
   }
 
@@ -245,7 +245,7 @@ export class NodeSet implements NodeObserver {
     if (this.checking.has(node)) return
     this.checking.add(node)
     const wasReplaced = this.replaced.delete(node)
-    const answered = await this.engine.notes.exchangeWith(node)
+    const answered = await this.context.notes.exchangeWith(node)
     this.checking.delete(node)
     /* Away again; its next return is the next look. */
     if (wasReplaced && !answered) this.replaced.add(node)
@@ -256,14 +256,14 @@ export class NodeSet implements NodeObserver {
   /* While a node is being replaced by itself under another address, that is as it should be. */
   private warnOfTwins(node: WatchedNode, other: WatchedNode): void {
     if (this.closed || node.duty !== 'configured' || other.duty !== 'configured') return
-    const { log, settings } = this.engine
+    const { log, settings } = this.context
     const text = `storage nodes ${named(other)} and ${named(node)} are one server: what is on both is lost with it`
     log.write(`twins ${node.name}`, text, (m) => settings.logger.warn(m))
   }
 
   /* The first attempts of a server that has just started fail easily, and tell nothing of the node. */
   private raiseIfItStaysAway(node: WatchedNode): void {
-    const { clock, notes } = this.engine
+    const { clock, notes } = this.context
     clock
       .setTimeout(() => {
         if (!this.closed && node.state === 'down') notes.raise(node)
@@ -275,7 +275,7 @@ export class NodeSet implements NodeObserver {
     if (this.closed) return
     node.emptied()
     /* Of one that was seen going away, all that it had is of an earlier era already; what it was given since is not. */
-    if (!this.wasDown.has(node)) this.engine.notes.raise(node)
+    if (!this.wasDown.has(node)) this.context.notes.raise(node)
     this.callbacks.emptied(node)
   }
 }

@@ -12,7 +12,7 @@ export class RequestActivity {
   private passive: boolean
 
   constructor(manager: SessionManager, url: string) {
-    const { clock, settings } = manager.engine
+    const { clock, settings } = manager.context
     this.manager = manager
     this.startedAt = clock.now()
     this.passive = settings.activity?.except?.test(url) === true
@@ -24,7 +24,7 @@ export class RequestActivity {
 
   /** Opens the session of an id by `open`, which is a use of it. */
   watch<T>(id: string, open: () => T): T {
-    const { local } = this.manager.engine
+    const { local } = this.manager.context
     const token = tokenOf(id)
     this.usedBefore = local.get(token)?.accessedAt
     const opened = open()

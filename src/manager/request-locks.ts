@@ -2,7 +2,7 @@ import { LockTimeoutError, NodeRefusedError, NodeUnreachableError } from '../err
 import { LockPolicy } from '../lock/lock-policy.js'
 import { type LockHold, SessionLocks } from '../lock/session-locks.js'
 import { formatSessionId, parseSessionId, tokenDigest } from '../session-id/session-id.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 
 /** Attempts at a lock whose node does not answer. */
 const MAX_ATTEMPTS = 2
@@ -10,17 +10,17 @@ const MAX_ATTEMPTS = 2
 /** The locks of sessions, for requests and for the application. */
 export class RequestLocks {
   readonly policy: LockPolicy
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly locks: SessionLocks
 
-  constructor(engine: Engine) {
-    const { clock, random, statistics } = engine
-    this.engine = engine
-    this.policy = new LockPolicy(() => engine.settings.locking)
+  constructor(context: ManagerContext) {
+    const { clock, random, statistics } = context
+    this.context = context
+    this.policy = new LockPolicy(() => context.settings.locking)
     this.locks = new SessionLocks({
       clock,
       random,
-      settings: () => engine.settings.locking,
+      settings: () => context.settings.locking,
       onWaited: (ms) => {
         statistics.count('lockWaits')
         statistics.record('lockWait', ms)
@@ -43,13 +43,13 @@ export class RequestLocks {
    * @throws LockTimeoutError
    */
   async take(id: string): Promise<LockHold | undefined> {
-    const { tokens, settings, ended, clock } = this.engine
+    const { tokens, settings, ended, clock } = this.context
     const parts = parseSessionId(id)
     if (parts === undefined || !settings.enabled || !tokens.verify(parts.token)) return undefined
     if (ended.has(parts.token, clock.now())) return undefined
     try {
       const hold = await this.acquire(parts.token)
-      this.engine.statistics.count('locksAcquired')
+      this.context.statistics.count('locksAcquired')
       return hold
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error
@@ -57,7 +57,7 @@ export class RequestLocks {
         handle: tokenDigest(parts.token).slice(0, 12),
         id: formatSessionId(parts.token, parts.node, undefined),
       }
-      this.engine.events.emitSession('lockTimeout', event)
+      this.context.events.emitSession('lockTimeout', event)
       if (settings.locking.onTimeout === 'fail') throw error
       return undefined
     }
@@ -72,9 +72,9 @@ export class RequestLocks {
    * @throws LockTimeoutError also when the lock's node does not answer: others may hold the lock there.
    */
   private async acquire(token: string): Promise<LockHold> {
-    const key = `${this.engine.settings.keyPrefix}lock:${tokenDigest(token)}`
+    const key = `${this.context.settings.keyPrefix}lock:${tokenDigest(token)}`
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const node = this.engine.placement.lockNode(token)
+      const node = this.context.placement.lockNode(token)
       try {
         return await this.locks.acquire(key, node)
       } catch (error) {
@@ -82,7 +82,7 @@ export class RequestLocks {
         await node?.check()
       }
     }
-    this.engine.statistics.count('lockTimeouts')
+    this.context.statistics.count('lockTimeouts')
     throw new LockTimeoutError('the storage node of its lock does not answer, or takes no writes')
   }
 }

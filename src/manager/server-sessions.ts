@@ -12,7 +12,7 @@ import { Admission } from './admission.js'
 import { SessionContent } from './content/session-content.js'
 import { isEndDue, storedEnd } from './content/session-end.js'
 import { SessionMerger } from './content/session-merger.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 import { tellRefusal } from './context/refusals.js'
 import { within } from './context/within.js'
 import { NodeSet, type OpenNode } from './node-set.js'
@@ -20,7 +20,7 @@ import { NonStickyMode } from './non-sticky/non-sticky-mode.js'
 import { RequestLocks } from './request-locks.js'
 import { SessionDirectory } from './session-directory.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
-import type { ManagerParts, Opened, SessionMode } from './session-mode.js'
+import type { ManagerServices, Opened, SessionMode } from './session-mode.js'
 import { StickyMode } from './sticky/sticky-mode.js'
 import { PendingEnds } from './stored/pending-ends.js'
 import { Protector } from './stored/protector.js'
@@ -47,8 +47,8 @@ export interface FlushReport {
 }
 
 /** The sessions of this server, in whatever mode it is at the moment. */
-export class ServerSessions implements SessionManager, ManagerParts {
-  readonly engine: Engine
+export class ServerSessions implements SessionManager, ManagerServices {
+  readonly context: ManagerContext
   readonly nodes: NodeSet
   readonly storage: RecordStore
   readonly lines = new SessionLines()
@@ -68,42 +68,42 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private closed = false
   private houseKept = 0
 
-  constructor(engine: Engine, openNode: OpenNode) {
-    this.engine = engine
-    this.storage = new RecordStore(engine)
-    this.content = new SessionContent(engine)
-    this.merger = new SessionMerger(engine, this.content)
+  constructor(context: ManagerContext, openNode: OpenNode) {
+    this.context = context
+    this.storage = new RecordStore(context)
+    this.content = new SessionContent(context)
+    this.merger = new SessionMerger(context, this.content)
     this.queue = new SaveQueue({
-      clock: engine.clock,
-      random: engine.random,
+      clock: context.clock,
+      random: context.random,
       save: (state, attempt) => this.save(state, attempt),
-      concurrency: () => engine.settings.backup.concurrency,
-      maxPendingBytes: () => engine.settings.backup.maxPendingBytes,
-      delay: () => (this.mode.storesFirst ? 0 : engine.settings.backup.delay),
-      onRetry: () => engine.statistics.count('backupRetries'),
+      concurrency: () => context.settings.backup.concurrency,
+      maxPendingBytes: () => context.settings.backup.maxPendingBytes,
+      delay: () => (this.mode.storesFirst ? 0 : context.settings.backup.delay),
+      onRetry: () => context.statistics.count('backupRetries'),
     })
-    this.protector = new Protector(engine, this.storage, this.queue, this.merger, this.lines)
-    this.pendingEnds = new PendingEnds(engine, (node, tombstone) => this.ending.writeLate(node, tombstone))
-    this.ending = new SessionEnding(engine, this.storage, this.queue, this.protector, this.pendingEnds)
+    this.protector = new Protector(context, this.storage, this.queue, this.merger, this.lines)
+    this.pendingEnds = new PendingEnds(context, (node, tombstone) => this.ending.writeLate(node, tombstone))
+    this.ending = new SessionEnding(context, this.storage, this.queue, this.protector, this.pendingEnds)
     this.renewal = new SessionRenewal(this)
-    this.nodes = new NodeSet(engine, openNode, {
-      leave: (node) => this.mode.leave(node),
+    this.nodes = new NodeSet(context, openNode, {
+      leave: (node) => this.mode.evacuate(node),
       returned: (node) => this.mode.returned(node),
       emptied: (node) => this.mode.emptied(node),
     })
-    engine.notes.onEnded = () => void this.endOldOnes()
+    context.notes.onEnded = () => void this.endOldOnes()
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
-    this.mode = this.modes[engine.settings.mode]
-    this.locks = new RequestLocks(engine)
+    this.mode = this.modes[context.settings.mode]
+    this.locks = new RequestLocks(context)
     this.directory = new SessionDirectory(this)
-    this.admission = new Admission(engine)
+    this.admission = new Admission(context)
   }
 
   /** Opens the nodes and starts the background work. */
   start(): void {
     this.nodes.apply()
-    this.engine.local.startSweeping((state) => this.mode.expired(state))
-    this.housekeeping = this.engine.clock.setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
+    this.context.local.startSweeping((state) => this.mode.expired(state))
+    this.housekeeping = this.context.clock.setInterval(() => this.keepHouse(), HOUSEKEEPING_INTERVAL)
     this.housekeeping.unref()
   }
 
@@ -117,7 +117,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   get rules(): AttributeRules {
-    return this.engine.rules
+    return this.context.rules
   }
 
   get storesFirst(): boolean {
@@ -129,28 +129,28 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   open(id: string, fresh?: boolean): Opened {
-    const { notes, settings } = this.engine
+    const { notes, settings } = this.context
     if (!notes.isKnown && settings.enabled) return notes.exchange().then(() => this.openKnowing(id, fresh))
     return this.openKnowing(id, fresh)
   }
 
   async openShared(token: string): Promise<SessionState | undefined> {
-    if (!this.engine.notes.isKnown) await this.engine.notes.exchange()
+    if (!this.context.notes.isKnown) await this.context.notes.exchange()
     const state = this.unlessEnded(await this.mode.openShared(token))
-    return state ?? (this.isLate(token) ? this.openShared(this.engine.tokens.successorOf(token)) : undefined)
+    return state ?? (this.isLate(token) ? this.openShared(this.context.tokens.successorOf(token)) : undefined)
   }
 
   /** Ends every session that was created before, on all servers, also those that no server has in its memory. @returns whether all nodes have that. */
   endAllBefore(time: number): Promise<boolean> {
-    return this.engine.notes.endBefore(time)
+    return this.context.notes.endBefore(time)
   }
 
   create(req: IncomingMessage | undefined, isNewcomer = false): SessionState {
-    const { settings, tokens } = this.engine
+    const { settings, tokens } = this.context
     const text = settings.genid === undefined ? undefined : settings.genid(req as IncomingMessage)
     const token = tokens.issue(text)
     /* Two visitors would have one session. */
-    if (text !== undefined && (this.engine.local.get(token) ?? this.mode.known?.get(token)) !== undefined) {
+    if (text !== undefined && (this.context.local.get(token) ?? this.mode.known?.get(token)) !== undefined) {
       throw new TypeError(
         'genid gave a text again that is the id of a session already; it has to give another one each time',
       )
@@ -161,10 +161,10 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   createAs(token: string): SessionState {
-    const { settings, clock, placement, notes } = this.engine
+    const { settings, clock, placement, notes } = this.context
     const now = clock.now()
     const times = { createdAt: now, accessedAt: now, idleTimeout: settings.idleTimeout }
-    const absoluteDeadline = storedEnd(this.engine, times, now)
+    const absoluteDeadline = storedEnd(this.context, times, now)
     const state = new SessionState(token, this.mode.route, { ...times, absoluteDeadline }, notes.era)
     const node = settings.enabled ? placement.choose(token) : undefined
     if (node !== undefined) state.settle(node)
@@ -174,7 +174,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   admit(state: SessionState): void {
     if (state.phase !== 'new') return
     this.checkAdmission(state)
-    const { local, statistics, events, clock } = this.engine
+    const { local, statistics, events, clock } = this.context
     state.admit(clock.now())
     local.add(state)
     statistics.count('sessionsCreated')
@@ -202,7 +202,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     if (state.phase === 'new') this.admit(state)
     if (this.closed) this.reportLate(state)
     else if (this.renewal.handOn(state)) return 'changed'
-    else if (this.engine.settings.enabled) this.queue.add(state)
+    else if (this.context.settings.enabled) this.queue.add(state)
     return 'changed'
   }
 
@@ -211,7 +211,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   touch(state: SessionState): void {
-    const { settings, clock } = this.engine
+    const { settings, clock } = this.context
     const now = clock.now()
     if (state.phase === 'live' && state.expiresAt <= now) {
       this.mode.expired(state)
@@ -223,22 +223,22 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   setDeadline(state: SessionState, deadline: number | undefined): void {
     const news = this.content.setDeadline(state, deadline)
-    if (news && state.phase === 'live' && this.engine.settings.enabled) this.queue.add(state)
+    if (news && state.phase === 'live' && this.context.settings.enabled) this.queue.add(state)
   }
 
   cameBack(state: SessionState): void {
     if (state.phase !== 'live' || !this.content.isNewcomer(state)) return
     const shared = this.mode.use(state)
     this.content.keep(shared)
-    if (this.engine.settings.enabled) this.queue.add(shared)
+    if (this.context.settings.enabled) this.queue.add(shared)
   }
 
   count(state: SessionState, usedAt: number): void {
-    if (state.phase !== 'live' || state.isBlank || !isEndDue(this.engine, state, usedAt)) return
+    if (state.phase !== 'live' || state.isBlank || !isEndDue(this.context, state, usedAt)) return
     const shared = this.mode.use(state)
-    if (shared.phase !== 'live' || !isEndDue(this.engine, shared, usedAt)) return
+    if (shared.phase !== 'live' || !isEndDue(this.context, shared, usedAt)) return
     this.content.moveEnd(shared, usedAt)
-    if (this.engine.settings.enabled) this.queue.add(shared)
+    if (this.context.settings.enabled) this.queue.add(shared)
   }
 
   expire(state: SessionState): void {
@@ -247,7 +247,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   async stored(given: SessionState): Promise<boolean> {
     const state = this.renewal.here(given) ?? given
-    if (!this.engine.settings.enabled || state.phase === 'new' || state.isBlank) return true
+    if (!this.context.settings.enabled || state.phase === 'new' || state.isBlank) return true
     if (!isKept(state) && !this.queue.has(state)) this.queue.add(state)
     await this.queue.settled(state)
     if (state.phase === 'renewed' && this.renewal.here(state) !== undefined) return this.stored(state)
@@ -270,7 +270,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   release(state: SessionState, isRequest = true): void {
     state.leave(isRequest)
-    if (state.activeRequests === 0) this.mode.released(state)
+    if (state.activeRequests === 0) this.mode.becameIdle(state)
   }
 
   destroy(state: SessionState, isReplaced = false): Promise<boolean> {
@@ -291,7 +291,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const values = state.attributes.memoryOnlyValues()
     const section = await this.mode.replace(state)
     if (section === undefined) return
-    successor.inherit(section, this.engine.stamp(successor.idleTimeout), this.engine.owner)
+    successor.inherit(section, this.context.stamp(successor.idleTimeout), this.context.owner)
     for (const [name, value] of values) if (!successor.attributes.has(name)) successor.attributes.set(name, value)
   }
 
@@ -300,7 +300,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   needsLock(method: string | undefined, url: string): boolean {
-    return this.engine.settings.locking.mode !== 'none' && this.locks.policy.needsLock(method, url)
+    return this.context.settings.locking.mode !== 'none' && this.locks.policy.needsLock(method, url)
   }
 
   lock(id: string): Promise<LockHold | undefined> {
@@ -318,7 +318,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   /** Tries to store everything that is pending, for at most `timeout` milliseconds. */
   async flush(timeout: number): Promise<FlushReport> {
     this.protector.unparkAll()
-    await within(this.engine.clock, Promise.all([this.queue.idle(), this.pendingEnds.flush()]), timeout)
+    await within(this.context.clock, Promise.all([this.queue.idle(), this.pendingEnds.flush()]), timeout)
     return this.report()
   }
 
@@ -326,24 +326,24 @@ export class ServerSessions implements SessionManager, ManagerParts {
   async close(timeout: number): Promise<FlushReport> {
     const report = await this.flush(timeout)
     this.closed = true
-    this.engine.clock.clearInterval(this.housekeeping)
+    this.context.clock.clearInterval(this.housekeeping)
     this.locks.close()
-    this.mode.rest()
+    this.mode.stop()
     this.queue.close()
     this.protector.close()
     this.pendingEnds.close()
-    this.engine.notes.close()
-    this.engine.local.close()
+    this.context.notes.close()
+    this.context.local.close()
     await this.nodes.close()
     return report
   }
 
   /** To be called after the settings were replaced. */
   settingsChanged(wasEnabled: boolean): void {
-    const { settings } = this.engine
+    const { settings } = this.context
     const mode = this.modes[settings.mode]
     if (mode !== this.mode) {
-      this.mode.rest()
+      this.mode.stop()
       this.mode = mode
       mode.enter()
     }
@@ -353,7 +353,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   figures() {
     return {
-      activeSessions: this.engine.local.size,
+      activeSessions: this.context.local.size,
       pendingBackups: this.queue.size,
       pendingBytes: this.queue.pendingBytes,
       oldestPendingAge: this.queue.oldestAge,
@@ -376,7 +376,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
       this.mode.checkAdmission()
       this.admission.check(this.mode.held, this.content.isFirstVisit(state))
     } catch (error) {
-      if (error instanceof HttpStatusError) tellRefusal(this.engine, error)
+      if (error instanceof HttpStatusError) tellRefusal(this.context, error)
       throw error
     }
   }
@@ -392,7 +392,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   private openRenewed(id: string, fresh: boolean | undefined): Opened {
     if (!this.isLate(id)) return undefined
     const token = tokenOf(id)
-    const next = this.engine.tokens.successorOf(token)
+    const next = this.context.tokens.successorOf(token)
     const opened = this.openKnowing(formatSessionId(next, undefined, this.mode.route), fresh)
     const unlessReplaced = (state: SessionState | undefined) => state ?? this.ending.alsoReplaced(token, next)
     return opened instanceof Promise ? opened.then(unlessReplaced) : unlessReplaced(opened)
@@ -400,7 +400,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   /** @param id or a token */
   private isLate(id: string): boolean {
-    const { renewed, clock } = this.engine
+    const { renewed, clock } = this.context
     return !renewed.isEmpty && renewed.has(tokenOf(id), clock.now())
   }
 
@@ -424,14 +424,14 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private unlessEnded(state: SessionState | undefined): SessionState | undefined {
-    if (state === undefined || !this.engine.notes.hasEnded(state.createdAt)) return state
+    if (state === undefined || !this.context.notes.hasEnded(state.createdAt)) return state
     this.ending.endedAltogether(state)
     return undefined
   }
 
   private async endOldOnes(): Promise<void> {
     let visits = 0
-    for (const state of this.engine.local.values()) {
+    for (const state of this.context.local.values()) {
       this.unlessEnded(state)
       if (++visits % MAX_VISITS === 0) await this.breathe()
     }
@@ -439,31 +439,31 @@ export class ServerSessions implements SessionManager, ManagerParts {
 
   /** Lets the requests that wait come first. */
   private breathe(): Promise<void> {
-    return new Promise((resolve) => this.engine.clock.defer(resolve))
+    return new Promise((resolve) => this.context.clock.defer(resolve))
   }
 
   private async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    const { statistics, settings } = this.engine
-    const started = this.engine.clock.monotonic()
+    const { statistics, settings } = this.context
+    const started = this.context.clock.monotonic()
     const result = await this.lines.run(state, () => this.mode.save(state, attempt))
-    if (result === 'done') statistics.record('backup', this.engine.clock.monotonic() - started)
+    if (result === 'done') statistics.record('backup', this.context.clock.monotonic() - started)
     if (result === 'parked' && state.phase !== 'ended' && settings.enabled) this.protector.park(state)
     return result
   }
 
   private keepHouse(): void {
     this.houseKept++
-    if (this.houseKept % NOTES_EVERY === 0) void this.engine.notes.exchange()
+    if (this.houseKept % NOTES_EVERY === 0) void this.context.notes.exchange()
     const draining = this.nodes.draining
     if (draining.length === 0 || this.protector.isBusy || this.mode.isBusy) return
     const inUse = this.mode.nodesInUse()
     /* With other nodes another number of copies is complete. */
     if (this.nodes.retire((node) => !inUse.has(node))) this.mode.reprotect()
-    for (const node of draining) if (inUse.has(node)) this.mode.leave(node)
+    for (const node of draining) if (inUse.has(node)) this.mode.evacuate(node)
   }
 
   private reportLost(state: SessionState): void {
-    const { events, statistics, log, settings } = this.engine
+    const { events, statistics, log, settings } = this.context
     const error = new SessionGoneError()
     statistics.count('changesLost')
     events.emitSession('changeLost', state, { error })
@@ -472,7 +472,7 @@ export class ServerSessions implements SessionManager, ManagerParts {
   }
 
   private reportLate(state: SessionState): void {
-    const { events, settings, statistics } = this.engine
+    const { events, settings, statistics } = this.context
     const error = new ShutDownError()
     statistics.count('backupFailures')
     events.emitSession('backupFailed', state, { node: undefined, error })
@@ -483,9 +483,9 @@ export class ServerSessions implements SessionManager, ManagerParts {
     const handles: string[] = []
     let unsaved = 0
     const unwrittenEnds = this.pendingEnds.size
-    if (!this.engine.settings.enabled) return { unsaved, handles, unwrittenEnds }
+    if (!this.context.settings.enabled) return { unsaved, handles, unwrittenEnds }
     let visits = 0
-    for (const state of this.engine.local.values()) {
+    for (const state of this.context.local.values()) {
       if (++visits % MAX_VISITS === 0) await this.breathe()
       if (state.isSaved || state.isBlank) continue
       unsaved++

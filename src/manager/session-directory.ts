@@ -1,5 +1,5 @@
 import { setImmediate as pause } from 'node:timers/promises'
-import type { KnownSession } from '../local/known-sessions.js'
+import type { KnownSession } from '../local/copy-index.js'
 import type { SessionState } from '../local/session-state.js'
 import {
   type AttributeSection,
@@ -10,7 +10,7 @@ import {
 } from '../record/attribute-section.js'
 import { decodeAttribute } from '../session/attributes.js'
 import { tokenDigest } from '../session-id/session-id.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 import type { SessionMode } from './session-mode.js'
 import type { RecordStore } from './stored/record-store.js'
 import { type LookUp, lookUp } from './stored/session-look-up.js'
@@ -41,7 +41,7 @@ export interface SessionDetail {
 
 /** What the directory asks of the sessions' owner. */
 export interface DirectoryParts {
-  readonly engine: Engine
+  readonly context: ManagerContext
   readonly storage: RecordStore
   readonly isClosed: boolean
   readonly currentMode: SessionMode
@@ -65,7 +65,7 @@ export class SessionDirectory {
 
   get size(): number {
     const { known } = this.parts.currentMode
-    const { local } = this.parts.engine
+    const { local } = this.parts.context
     if (known === undefined) return local.size
     let size = known.size
     for (const { token } of local.values()) if (!known.has(token)) size++
@@ -88,7 +88,7 @@ export class SessionDirectory {
   async valueOf(handle: string, attribute: string): Promise<{ value: unknown } | undefined> {
     const found = await this.contentOf(handle)
     const encoded: EncodedAttribute | undefined = found && findInSection(found.section, attribute)
-    return encoded && { value: decodeAttribute(encoded, this.parts.engine.rules) }
+    return encoded && { value: decodeAttribute(encoded, this.parts.context.rules) }
   }
 
   /** Ends a session on all servers. @returns whether there was one. @throws StorageUnavailableError */
@@ -111,7 +111,7 @@ export class SessionDirectory {
 
   /** Those in memory, and those in the storage that the server remembers; one that moves meanwhile may come twice. */
   *all(): Generator<SessionState | KnownSession> {
-    const { local } = this.parts.engine
+    const { local } = this.parts.context
     yield* local.values()
     for (const known of this.parts.currentMode.known?.values() ?? []) {
       if (local.get(known.token) === undefined) yield known
@@ -130,7 +130,7 @@ export class SessionDirectory {
 
   /* What is only remembered is bounded in number; what is in memory is not. */
   private async tokens(): Promise<string[]> {
-    const { local, clock } = this.parts.engine
+    const { local, clock } = this.parts.context
     const calledAt = clock.now()
     const remembered = Array.from(this.parts.currentMode.known?.values() ?? [], ({ token }) => token)
     const tokens: string[] = []
@@ -146,18 +146,18 @@ export class SessionDirectory {
   private async contentOf(handle: string) {
     const token = await this.find(handle)
     if (token === undefined) return undefined
-    const state = this.parts.engine.local.get(token)
+    const state = this.parts.context.local.get(token)
     const isHere = state !== undefined && this.parts.currentMode.known === undefined
     if (isHere) return this.contentHere(state)
     return (await this.contentInStorage(token, state?.activeRequests ?? 0)) ?? (state && this.contentHere(state))
   }
 
   private contentHere(state: SessionState) {
-    const { backup } = state
+    const { storedCopy: backup } = state
     return {
       handle: state.handle,
       changedAt: new Date(state.changedAt),
-      owner: this.parts.engine.owner,
+      owner: this.parts.context.owner,
       ...timesOf(state),
       copies: backup?.section === undefined ? [] : [{ node: backup.node.name, changedAt: changeOf(backup.section) }],
       saved: state.isSaved,
@@ -168,11 +168,11 @@ export class SessionDirectory {
 
   /* A look does not count as a use: the life of the session stays as it is. */
   private async contentInStorage(token: string, activeRequests: number) {
-    const { storage, engine } = this.parts
-    const copies = await lookUp(storage, engine.placement.readable(token), storage.key(tokenDigest(token)))
+    const { storage, context } = this.parts
+    const copies = await lookUp(storage, context.placement.readable(token), storage.key(tokenDigest(token)))
     const newest = copies.sessions[0]?.record
     if (copies.tombstone || newest === undefined) return undefined
-    const { accessedAt } = engine.local.get(token) ?? this.parts.currentMode.known?.get(token) ?? newest
+    const { accessedAt } = context.local.get(token) ?? this.parts.currentMode.known?.get(token) ?? newest
     const section: AttributeSection = newest.attributes
     return {
       handle: handleOf(token),
@@ -192,8 +192,8 @@ export class SessionDirectory {
   }
 
   private async endOne(token: string, end: (state: SessionState) => Promise<unknown>): Promise<boolean> {
-    const { engine, currentMode } = this.parts
-    const here = engine.local.get(token)
+    const { context, currentMode } = this.parts
+    const here = context.local.get(token)
     const state = currentMode.known === undefined ? here : ((await currentMode.openShared(token)) ?? here)
     if (state === undefined || state.phase === 'ended') return false
     await end(state)

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 
 /** What a request's use of its session came to. */
 export type CommitResult =
@@ -15,7 +15,7 @@ export type CommitResult =
 
 /** What `http/` and the public surface ask of a manager, whatever the mode. */
 export interface SessionManager {
-  readonly engine: Engine
+  readonly context: ManagerContext
   readonly rules: AttributeRules
   /** Shut down: nothing is stored any more. */
   readonly isClosed: boolean

@@ -1,11 +1,11 @@
-import type { KnownSessions } from '../local/known-sessions.js'
+import type { CopyIndex } from '../local/copy-index.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { AttributeSection } from '../record/attribute-section.js'
 import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
 import type { SessionContent } from './content/session-content.js'
 import type { SessionMerger } from './content/session-merger.js'
-import type { Engine } from './context/engine.js'
+import type { ManagerContext } from './context/manager-context.js'
 import type { NodeSet } from './node-set.js'
 import type { Protector } from './stored/protector.js'
 import type { RecordStore } from './stored/record-store.js'
@@ -14,8 +14,8 @@ import type { SessionLines } from './stored/session-lines.js'
 import type { SessionRenewal } from './stored/session-renewal.js'
 
 /** The parts of a manager that both modes work with. */
-export interface ManagerParts {
-  readonly engine: Engine
+export interface ManagerServices {
+  readonly context: ManagerContext
   readonly storage: RecordStore
   readonly lines: SessionLines
   readonly content: SessionContent
@@ -58,7 +58,7 @@ export interface SessionMode {
   /** Counts as a use now; the session is live and has not expired. */
   touch(state: SessionState): void
   /** No request works with the session any more. */
-  released(state: SessionState): void
+  becameIdle(state: SessionState): void
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
   /** See `SessionManager.destroy`. */
@@ -75,12 +75,12 @@ export interface SessionMode {
   save(state: SessionState, attempt: number): Promise<SaveResult>
 
   /** What this server remembers of sessions that are in the storage alone; `undefined`: its memory has them all. */
-  readonly known: KnownSessions | undefined
+  readonly known: CopyIndex | undefined
   /** Looks at all sessions, and stores those again that are not where they should be; in the background. */
   reprotect(): void
 
   /** Sessions should leave the node. */
-  leave(node: WatchedNode): void
+  evacuate(node: WatchedNode): void
   /** The node can be used again. */
   returned(node: WatchedNode): void
   /** The node runs, and has lost what it had. */
@@ -97,5 +97,5 @@ export interface SessionMode {
   /** Takes over from the other mode. */
   enter(): void
   /** Ends its background work; it may be entered again. */
-  rest(): void
+  stop(): void
 }

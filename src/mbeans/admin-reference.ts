@@ -2,7 +2,7 @@ import type { Attribute, MBean, Operation } from '../admin/mbean/mbean.js'
 import { systemClock } from '../clock.js'
 import { parseSettings } from '../config/parse-settings.js'
 import { silentLogger } from '../logger.js'
-import { Engine } from '../manager/context/engine.js'
+import { ManagerContext } from '../manager/context/manager-context.js'
 import { ServerSessions } from '../manager/server-sessions.js'
 import { parseNodeAddress } from '../node/address/node-address.js'
 import { openNode } from '../node/open-node.js'
@@ -32,13 +32,13 @@ function adminReference(): string {
 /** A session manager with one node that never starts: what it consists of is told without it. */
 function unused(): Managed {
   const settings = parseSettings({ secret: 'of no use, never signs', logger: silentLogger })
-  const engine = new Engine(settings, systemClock)
-  const manager = new ServerSessions(engine, (address) => openNode(address, { operationTimeout: 1000 }))
+  const context = new ManagerContext(settings, systemClock)
+  const manager = new ServerSessions(context, (address) => openNode(address, { operationTimeout: 1000 }))
   const node = openNode(parseNodeAddress('memory://'), { operationTimeout: 1000 })
-  const { clock, random } = engine
+  const { clock, random } = context
   const { probeInterval, operationTimeout } = settings
   const watching = { clock, random, probeInterval: () => probeInterval, operationTimeout: () => operationTimeout }
-  engine.placement.use([new WatchedNode(node, watching, manager.nodes)], [])
+  context.placement.use([new WatchedNode(node, watching, manager.nodes)], [])
   return { manager, startedAt: 0, state: 'starting', reconfigure: () => {} }
 }
 

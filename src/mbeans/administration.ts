@@ -19,17 +19,17 @@ export class Administration {
   private server: AdminServer | undefined
 
   constructor(managed: Managed) {
-    const { engine } = managed.manager
-    const { logger } = engine.settings
+    const { context } = managed.manager
+    const { logger } = context.settings
     const version = packageVersion()
     const { registry, census } = new Beans(managed, version)
     this.managed = managed
-    this.audit = new AuditLog({ logger, clock: engine.clock })
+    this.audit = new AuditLog({ logger, clock: context.clock })
     this.options = {
       registry,
       logger,
       version,
-      clock: engine.clock,
+      clock: context.clock,
       audit: this.audit,
       metrics: createMetrics(metricFamilies(managed, census, version)),
       readiness: () => readinessOf(managed),
@@ -44,7 +44,7 @@ export class Administration {
 
   /** Starts the stand-alone server where the configuration has one. @throws HoldfastError, ConfigError */
   async listen(): Promise<void> {
-    const settings = this.managed.manager.engine.settings.admin
+    const settings = this.managed.manager.context.settings.admin
     if (settings?.listen === undefined) return
     this.server = await startAdminServer(settings, this.options)
     this.options.logger.info(`the administration listens on ${this.server.url}`)
@@ -52,7 +52,7 @@ export class Administration {
 
   /** @throws ConfigError */
   router(mount: AdminMount): AdminHandler {
-    const settings = this.managed.manager.engine.settings.admin ?? adminSettings()
+    const settings = this.managed.manager.context.settings.admin ?? adminSettings()
     return createAdminRouter(settings, this.options, mount)
   }
 
@@ -80,7 +80,7 @@ function readinessOf({ state, manager }: Managed): Readiness {
     /* Asked for only where somebody may see it. */
     get detail() {
       const { pendingBackups, unprotectedSessions } = manager.figures()
-      const all = manager.engine.placement.nodes
+      const all = manager.context.placement.nodes
       const nodes = Object.fromEntries(all.map((node) => [node.name, node.state]))
       const problems = Object.fromEntries(all.flatMap((node) => (node.trouble ? [[node.name, node.trouble]] : [])))
       return { nodes, problems, pendingBackups, unprotectedSessions }

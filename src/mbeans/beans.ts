@@ -1,11 +1,11 @@
 import type { MBean } from '../admin/mbean/mbean.js'
 import { MBeanRegistry } from '../admin/mbean/mbean-registry.js'
 import type { WatchedNode } from '../placement/watched-node.js'
-import { Census } from './census.js'
 import { localSessionsBean } from './local-sessions-bean.js'
 import { lockingBean } from './locking-bean.js'
 import type { Managed } from './managed.js'
 import { sessionManagerBean } from './session-manager-bean.js'
+import { SessionTotals } from './session-totals.js'
 import { statisticsBean } from './statistics-bean.js'
 import { storageNodeBean } from './storage-node-bean.js'
 import { writeBehindBean } from './write-behind-bean.js'
@@ -13,17 +13,17 @@ import { writeBehindBean } from './write-behind-bean.js'
 /** The MBeans of one session manager; those of its storage nodes come and go with the nodes. */
 export class Beans {
   readonly registry: MBeanRegistry
-  readonly census: Census
+  readonly census: SessionTotals
   private readonly managed: Managed
   private readonly nodes = new Map<string, { node: WatchedNode; remove: () => void }>()
 
   constructor(managed: Managed, version: string) {
-    const { engine } = managed.manager
+    const { context } = managed.manager
     this.managed = managed
-    this.registry = new MBeanRegistry(engine.clock)
-    this.census = new Census(managed)
+    this.registry = new MBeanRegistry(context.clock)
+    this.census = new SessionTotals(managed)
     for (const bean of this.fixed(version)) this.registry.register(bean)
-    engine.placement.onChange = () => this.followNodes()
+    context.placement.onChange = () => this.followNodes()
     this.followNodes()
   }
 
@@ -41,7 +41,7 @@ export class Beans {
   /* Of two nodes with the same id, one of which is about to leave, the one that stays is shown. */
   private followNodes(): void {
     const current = new Map<string, WatchedNode>()
-    for (const node of this.managed.manager.engine.placement.nodes) {
+    for (const node of this.managed.manager.context.placement.nodes) {
       if (!current.has(node.name)) current.set(node.name, node)
     }
     for (const [name, { node, remove }] of this.nodes) {

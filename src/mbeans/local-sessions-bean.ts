@@ -1,10 +1,10 @@
 import { attribute, defineMBean, type MBean } from '../admin/mbean/mbean.js'
 import { long } from '../admin/mbean/value-type.js'
-import type { Census } from './census.js'
 import type { Managed } from './managed.js'
+import type { SessionTotals } from './session-totals.js'
 
 /** The sessions that this server has in memory, or remembers. */
-export function localSessionsBean({ manager }: Managed, census: Census): MBean {
+export function localSessionsBean({ manager }: Managed, census: SessionTotals): MBean {
   return defineMBean({
     name: 'holdfast:type=LocalSessions',
     description: 'The sessions that this server has in its memory, or remembers.',
@@ -12,7 +12,7 @@ export function localSessionsBean({ manager }: Managed, census: Census): MBean {
       Size: attribute({
         type: long(),
         description: "Sessions in this server's memory; in non-sticky mode those that requests work with now.",
-        read: () => manager.engine.local.size,
+        read: () => manager.context.local.size,
       }),
       ContentBytes: attribute({
         type: long(),

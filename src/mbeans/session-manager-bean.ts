@@ -22,13 +22,13 @@ export function sessionManagerBean(managed: Managed, version: string): MBean {
 }
 
 function identity(managed: Managed, version: string) {
-  const { engine } = managed.manager
+  const { context } = managed.manager
   return {
     Version: attribute({ type: string(), description: 'The version of Holdfast.', read: () => version }),
     Route: attribute({
       type: string(),
       description: "This server's name in session ids; empty: it has none.",
-      read: () => engine.settings.route ?? '',
+      read: () => context.settings.route ?? '',
     }),
     StartedAt: attribute({
       type: date(),
@@ -43,7 +43,7 @@ function identity(managed: Managed, version: string) {
     Settings: attribute({
       type: map(),
       description: 'All settings in force as text, without secrets.',
-      read: () => describeSettings(engine.settings),
+      read: () => describeSettings(context.settings),
     }),
   }
 }

@@ -102,7 +102,7 @@ export function sessionEndings({ manager }: Managed) {
       ],
       returns: boolean(),
       invoke: (time?: number) => {
-        const now = manager.engine.clock.now()
+        const now = manager.context.clock.now()
         if (time !== undefined && time > now) throw illegalArgument(`${time} is in the future`)
         return manager.endAllBefore(time ?? now)
       },

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { KnownSession } from '../local/known-sessions.js'
+import type { KnownSession } from '../local/copy-index.js'
 import { SessionState } from '../local/session-state.js'
 import { tokenDigest } from '../session-id/session-id.js'
 

@@ -158,5 +158,5 @@ export function nodeSettings(managed: Managed) {
 }
 
 function idsOf({ manager }: Managed): string[] {
-  return manager.engine.settings.nodes.flatMap(({ id }) => id ?? [])
+  return manager.context.settings.nodes.flatMap(({ id }) => id ?? [])
 }

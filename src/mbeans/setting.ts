@@ -21,7 +21,7 @@ export function setting<T>(managed: Managed, declaration: SettingDeclaration<T>)
   return attribute({
     type,
     description,
-    read: () => read(managed.manager.engine.settings),
+    read: () => read(managed.manager.context.settings),
     write: (value) => managed.reconfigure(change(value)),
     ...(audited && { audited }),
     ...(writeRight && { writeRight }),

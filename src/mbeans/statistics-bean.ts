@@ -6,7 +6,7 @@ import { printHistogram } from './print-histogram.js'
 
 /** Every counter and histogram. */
 export function statisticsBean({ manager }: Managed): MBean {
-  const { statistics } = manager.engine
+  const { statistics } = manager.context
   const counters = (Object.keys(counterMeanings) as CounterName[]).map((name) => [
     capitalised(name),
     attribute({

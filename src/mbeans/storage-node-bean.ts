@@ -2,12 +2,12 @@ import { attribute, defineMBean, type MBean, operation } from '../admin/mbean/mb
 import { boolean, double, illegalArgument, long, map, nothing, string } from '../admin/mbean/value-type.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { quantile } from '../statistics/histogram.js'
-import type { Census } from './census.js'
 import type { Managed } from './managed.js'
 import { printHistogram } from './print-histogram.js'
+import type { SessionTotals } from './session-totals.js'
 
 /** One storage node as this server sees it. */
-export function storageNodeBean(managed: Managed, node: WatchedNode, census: Census): MBean {
+export function storageNodeBean(managed: Managed, node: WatchedNode, census: SessionTotals): MBean {
   return defineMBean({
     name: `holdfast:type=StorageNode,id=${node.name}`,
     description: 'A storage node, as this server sees it.',
@@ -95,7 +95,7 @@ function server(node: WatchedNode) {
   }
 }
 
-function work(node: WatchedNode, census: Census) {
+function work(node: WatchedNode, census: SessionTotals) {
   return {
     Sessions: attribute({
       type: long(),

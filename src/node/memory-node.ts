@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.js'
 import { ClosedError } from '../errors.js'
 import { checkItemSize, largestValueBytes, maxKeyBytes } from './item-size.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from './storage-node.js'
+import type { Expected, Fence, PutResult, StorageNode, StoredValue } from './storage-node.js'
 
 export interface MemoryNodeOptions {
   /** `[A-Za-z0-9_]+`, or `undefined` for the one anonymous node. */
@@ -27,7 +27,7 @@ export function createMemoryNode(options: MemoryNodeOptions): StorageNode {
 interface Entry {
   bytes: Buffer
   deadline: number
-  token: VersionToken
+  fence: Fence
 }
 
 class MemoryNode implements StorageNode {
@@ -55,24 +55,24 @@ class MemoryNode implements StorageNode {
     if (entry === undefined) return undefined
     if (renewTo !== undefined) entry.deadline = this.#usableDeadline(renewTo)
     this.#markUsed(key, entry)
-    return { bytes: Buffer.from(entry.bytes), token: entry.token }
+    return { bytes: Buffer.from(entry.bytes), fence: entry.fence }
   }
 
   async put(key: string, bytes: Uint8Array, deadline: number, expected: Expected): Promise<PutResult> {
     this.#check(key, bytes.length)
     const current = this.#live(key)
     if (!holds(current, expected)) return { stored: false }
-    const token: VersionToken = {}
+    const fence: Fence = {}
     this.#remove(key)
-    this.#entries.set(key, { bytes: ownCopy(bytes), deadline: this.#usableDeadline(deadline), token })
+    this.#entries.set(key, { bytes: ownCopy(bytes), deadline: this.#usableDeadline(deadline), fence })
     this.#used += cost(key, bytes.length)
     this.#makeRoom()
-    return { stored: true, token }
+    return { stored: true, fence }
   }
 
-  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  async verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     const found = await this.get(key, renewTo)
-    return found?.token === seen ? 'unchanged' : found
+    return found?.fence === seen ? 'unchanged' : found
   }
 
   async touch(key: string, deadline: number): Promise<boolean> {
@@ -84,11 +84,11 @@ class MemoryNode implements StorageNode {
     return true
   }
 
-  async delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  async delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     this.#check(key, 0)
     const entry = this.#live(key)
     if (entry === undefined) return 'absent'
-    if (expected !== undefined && expected !== entry.token) return 'refused'
+    if (expected !== undefined && expected !== entry.fence) return 'refused'
     this.#remove(key)
     return 'deleted'
   }
@@ -151,7 +151,7 @@ class MemoryNode implements StorageNode {
 function holds(current: Entry | undefined, expected: Expected): boolean {
   if (expected === 'any') return true
   if (expected === 'absent') return current === undefined
-  return current?.token === expected
+  return current?.fence === expected
 }
 
 function cost(key: string, valueBytes: number): number {

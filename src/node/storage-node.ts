@@ -2,25 +2,25 @@ import type { ServerFigures } from './server-figures.js'
 
 /**
  * What a node says about the state of a stored value at one moment. Opaque to callers: it is handed back to
- * the same node to make a write or a removal conditional. A node that can no longer vouch for a token (its
+ * the same node to make a write or a removal conditional. A node that can no longer vouch for a fence (its
  * connection was replaced, say) treats it as one that doesn't match.
  */
-export type VersionToken = object
+export type Fence = object
 
 export interface StoredValue {
   bytes: Buffer
-  token: VersionToken
+  fence: Fence
 }
 
 /**
  * What a write must find to take effect:
- * `'absent'`: no value under the key. A token: exactly the value that the token was read or written with.
+ * `'absent'`: no value under the key. A fence: exactly the value that the fence was read or written with.
  * `'any'`: whatever is there is replaced.
  */
-export type Expected = VersionToken | 'absent' | 'any'
+export type Expected = Fence | 'absent' | 'any'
 
 /** `stored: false` is a refusal by the fence, not an error; the caller reads again to see what is there. */
-export type PutResult = { stored: true; token: VersionToken; shortfall?: ReplicaShortfall } | { stored: false }
+export type PutResult = { stored: true; fence: Fence; shortfall?: ReplicaShortfall } | { stored: false }
 
 /** The write was stored, and fewer replicas than wanted have told in time that they have it. */
 export interface ReplicaShortfall {
@@ -79,20 +79,20 @@ export interface StorageNode {
   /** Reads; with `renewTo` the same round trip also moves the expiry to that deadline. */
   get(key: string, renewTo?: number): Promise<StoredValue | undefined>
   /**
-   * Writes when `expected` holds; the token of what now stands there comes back. Does not keep `bytes`: the caller may
+   * Writes when `expected` holds; the fence of what now stands there comes back. Does not keep `bytes`: the caller may
    * use that memory again as soon as the call has returned, before the promise settles.
    */
   put(key: string, bytes: Uint8Array, deadline: number, expected: Expected, options?: PutOptions): Promise<PutResult>
   /**
-   * Reads what differs from the state that the token stands for, and moves the expiry of whatever is there to `renewTo`.
+   * Reads what differs from the state that the fence stands for, and moves the expiry of whatever is there to `renewTo`.
    * `'unchanged'`: that state is still there, and its value was not sent, where the server compares more cheaply than it
    * sends; `undefined`: nothing is there.
    */
-  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined>
+  verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined>
   /** Moves the expiry. `false`: nothing there; a touch never creates. */
   touch(key: string, deadline: number): Promise<boolean>
-  /** Removes; with a token only the value that the token stands for. */
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'>
+  /** Removes; with a fence only the value that the fence stands for. */
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'>
   /** One cheap round trip that shows that the server works. */
   ping(): Promise<void>
   /**
@@ -109,8 +109,8 @@ export interface StorageNode {
   readonly caches?: boolean
   /**
    * Reads like `get`, and may answer from this process' memory: then without a promise, and without any operation. Such an
-   * answer can be older than what the server has; how much is said in docs/storage.md. A fenced write with its token is
-   * safe, as its token is that of the older value. Not for whoever has a reason to doubt, holds a lock or repairs: `get`
+   * answer can be older than what the server has; how much is said in docs/storage.md. A fenced write with its fence is
+   * safe, as its fence is that of the older value. Not for whoever has a reason to doubt, holds a lock or repairs: `get`
    * always asks the server.
    */
   getCached?(key: string, renewal: Renewal): StoredValue | Promise<StoredValue | undefined>

@@ -3,6 +3,7 @@ import { NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import type { ServerFigures } from '../node/server-figures.js'
 import type {
   Expected,
+  Fence,
   NearCacheFigures,
   PutOptions,
   PutResult,
@@ -10,7 +11,6 @@ import type {
   ReplicaShortfall,
   StorageNode,
   StoredValue,
-  VersionToken,
 } from '../node/storage-node.js'
 import type { RandomSource } from '../random.js'
 import { durationBounds, Histogram, type HistogramSnapshot } from '../statistics/histogram.js'
@@ -234,7 +234,7 @@ export class WatchedNode implements StorageNode {
     return this.watched(this.takesWrites ? this.node.get(key, renewTo) : this.node.get(key))
   }
 
-  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     return this.takesWrites ? this.watched(this.node.verify(key, seen, renewTo)) : this.get(key)
   }
 
@@ -261,7 +261,7 @@ export class WatchedNode implements StorageNode {
     return this.watched(this.node.touch(key, deadline))
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     if (!this.takesWrites) return this.refuse()
     return this.watched(this.node.delete(key, expected))
   }

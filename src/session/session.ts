@@ -10,7 +10,7 @@ export interface SessionData {}
 /** Callback in Node's style; the error comes first. */
 export type Done = (error?: unknown) => void
 
-/** What stands behind a session object: one request's (or one job's) grip on a session. */
+/** What stands behind a session object: one request's or job's use of a session. */
 export interface SessionHost {
   /** The id as it stands in the cookie now. */
   readonly id: string

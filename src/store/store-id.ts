@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Engine } from '../manager/context/engine.js'
+import type { ManagerContext } from '../manager/context/manager-context.js'
 import { parseSessionId, SessionTokens } from '../session-id/session-id.js'
 
 /** What a text that a library uses as session id stands for. */
@@ -10,15 +10,15 @@ export type StoreId =
   | { kind: 'foreign'; tokens: string[] }
 
 /** @throws TypeError when `sid` is not text. */
-export function readStoreId(sid: unknown, engine: Engine): StoreId {
+export function readStoreId(sid: unknown, context: ManagerContext): StoreId {
   if (typeof sid !== 'string' || sid === '') throw new TypeError('a session id must be text')
   const parts = parseSessionId(sid)
-  if (parts !== undefined && engine.tokens.verify(parts.token)) return { kind: 'own', id: sid }
-  return { kind: 'foreign', tokens: derivedTokens(sid, engine) }
+  if (parts !== undefined && context.tokens.verify(parts.token)) return { kind: 'own', id: sid }
+  return { kind: 'foreign', tokens: derivedTokens(sid, context) }
 }
 
 /* The same text leads to the same token on every server; nobody without the secret can tell which. */
-function derivedTokens(sid: string, { tokens, settings }: Engine): string[] {
+function derivedTokens(sid: string, { tokens, settings }: ManagerContext): string[] {
   const digest = createHash('sha256').update(sid).digest('hex')
   const older = settings.secret.slice(1).map((secret) => new SessionTokens([secret]))
   return [tokens, ...older].map((issuer) => issuer.issue(digest))

@@ -39,7 +39,7 @@ export class StoreSessions {
 
   /** @throws StorageUnavailableError */
   async get(sid: string): Promise<StorePayload | undefined> {
-    const state = await this.find(readStoreId(sid, this.manager.engine))
+    const state = await this.find(readStoreId(sid, this.manager.context))
     return state === undefined ? undefined : this.handOut(state)
   }
 
@@ -48,12 +48,12 @@ export class StoreSessions {
    * @throws StorageUnavailableError, TooManySessionsError
    */
   async set(sid: string, payload: StorePayload): Promise<void> {
-    const id = readStoreId(sid, this.manager.engine)
+    const id = readStoreId(sid, this.manager.context)
     if (typeof payload !== 'object' || payload === null) throw new TypeError('a session must be an object')
     const found = await this.find(id)
     /* From here to the commit nothing is waited for: two first writes of one session meet in one state. */
-    const { engine } = this.manager
-    const now = engine.clock.now()
+    const { context } = this.manager
+    const now = context.clock.now()
     const keepsCookie = id.kind === 'foreign' || keepsForeignCookie(found)
     const end = keepsCookie ? endOf(payload, now) : undefined
     if (end !== undefined && end <= now) {
@@ -65,26 +65,26 @@ export class StoreSessions {
     if (state.phase === 'new') this.manager.admit(state)
     if (keepsCookie) this.manager.setDeadline(state, end)
     this.write(state, payload, keepsCookie)
-    if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout))) {
-      engine.statistics.count('backupTimeouts')
+    if (!(await within(this.manager.context.clock, this.manager.stored(state), this.manager.storeTimeout))) {
+      context.statistics.count('backupTimeouts')
     }
   }
 
   /** Prolongs a session that there is. @throws StorageUnavailableError */
   async touch(sid: string, payload: StorePayload | undefined): Promise<void> {
-    const { engine } = this.manager
-    const id = readStoreId(sid, engine)
+    const { context } = this.manager
+    const id = readStoreId(sid, context)
     const state = this.findHere(id) ?? (await this.find(id))
     if (state === undefined) return
     this.manager.touch(state)
-    const end = payload && keepsForeignCookie(state) ? endOf(payload, engine.clock.now()) : undefined
+    const end = payload && keepsForeignCookie(state) ? endOf(payload, context.clock.now()) : undefined
     if (end !== undefined && end > state.absoluteDeadline) this.manager.setDeadline(state, end)
   }
 
   /** Resolves when the storage has answered. @throws StorageUnavailableError */
   async destroy(sid: string): Promise<void> {
-    const { engine } = this.manager
-    const id = readStoreId(sid, engine)
+    const { context } = this.manager
+    const id = readStoreId(sid, context)
     if (id.kind === 'own') {
       const state = await this.manager.open(id.id)
       if (state !== undefined) await this.manager.destroy(state)
@@ -92,25 +92,25 @@ export class StoreSessions {
     }
     for (const token of id.tokens) {
       const state = await this.findToEnd(token)
-      if (state === undefined) engine.ended.add(token, engine.clock.now() + REMEMBER_ENDED)
+      if (state === undefined) context.ended.add(token, context.clock.now() + REMEMBER_ENDED)
       else await this.manager.destroy(state)
     }
   }
 
   /** The sessions in this server's memory, with their `id`, which is not among the enumerable properties. */
   all(): StorePayload[] {
-    const { local, clock } = this.manager.engine
+    const { local, clock } = this.manager.context
     const states = [...local.values()].filter((state) => state.expiresAt > clock.now())
     return states.map((state) => Object.defineProperty(this.handOut(state), 'id', { value: state.id }))
   }
 
   get size(): number {
-    return this.manager.engine.local.size
+    return this.manager.context.local.size
   }
 
   /** Ends the sessions in this server's memory, everywhere. */
   async clear(): Promise<void> {
-    const states = [...this.manager.engine.local.values()]
+    const states = [...this.manager.context.local.values()]
     for (let i = 0; i < states.length; i += CLEAR_BATCH) {
       await Promise.all(states.slice(i, i + CLEAR_BATCH).map((state) => this.manager.destroy(state)))
     }
@@ -134,14 +134,14 @@ export class StoreSessions {
   /* To prolong a session its content need not be compared first. */
   private findHere(id: StoreId): SessionState | undefined {
     const [token] = id.kind === 'foreign' ? id.tokens : []
-    return token === undefined ? undefined : this.manager.engine.local.get(token)
+    return token === undefined ? undefined : this.manager.context.local.get(token)
   }
 
   private async findToEnd(token: string): Promise<SessionState | undefined> {
     try {
       return await this.manager.openShared(token)
     } catch (error) {
-      const here = this.manager.engine.local.get(token)
+      const here = this.manager.context.local.get(token)
       if (here === undefined) throw error
       return here
     }
@@ -150,14 +150,14 @@ export class StoreSessions {
   /** A session for a library's id that leads nowhere. `undefined`: it was ended, or would be an id of ours that was not issued now. */
   private begin(id: StoreId): SessionState | undefined {
     if (id.kind === 'own') return undefined
-    const { ended, clock, local } = this.manager.engine
+    const { ended, clock, local } = this.manager.context
     if (id.tokens.some((token) => ended.has(token, clock.now()))) return undefined
     const token = id.tokens[0] as string
     return local.get(token) ?? this.manager.createAs(token)
   }
 
   private write(state: SessionState, payload: StorePayload, keepsCookie: boolean): void {
-    const { settings, rules } = this.manager.engine
+    const { settings, rules } = this.manager.context
     const base = this.baseOf(payload, state)
     const written = replaceAttributes(state.attributes, payload, keepsCookie, base, rules)
     this.remember(payload, state, written)
@@ -168,7 +168,7 @@ export class StoreSessions {
   }
 
   private handOut(state: SessionState): StorePayload {
-    const { rules, settings } = this.manager.engine
+    const { rules, settings } = this.manager.context
     const snapshot = snapshotOf(state.attributes, rules)
     const payload = payloadOf(state, snapshot, rules, settings.cookie)
     this.remember(payload, state, snapshot)
@@ -196,7 +196,7 @@ export class StoreSessions {
   }
 
   private reportLate(): void {
-    const { log, settings } = this.manager.engine
+    const { log, settings } = this.manager.context
     log.write('late store write', 'a store wrote to a session that has ended: it stays so', (m) =>
       settings.logger.info(m),
     )

@@ -71,8 +71,8 @@ export class HttpFixture {
 
   /** The sessions in memory. */
   get states(): SessionState[] {
-    const { engine } = this.sessions as unknown as { engine: { local: { values(): Iterable<SessionState> } } }
-    return [...engine.local.values()]
+    const { context } = this.sessions as unknown as { context: { local: { values(): Iterable<SessionState> } } }
+    return [...context.local.values()]
   }
 
   async close(): Promise<void> {

@@ -287,7 +287,7 @@ describe('the stored copy of a session', () => {
     expect([state.isSaved, state.mayBeStored, state.wasStored]).toEqual([false, true, false])
     const marker = {}
     expect(state.acknowledge(sent, n1, marker, 77, 2000)).toBe(true)
-    expect(state.backup).toEqual({ node: n1, token: marker, deadline: 77, section: sent.section, era: 0 })
+    expect(state.storedCopy).toEqual({ node: n1, fence: marker, deadline: 77, section: sent.section, era: 0 })
     expect([state.isSaved, state.wasStored, state.verifiedAt, state.base]).toEqual([true, true, 2000, state.section])
   })
 
@@ -313,7 +313,7 @@ describe('the stored copy of a session', () => {
     const sent = state.send()
     expect(state.relocate(n2)).toBe(n1)
     expect(state.acknowledge(sent, n1, {}, 0, 0)).toBe(false)
-    expect([state.backup, state.isSaved, state.wasStored]).toEqual([undefined, false, true])
+    expect([state.storedCopy, state.isSaved, state.wasStored]).toEqual([undefined, false, true])
     expect([...(state.leftBehind ?? [])]).toEqual([n1])
     state.cleanedUp(n1)
     expect(state.leftBehind?.size).toBe(0)
@@ -324,7 +324,7 @@ describe('the stored copy of a session', () => {
     expect(state.relocate(n1)).toBeUndefined()
     expect(state.isSaved).toBe(true)
     state.relocate(n2)
-    expect([state.isSaved, state.backup]).toEqual([false, undefined])
+    expect([state.isSaved, state.storedCopy]).toEqual([false, undefined])
     state.relocate(n1)
     expect([...(state.leftBehind ?? [])]).toEqual([n2])
     state.found(n2, {}, 0, { attributes: state.section, era: 0 })
@@ -335,26 +335,26 @@ describe('the stored copy of a session', () => {
 
   it('is not what is here when it can not be read, is gone, or is to be written in another form', () => {
     state.found(n1, {}, 0, undefined)
-    expect([state.isSaved, state.backup?.node]).toEqual([false, n1])
+    expect([state.isSaved, state.storedCopy?.node]).toEqual([false, n1])
     state.found(n1, {}, 0, { attributes: state.section, era: 0 })
     state.rewrite()
-    expect([state.isSaved, state.backup?.node]).toEqual([false, n1])
+    expect([state.isSaved, state.storedCopy?.node]).toEqual([false, n1])
     state.forgetStored()
-    expect([state.isSaved, state.backup]).toEqual([false, undefined])
+    expect([state.isSaved, state.storedCopy]).toEqual([false, undefined])
     state.rewrite()
-    expect(state.backup).toBeUndefined()
+    expect(state.storedCopy).toBeUndefined()
   })
 
   it('lives longer when it was seen to be unchanged, unless something else stands there meanwhile', () => {
     state.acknowledge(state.send(), n1, {}, 77, 0)
-    const seen = state.backup
+    const seen = state.storedCopy
     state.renewed(seen, 99)
-    expect(state.backup).toEqual({ ...seen, deadline: 99 })
+    expect(state.storedCopy).toEqual({ ...seen, deadline: 99 })
     state.renewed(seen, 111)
-    expect(state.backup?.deadline).toBe(99)
+    expect(state.storedCopy?.deadline).toBe(99)
     state.forgetStored()
     state.renewed(undefined, 111)
-    expect(state.backup).toBeUndefined()
+    expect(state.storedCopy).toBeUndefined()
   })
 
   it('is to be written again when all copies were compared in a later era than it says', () => {
@@ -365,7 +365,7 @@ describe('the stored copy of a session', () => {
     const sent = state.send()
     state.compared(4)
     state.acknowledge(sent, n1, {}, 0, 0)
-    expect([state.backup?.era, state.isSaved]).toEqual([3, false])
+    expect([state.storedCopy?.era, state.isSaved]).toEqual([3, false])
     state.found(n1, {}, 0, { attributes: state.section, era: 4 })
     expect(state.isSaved).toBe(true)
   })
@@ -373,11 +373,11 @@ describe('the stored copy of a session', () => {
   it('keeps the life that is known of it, as long as what stands there is what stood there', () => {
     state.acknowledge(state.send(), n1, {}, 77, 0)
     state.found(n1, {}, 0, { attributes: state.section, era: 0 })
-    expect(state.backup?.deadline).toBe(77)
+    expect(state.storedCopy?.deadline).toBe(77)
     state.found(n1, {}, 88, { attributes: state.section, era: 0 })
-    expect(state.backup?.deadline).toBe(88)
+    expect(state.storedCopy?.deadline).toBe(88)
     state.found(n1, {}, 0, { attributes: elsewhere(state.section, value('b', 1)), era: 0 })
-    expect(state.backup?.deadline).toBe(0)
+    expect(state.storedCopy?.deadline).toBe(0)
   })
 
   it('stays in its place: only the first one settles it', () => {

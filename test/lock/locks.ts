@@ -1,6 +1,6 @@
 import { systemClock } from '../../src/clock.js'
 import { SessionLocks, type SessionLocksOptions } from '../../src/lock/session-locks.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../../src/node/storage-node.js'
+import type { Expected, Fence, PutResult, StorageNode, StoredValue } from '../../src/node/storage-node.js'
 import { systemRandom } from '../../src/random.js'
 
 /** Short expiries do for nodes in memory, whose time is exact. */
@@ -60,7 +60,7 @@ export class ObservedNode implements StorageNode {
     return this.#run('get', () => this.#node.get(key, renewTo))
   }
 
-  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     return this.#run('verify', () => this.#node.verify(key, seen, renewTo))
   }
 
@@ -72,7 +72,7 @@ export class ObservedNode implements StorageNode {
     return this.#run('touch', () => this.#node.touch(key, deadline))
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     return this.#run('delete', () => this.#node.delete(key, expected))
   }
 

@@ -4,7 +4,7 @@ import { type HoldfastOptions, parseSettings } from '../../src/config/parse-sett
 import type { SessionMode } from '../../src/manager/session-mode.js'
 import { changeSection, covers, latestChange, stampInSection } from '../../src/record/attribute-section.js'
 import { decodeRecord, encodeRecord } from '../../src/record/record-format.js'
-import { StoredForm } from '../../src/record/transforms/stored-form.js'
+import { RecordEnvelope } from '../../src/record/transforms/record-envelope.js'
 import { waitFor } from '../../src/testing/index.js'
 import { startPair, timeToLive } from '../non-sticky/non-sticky-fixture.js'
 import { type AppServer, secret } from '../support/app-server.js'
@@ -32,7 +32,7 @@ function reprotect({ sessions }: AppServer): void {
 }
 
 describe('copies that servers have written apart from each other', () => {
-  const form = new StoredForm(parseSettings({ secret, ...encrypted }))
+  const form = new RecordEnvelope(parseSettings({ secret, ...encrypted }))
   let cluster: Cluster
 
   beforeEach(async () => {

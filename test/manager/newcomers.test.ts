@@ -4,7 +4,7 @@ import { systemClock } from '../../src/clock.js'
 import { parseSettings } from '../../src/config/parse-settings.js'
 import { TooManyNewcomersError, TooManySessionsError } from '../../src/errors.js'
 import { Admission } from '../../src/manager/admission.js'
-import { Engine } from '../../src/manager/context/engine.js'
+import { ManagerContext } from '../../src/manager/context/manager-context.js'
 import { type AppServer, secret, sessionOf } from '../support/app-server.js'
 import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
 import { modesAndStorages, storage } from '../support/storages.js'
@@ -126,7 +126,7 @@ it('a session of a newcomer ends on its own server when its time is over', async
 describe('admission', () => {
   let time = 0
   const clock = { ...systemClock, monotonic: () => time }
-  const admission = (limits: object) => new Admission(new Engine(parseSettings({ secret, ...limits }), clock))
+  const admission = (limits: object) => new Admission(new ManagerContext(parseSettings({ secret, ...limits }), clock))
   const admitted = (to: Admission, count: number, isNewcomer = true) => {
     let sum = 0
     for (let i = 0; i < count; i++) {

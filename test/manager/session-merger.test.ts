@@ -4,7 +4,7 @@ import { SessionState } from '../../src/local/session-state.js'
 import { silentLogger } from '../../src/logger.js'
 import { SessionContent } from '../../src/manager/content/session-content.js'
 import { SessionMerger } from '../../src/manager/content/session-merger.js'
-import { Engine } from '../../src/manager/context/engine.js'
+import { ManagerContext } from '../../src/manager/context/manager-context.js'
 import type { SessionEvents } from '../../src/manager/context/session-events.js'
 import {
   type AttributeSection,
@@ -26,7 +26,7 @@ type When = 'earlier' | 'later'
 const life = { idleTimeout: 60_000, absoluteDeadline: 0 }
 
 let clock: ManualClock
-let engine: Engine
+let context: ManagerContext
 let content: SessionContent
 let merger: SessionMerger
 let state: SessionState
@@ -35,9 +35,9 @@ let base: AttributeSection
 function start(merge?: Merge): void {
   const options = { secret: 'a secret for tests only', logger: silentLogger, merge } as HoldfastOptions
   clock = createManualClock()
-  engine = new Engine(parseSettings(options), clock)
-  content = new SessionContent(engine)
-  merger = new SessionMerger(engine, content)
+  context = new ManagerContext(parseSettings(options), clock)
+  content = new SessionContent(context)
+  merger = new SessionMerger(context, content)
 }
 
 beforeEach(() => start())
@@ -49,7 +49,7 @@ function changed(section: AttributeSection, values: Values, now: number, ...fact
 }
 
 function encode(name: string, value: unknown): Change {
-  return encodeAttribute(name, value, engine.rules) ?? { name, codec: '', bytes: undefined }
+  return encodeAttribute(name, value, context.rules) ?? { name, codec: '', bytes: undefined }
 }
 
 /** A session that is in the storage, with these attributes. What this server changes in it is changed a second later. */
@@ -86,11 +86,11 @@ function absorb(attributes: AttributeSection, createdAt = state.createdAt): bool
 function values(): Values {
   const { attributes } = state
   return Object.fromEntries(
-    attributes.names().map((name) => [name, decodedValue(attributes.get(name) as never, engine.rules)]),
+    attributes.names().map((name) => [name, decodedValue(attributes.get(name) as never, context.rules)]),
   )
 }
 
-const counters = () => engine.statistics.snapshot().counters
+const counters = () => context.statistics.snapshot().counters
 const each = ['earlier', 'later'] as const
 
 describe('changes that meet a newer record', () => {
@@ -206,7 +206,7 @@ describe('the merge function', () => {
     start(() => 'never asked')
     stored({ a: 1 })
     change({ a: 2 })
-    absorb(changeSection(base, [encode('a', 3)], { ...engine.stamp(0), now: clock.now() + 500 }))
+    absorb(changeSection(base, [encode('a', 3)], { ...context.stamp(0), now: clock.now() + 500 }))
     expect(values()).toEqual({ a: 3 })
     expect(counters()).toMatchObject({ conflictingAttributes: 0 })
   })
@@ -265,7 +265,7 @@ describe('the merge function', () => {
       start(merge)
       stored({ count: 1, other: 1 })
       const events: SessionEvents['attributeFailed'][] = []
-      engine.events.on('attributeFailed', (event) => events.push(event))
+      context.events.on('attributeFailed', (event) => events.push(event))
       change({ count: 2 })
       absorb(theirs({ count: 5, other: 2 }, when))
       expect(values()).toEqual({ count: when === 'later' ? 5 : 2, other: 2 })

@@ -5,7 +5,7 @@ import { parseSettings } from '../../src/config/parse-settings.js'
 import { changeSection, emptySection } from '../../src/record/attribute-section.js'
 import { decodeRecord, encodeRecord } from '../../src/record/record-format.js'
 import { lifeChange, ownerChange } from '../../src/record/session-facts.js'
-import { StoredForm } from '../../src/record/transforms/stored-form.js'
+import { RecordEnvelope } from '../../src/record/transforms/record-envelope.js'
 import { isWrapped, parseWrapped } from '../../src/record/transforms/wrapped-record.js'
 import { waitFor } from '../../src/testing/index.js'
 import { type AppServer, secret, sessionOf } from '../support/app-server.js'
@@ -38,7 +38,7 @@ async function stored(visitor: Visitor): Promise<Buffer> {
 
 /** What stands in the storage, read by the means of `options`. */
 async function storedRecord(visitor: Visitor, options: Options) {
-  const form = new StoredForm(parseSettings({ secret, ...options }))
+  const form = new RecordEnvelope(parseSettings({ secret, ...options }))
   return decodeRecord(await form.unwrap(await stored(visitor), keyOf(visitor)), keyOf(visitor))
 }
 

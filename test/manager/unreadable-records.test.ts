@@ -7,7 +7,7 @@ import { parseSettings } from '../../src/config/parse-settings.js'
 import type { UnreadableReason } from '../../src/errors.js'
 import { SessionState } from '../../src/local/session-state.js'
 import { silentLogger } from '../../src/logger.js'
-import { Engine } from '../../src/manager/context/engine.js'
+import { ManagerContext } from '../../src/manager/context/manager-context.js'
 import { RecordStore } from '../../src/manager/stored/record-store.js'
 import { SessionEnding } from '../../src/manager/stored/session-ending.js'
 import { emptySection } from '../../src/record/attribute-section.js'
@@ -199,9 +199,9 @@ describe.each(['sticky', 'non-sticky'] as const)('a record that others may read,
 })
 
 describe('a session that expires here while its stored record can not be read', () => {
-  const engine = new Engine(parseSettings({ secret, logger: silentLogger }), systemClock)
+  const context = new ManagerContext(parseSettings({ secret, logger: silentLogger }), systemClock)
   const stub = { drop: () => {}, running: () => undefined, forget: () => {} } as never
-  const ending = new SessionEnding(engine, new RecordStore(engine), stub, stub, stub)
+  const ending = new SessionEnding(context, new RecordStore(context), stub, stub, stub)
 
   it.each([
     ['stays where it is', undefined, 0],

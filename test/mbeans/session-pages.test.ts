@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { KnownSession } from '../../src/local/known-sessions.js'
+import { KnownSession } from '../../src/local/copy-index.js'
 import { type Listed, type ListOrder, SessionPages } from '../../src/mbeans/session-pages.js'
 
 /** Sessions whose figures are in no order; many of them are equal. */

@@ -91,7 +91,7 @@ const untracked = (node: StorageNode): boolean => node.cacheFigures?.()?.trackin
 storageNodeConformance(
   'a near cache',
   {
-    tokens: 'content',
+    fences: 'content',
     async open() {
       await redis.command('FLUSHALL')
       const node = openNode(parseNodeAddress(redis.url), {
@@ -118,12 +118,12 @@ describe('the near cache', () => {
     const [node, other] = [open(), open()]
     await store(node, 'h:a', 'first')
     await cached(node, 'h:a')
-    const { token } = peek(node, 'h:a') as StoredValue
-    expect(await node.put('h:a', Buffer.from('second'), 0, token)).toMatchObject({ stored: true })
+    const { fence } = peek(node, 'h:a') as StoredValue
+    expect(await node.put('h:a', Buffer.from('second'), 0, fence)).toMatchObject({ stored: true })
     await cached(node, 'h:a')
     const old = peek(node, 'h:a') as StoredValue
     await store(other, 'h:a', 'third')
-    expect(await node.put('h:a', Buffer.from('fourth'), 0, old.token)).toEqual({ stored: false })
+    expect(await node.put('h:a', Buffer.from('fourth'), 0, old.fence)).toEqual({ stored: false })
   })
 
   it('sees what others write, remove and let expire', async () => {

@@ -76,7 +76,7 @@ describe('the Redis node on a cluster', () => {
   storageNodeConformance(
     'a Redis cluster',
     {
-      tokens: 'content',
+      fences: 'content',
       async open() {
         for (const server of await masters()) await redisCommand(server, 'FLUSHALL')
         return { node: open(), close: async () => {} }
@@ -104,7 +104,7 @@ describe('the Redis node on a cluster', () => {
     await redisCommand(from as TestRedis, `CLUSTER SETSLOT ${slot} MIGRATING ${toId}`)
     await redisCommand(from as TestRedis, `MIGRATE 127.0.0.1 ${to?.port} {${key}} 0 5000`)
     if (!first.stored) throw new Error('refused')
-    expect(await node.put(key, Buffer.from('two'), later(), first.token)).toMatchObject({ stored: true })
+    expect(await node.put(key, Buffer.from('two'), later(), first.fence)).toMatchObject({ stored: true })
     for (const server of await masters()) await redisCommand(server, `CLUSTER SETSLOT ${slot} NODE ${toId}`)
     expect((await node.get(key))?.bytes.toString()).toBe('two')
     expect(await redisCommand(to as TestRedis, `EXISTS {${key}}`)).toBe(':1')

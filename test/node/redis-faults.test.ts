@@ -7,7 +7,7 @@ import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { openRedisSocket } from '../../src/node/redis/ioredis-client.js'
 import type { RedisAddress } from '../../src/node/redis/redis-address.js'
 import { createRedisNode, type RedisNodeOptions } from '../../src/node/redis/redis-node.js'
-import type { StorageNode, VersionToken } from '../../src/node/storage-node.js'
+import type { Fence, StorageNode } from '../../src/node/storage-node.js'
 import { startRedis } from '../../src/testing/start-redis.js'
 import type { TestServer } from '../../src/testing/start-server.js'
 import { waitFor } from '../../src/testing/wait-for.js'
@@ -54,10 +54,10 @@ async function bePatient(): Promise<void> {
 
 const later = (): number => Date.now() + 600_000
 
-async function put(key: string, value: string | Buffer): Promise<VersionToken> {
+async function put(key: string, value: string | Buffer): Promise<Fence> {
   const result = await node.put(key, Buffer.from(value), later(), 'any')
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 async function text(key: string): Promise<string | undefined> {
@@ -224,11 +224,11 @@ const notNow = [
 describe('the Redis node when a server can not do it now', () => {
   it.each(notNow)('tries again within the deadline: %s', async (answer) => {
     await bePatient()
-    const token = await put('key', 'value')
+    const fence = await put('key', 'value')
     for (const operation of [
       () => text('key'),
       async () => (await node.put('other', Buffer.from('x'), later(), 'any')).stored,
-      async () => (await node.put('key', Buffer.from('value'), later(), token)).stored,
+      async () => (await node.put('key', Buffer.from('value'), later(), fence)).stored,
       () => node.touch('key', later()),
       () => node.delete('other'),
     ]) {

@@ -33,7 +33,7 @@ describe('the Redis node', () => {
   afterAll(() => redis.close())
 
   const subject = (database: string) => ({
-    tokens: 'content' as const,
+    fences: 'content' as const,
     async open() {
       await redisCommand(redis, 'FLUSHALL')
       return { node: open(url + database), close: async () => {} }
@@ -63,8 +63,8 @@ describe('the Redis node', () => {
     await node.put('key', Buffer.from('one'), later(), 'any')
     for (const value of ['two', 'three']) {
       await redisCommand(redis, 'SCRIPT FLUSH')
-      const { token } = (await node.get('key')) ?? {}
-      expect(await node.put('key', Buffer.from(value), later(), token ?? 'absent')).toMatchObject({ stored: true })
+      const { fence } = (await node.get('key')) ?? {}
+      expect(await node.put('key', Buffer.from(value), later(), fence ?? 'absent')).toMatchObject({ stored: true })
     }
     await redisCommand(redis, 'SCRIPT FLUSH')
     expect(await node.touch('key', 0)).toBe(true)
@@ -147,7 +147,7 @@ describe('the Redis node where access rules hide who the server is', () => {
     await node.ping()
     const first = await node.put('key', Buffer.from('one'), later(), 'absent')
     if (!first.stored) throw new Error('refused')
-    expect(await node.put('key', Buffer.from('two'), later(), first.token)).toMatchObject({ stored: true })
+    expect(await node.put('key', Buffer.from('two'), later(), first.fence)).toMatchObject({ stored: true })
     expect(node.incarnation).toBeUndefined()
     await node.close()
     await redis.close()
@@ -183,7 +183,7 @@ describe('the Redis node over TLS', () => {
   storageNodeConformance(
     'Redis with TLS and a user',
     {
-      tokens: 'content',
+      fences: 'content',
       async open() {
         await redisCommand(redis, 'FLUSHALL')
         return { node: open(`rediss://app:secret@127.0.0.1:${tlsPort}?${files()}`), close: async () => {} }

@@ -7,7 +7,7 @@ import { parseNodeAddress } from '../../src/node/address/node-address.js'
 import { createNearCache } from '../../src/node/near-cache/near-cache.js'
 import type { RedisAddress } from '../../src/node/redis/redis-address.js'
 import { createRedisNode, type RedisStorageNode } from '../../src/node/redis/redis-node.js'
-import type { VersionToken } from '../../src/node/storage-node.js'
+import type { Fence } from '../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../src/testing/index.js'
 import { startRedis, type TestRedis } from '../../src/testing/start-redis.js'
 import { waitFor } from '../../src/testing/wait-for.js'
@@ -15,13 +15,13 @@ import { ComparingRedis } from '../support/comparing-redis.js'
 
 let redis: TestRedis
 let node: RedisStorageNode
-let token: VersionToken
+let fence: Fence
 let folder: string | undefined
 
 beforeEach(async () => {
   redis = await startRedis({ args: ['--enable-protected-configs', 'yes'] })
   node = open()
-  token = await put('key', 'value')
+  fence = await put('key', 'value')
 })
 
 afterEach(async () => {
@@ -38,10 +38,10 @@ function open({ login = '', place = redis as { host: string; port: number }, ope
 
 const later = (): number => Date.now() + 600_000
 
-async function put(key: string, value: string): Promise<VersionToken> {
+async function put(key: string, value: string): Promise<Fence> {
   const result = await node.put(key, Buffer.from(value), later(), 'any')
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 async function text(key = 'key'): Promise<string | undefined> {
@@ -105,10 +105,10 @@ describe.each(troubles)('a Redis that $why', ({ why, begin, end }) => {
     const writes = [
       () => node.put('key', Buffer.from('new'), later(), 'any'),
       () => node.put('new', Buffer.from('new'), later(), 'absent'),
-      () => node.put('key', Buffer.from('new'), later(), token),
+      () => node.put('key', Buffer.from('new'), later(), fence),
       () => node.touch('key', later()),
       () => node.delete('key'),
-      () => node.delete('key', token),
+      () => node.delete('key', fence),
     ]
     for (const write of writes) {
       const error = await refusal(write())
@@ -157,14 +157,14 @@ describe('a Redis whose access rules', () => {
   it('forbid GETEX is read', async () => {
     await openAs('-getex')
     expect(await text()).toBe('value')
-    const error = await refusal(node.put('key', Buffer.from('new'), later(), token))
+    const error = await refusal(node.put('key', Buffer.from('new'), later(), fence))
     expect([error.refuses, error.message]).toEqual(['writes', expect.stringContaining('forbids by its access rules')])
   })
 
   it('forbid scripts, and whose SET does not compare, is read, and takes no writes, with a clear word', async () => {
     await openAs('-eval', '-evalsha')
     expect(await text()).toBe('value')
-    const error = await refusal(node.put('key', Buffer.from('new'), later(), token))
+    const error = await refusal(node.put('key', Buffer.from('new'), later(), fence))
     expect([error.refuses, error.message]).toEqual(['writes', expect.stringContaining('forbids scripts')])
     expect((await refusal(node.ping())).message).toBe(error.message)
     expect(await text()).toBe('value')
@@ -218,7 +218,7 @@ const comparing = {
       },
     }
   },
-  tokens: 'content' as const,
+  fences: 'content' as const,
 }
 
 storageNodeConformance('Redis without scripts, with a SET that compares', comparing, { describe, it })
@@ -231,22 +231,22 @@ describe('a Redis without scripts, with a SET that compares', () => {
     await way.start()
     await node.close()
     node = open({ place: way })
-    token = await put('key', 'value')
+    fence = await put('key', 'value')
   })
 
   afterEach(() => way.close())
 
   it('is a node that works', async () => {
-    expect(await node.put('key', Buffer.from('new'), later(), token)).toMatchObject({ stored: true })
+    expect(await node.put('key', Buffer.from('new'), later(), fence)).toMatchObject({ stored: true })
     expect(await text()).toBe('new')
     await node.ping()
   })
 
   it('is not asked for a script again on the same connection', async () => {
-    await node.put('key', Buffer.from('a'), later(), token)
+    await node.put('key', Buffer.from('a'), later(), fence)
     way.commands.length = 0
     const result = await node.put('key', Buffer.from('b'), later(), 'any')
-    if (result.stored) await node.put('key', Buffer.from('c'), later(), result.token)
+    if (result.stored) await node.put('key', Buffer.from('c'), later(), result.fence)
     expect(way.commands).toEqual(['SET', 'GETEX', 'SET'])
     expect(await text()).toBe('c')
   })

@@ -47,7 +47,7 @@ describe('the Redis node on a Sentinel group', () => {
   storageNodeConformance(
     'a Sentinel group',
     {
-      tokens: 'content',
+      fences: 'content',
       async open() {
         await (await group.currentMaster()).command('FLUSHALL')
         return { node: open(undefined, 10_000), close: async () => {} }

@@ -168,6 +168,6 @@ describe('without stickiness', () => {
 
 /* An id of ours whose session was never stored. */
 function issuedToken(server: AppServer): string {
-  const engine = (server.sessions as unknown as { engine: { tokens: { issue(): string } } }).engine
-  return engine.tokens.issue()
+  const context = (server.sessions as unknown as { context: { tokens: { issue(): string } } }).context
+  return context.tokens.issue()
 }

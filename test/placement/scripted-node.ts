@@ -44,7 +44,7 @@ export class ScriptedNode implements StorageNode {
 
   async put(): Promise<PutResult> {
     this.answer('put')
-    return { stored: true, token: {}, ...(this.shortfall && { shortfall: this.shortfall }) }
+    return { stored: true, fence: {}, ...(this.shortfall && { shortfall: this.shortfall }) }
   }
 
   async touch(): Promise<boolean> {

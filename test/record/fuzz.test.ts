@@ -11,7 +11,7 @@ import { msgpackCodec } from '../../src/record/codecs/msgpack.js'
 import { v8Codec } from '../../src/record/codecs/v8.js'
 import { decodeRecord, encodeRecord } from '../../src/record/record-format.js'
 import { cookieChange, factsOf, lifeChange, ownerChange } from '../../src/record/session-facts.js'
-import { StoredForm } from '../../src/record/transforms/stored-form.js'
+import { RecordEnvelope } from '../../src/record/transforms/record-envelope.js'
 import { mutateBytes, randomNumbers } from '../../src/testing/mutate-bytes.js'
 import { guardPrototypes, isPolluted } from '../../src/testing/prototype-guard.js'
 import { fuzzSeed, fuzzTimes } from '../support/fuzz.js'
@@ -76,7 +76,7 @@ describe('changed bytes', () => {
 describe('changed bytes of a stored record', () => {
   const keys = [{ id: 'k1', key: createSecretKey(Buffer.alloc(32, 7)) }]
   const form = (algorithm: 'off' | 'gzip' | 'deflate' | 'brotli', write: boolean) =>
-    new StoredForm({
+    new RecordEnvelope({
       compression: { algorithm, threshold: 0, level: 4, maxInflatedBytes: 1_000_000 },
       encryption: { keys: write ? keys : [], write, required: false },
     })

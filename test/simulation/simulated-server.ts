@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../src/clock.js'
 import type { Settings } from '../../src/config/settings.js'
-import { Engine } from '../../src/manager/context/engine.js'
+import { ManagerContext } from '../../src/manager/context/manager-context.js'
 import { within } from '../../src/manager/context/within.js'
 import { ServerSessions } from '../../src/manager/server-sessions.js'
-import { type HandleScope, SessionHandle } from '../../src/manager/session-handle.js'
+import { SessionUse, type SessionUseScope } from '../../src/manager/session-use.js'
 import type { WatchedNode } from '../../src/placement/watched-node.js'
 import type { Session } from '../../src/session/session.js'
 import { SimulatedNode, type SimulatedStorage } from './simulated-storage.js'
@@ -52,8 +52,8 @@ export class SimulatedServer {
   start(): void {
     this.life = ++this.lives
     this.pausedUntil = 0
-    const engine = new Engine(this.settings, this.clock(this.life), this.world.random)
-    this.manager = new ServerSessions(engine, (address) => {
+    const context = new ManagerContext(this.settings, this.clock(this.life), this.world.random)
+    this.manager = new ServerSessions(context, (address) => {
       const storage = this.storages.find(({ id }) => id === address.id) as SimulatedStorage
       return new SimulatedNode(this.world, this, storage)
     })
@@ -103,7 +103,7 @@ export class SimulatedServer {
   reconfigure(settings: Settings): void {
     this.settings = settings
     if (this.manager === undefined) return
-    this.manager.engine.settings = settings
+    this.manager.context.settings = settings
     this.manager.settingsChanged(true)
   }
 
@@ -125,7 +125,7 @@ export class SimulatedServer {
   /** A request, from the cookie that came to the one that goes. A process that dies on the way gives no answer. */
   async request(cookie: string | undefined, work: (session: SessionLike) => Promise<void>): Promise<Answer> {
     const manager = this.manager as ServerSessions
-    const { clock } = manager.engine
+    const { clock } = manager.context
     let state: Awaited<ReturnType<ServerSessions['open']>>
     try {
       state = cookie === undefined ? undefined : await manager.open(cookie)
@@ -133,14 +133,14 @@ export class SimulatedServer {
       return { status: 'unavailable', cookie, stored: false }
     }
     const scope = new RequestScope(manager)
-    scope.handle = new SessionHandle(manager, state, scope)
+    scope.handle = new SessionUse(manager, state, scope)
     try {
       await work(scope.handle.session as SessionLike)
     } catch {
       scope.handle?.release()
       return { status: 'unavailable', cookie, stored: false }
     }
-    const { handle } = scope as { handle: SessionHandle | undefined }
+    const { handle } = scope as { handle: SessionUse | undefined }
     if (handle === undefined) return { status: 'ok', cookie: undefined, stored: true }
     const changed = handle.commit() !== 'unchanged'
     const used = handle.state
@@ -160,7 +160,7 @@ export class SimulatedServer {
     try {
       const state = await manager.open(cookie)
       if (state === undefined) return false
-      const { session } = new SessionHandle(manager, state, undefined)
+      const { session } = new SessionUse(manager, state, undefined)
       work(session as SessionLike)
       await session.save()
       return manager.isStored(state)
@@ -170,7 +170,7 @@ export class SimulatedServer {
   }
 
   private nodeOf(id: string): WatchedNode | undefined {
-    return this.manager?.engine.placement.byName(id)
+    return this.manager?.context.placement.byName(id)
   }
 
   private clock(life: number): Clock {
@@ -220,21 +220,21 @@ class Repeating {
 }
 
 /** What a session needs to know of its request; the response is the `Answer`. */
-class RequestScope implements HandleScope {
+class RequestScope implements SessionUseScope {
   readonly req = {} as IncomingMessage
   readonly cookieDefaults
-  handle: SessionHandle | undefined
+  handle: SessionUse | undefined
 
-  constructor({ engine }: ServerSessions) {
-    this.cookieDefaults = engine.settings.cookie
+  constructor({ context }: ServerSessions) {
+    this.cookieDefaults = context.settings.cookie
   }
 
-  used(): void {}
-  mayChange(): void {}
-  cookieUsed(): void {}
-  locked(): void {}
+  onUse(): void {}
+  onPossibleChange(): void {}
+  onCookieUse(): void {}
+  onLock(): void {}
 
-  replaced(handle: SessionHandle | undefined): void {
+  onReplace(handle: SessionUse | undefined): void {
     this.handle = handle
   }
 }

@@ -1,5 +1,5 @@
 import { ClosedError, NodeUnreachableError } from '../../src/errors.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../../src/node/storage-node.js'
+import type { Expected, Fence, PutResult, StorageNode, StoredValue } from '../../src/node/storage-node.js'
 import type { SimulatedServer } from './simulated-server.js'
 import type { World } from './world.js'
 
@@ -113,7 +113,7 @@ export class SimulatedStorage {
   }
 }
 
-interface Fence extends VersionToken {
+interface SimulatedFence extends Fence {
   connection: number
   cas: number
   bytes: Buffer
@@ -151,7 +151,7 @@ export class SimulatedNode implements StorageNode {
   get(key: string, renewTo?: number): Promise<StoredValue | undefined> {
     return this.operation(() => {
       const item = this.storage.get(key, renewTo)
-      return item && { bytes: Buffer.from(item.bytes), token: this.fence(item) }
+      return item && { bytes: Buffer.from(item.bytes), fence: this.fence(item) }
     })
   }
 
@@ -159,13 +159,13 @@ export class SimulatedNode implements StorageNode {
     const copy = Buffer.from(bytes)
     return this.operation(() => {
       const item = this.storage.put(key, copy, deadline, (there) => this.holds(there, expected))
-      return item === undefined ? { stored: false } : { stored: true, token: this.fence(item) }
+      return item === undefined ? { stored: false } : { stored: true, fence: this.fence(item) }
     })
   }
 
   /* As memcached before 1.6.40 does it: what has changed is read in a second step, and may change once more before it. */
-  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
-    if (this.storage.kind === 'memcached' && (seen as Fence).connection !== this.connections)
+  async verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    if (this.storage.kind === 'memcached' && (seen as SimulatedFence).connection !== this.connections)
       return this.get(key, renewTo)
     const found = await this.operation(() => {
       const item = this.storage.get(key, renewTo)
@@ -179,7 +179,7 @@ export class SimulatedNode implements StorageNode {
     return this.operation(() => this.storage.touch(key, deadline))
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     return this.operation(() => this.storage.delete(key, (there) => this.holds(there, expected ?? 'any')))
   }
 
@@ -191,7 +191,7 @@ export class SimulatedNode implements StorageNode {
     this.closed = true
   }
 
-  private fence({ cas, bytes }: Item): Fence {
+  private fence({ cas, bytes }: Item): SimulatedFence {
     return { connection: this.connections, cas, bytes }
   }
 
@@ -199,7 +199,7 @@ export class SimulatedNode implements StorageNode {
   private holds(item: Item | undefined, expected: Expected): boolean {
     if (expected === 'any') return true
     if (expected === 'absent') return item === undefined
-    const fence = expected as Fence
+    const fence = expected as SimulatedFence
     if (item === undefined) return false
     if (this.storage.kind === 'redis') return item.bytes.equals(fence.bytes)
     return fence.connection === this.connections && item.cas === fence.cas

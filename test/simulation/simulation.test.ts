@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { KnownSessions } from '../../src/local/known-sessions.js'
+import { CopyIndex } from '../../src/local/copy-index.js'
 import { SessionState, type Snapshot } from '../../src/local/session-state.js'
 import { ClusterNotes } from '../../src/manager/context/cluster-notes.js'
 import { latestChange } from '../../src/record/attribute-section.js'
@@ -123,7 +123,7 @@ describe('a planted fault is found', () => {
 
   it('when a read cuts the life of an end', async () => {
     /* As if a read were renewed before it is known for how long. */
-    vi.spyOn(KnownSessions.prototype, 'has').mockReturnValue(true)
+    vi.spyOn(CopyIndex.prototype, 'has').mockReturnValue(true)
     const planted: Configuration = {
       ...nonSticky,
       nodes: 1,

@@ -69,7 +69,7 @@ describe('where memcached-session-manager loses sessions that any server serves'
     await cluster.memcached('n1').kill()
     await untilNode('down', 'n1', a, b)
     await untilSettled(a, b)
-    const issued = (b.sessions as unknown as { engine: { tokens: { issue(): string } } }).engine.tokens.issue()
+    const issued = (b.sessions as unknown as { context: { tokens: { issue(): string } } }).context.tokens.issue()
     const asked = async () =>
       (await cluster.memcached('n2').storageOperations()) + (await cluster.memcached('n3').storageOperations())
     for (const [id, most] of [

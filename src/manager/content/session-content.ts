@@ -1,7 +1,7 @@
 import type { SessionState } from '../../local/session-state.js'
 import { isNewcomer, type Life, newcomerChange } from '../../record/session-facts.js'
 import type { Attribute, Guard } from '../../session/attributes.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import { storedEnd } from './session-end.js'
 
 /** Ten years, in milliseconds. */
@@ -9,20 +9,20 @@ const LONGEST_IDLE_TIMEOUT = 10 * 365 * 86_400_000
 
 /** Takes what requests changed as the content of a session; each change gets a stamp. */
 export class SessionContent {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   /** The end of each session that a change of its own has brought, or is about to bring, to the storage. */
   private readonly storedEnds = new WeakMap<SessionState, number>()
 
   /** Sessions that have begun here for visitors who came without one, until these have come back. */
   private readonly newcomers = new WeakSet<SessionState>()
 
-  constructor(engine: Engine) {
-    this.engine = engine
+  constructor(context: ManagerContext) {
+    this.context = context
   }
 
   /** The session is one of a visitor who came without one: it lives short until he has come back. */
   noteNewcomer(state: SessionState): void {
-    if (this.engine.settings.newcomers === undefined) return
+    if (this.context.settings.newcomers === undefined) return
     this.newcomers.add(state)
     state.extend({
       idleTimeout: this.newcomersIdleTimeout(state.idleTimeout),
@@ -32,7 +32,7 @@ export class SessionContent {
 
   /** It lives shorter than others, as its visitor has not come back yet. */
   isNewcomer(state: SessionState): boolean {
-    if (state.idleTimeout === this.engine.settings.idleTimeout) return false
+    if (state.idleTimeout === this.context.settings.idleTimeout) return false
     return this.newcomers.has(state) || isNewcomer(state.section)
   }
 
@@ -43,21 +43,21 @@ export class SessionContent {
 
   /** A session without attributes is worth storing too. */
   initialize(state: SessionState): void {
-    state.initialize(this.engine.stamp(state.idleTimeout), this.engine.owner)
+    state.initialize(this.context.stamp(state.idleTimeout), this.context.owner)
     this.markNewcomer(state)
   }
 
   /** Its visitor has come back: from now on it lives as long as others. */
   keep(state: SessionState): void {
-    const { settings, clock } = this.engine
+    const { settings, clock } = this.context
     this.newcomers.delete(state)
     const idleTimeout = this.idleTimeoutOf(state.cookie)
     const end =
       settings.activity === undefined
         ? state.absoluteDeadline
-        : storedEnd(this.engine, { createdAt: state.createdAt, idleTimeout }, clock.now())
+        : storedEnd(this.context, { createdAt: state.createdAt, idleTimeout }, clock.now())
     this.setLife(state, { idleTimeout, absoluteDeadline: end }, false)
-    this.engine.local.reschedule(state)
+    this.context.local.reschedule(state)
   }
 
   /**
@@ -71,16 +71,16 @@ export class SessionContent {
     guard?: Guard,
     onUnserializable?: (error: Error) => void,
   ): boolean {
-    const { rules, statistics } = this.engine
-    const started = statistics.enabled ? this.engine.clock.monotonic() : 0
+    const { rules, statistics } = this.context
+    const started = statistics.enabled ? this.context.clock.monotonic() : 0
     const report = (error: Error & { attribute: string }, isNews: boolean) => {
       this.reportAttribute(state, error)
       if (isNews) onUnserializable?.(error)
     }
-    const stamp = () => this.engine.stamp(state.idleTimeout)
-    if (!state.commit(handedOut, rules, report, stamp, this.engine.owner, guard)) return false
+    const stamp = () => this.context.stamp(state.idleTimeout)
+    if (!state.commit(handedOut, rules, report, stamp, this.context.owner, guard)) return false
     this.markNewcomer(state)
-    if (statistics.enabled) statistics.record('serialization', this.engine.clock.monotonic() - started)
+    if (statistics.enabled) statistics.record('serialization', this.context.clock.monotonic() - started)
     return true
   }
 
@@ -90,9 +90,9 @@ export class SessionContent {
     const idleTimeout = this.isNewcomer(state)
       ? this.newcomersIdleTimeout(this.idleTimeoutOf(cookie))
       : this.idleTimeoutOf(cookie)
-    state.setCookie(cookie, idleTimeout, this.engine.stamp(idleTimeout), this.engine.owner)
-    if (this.engine.settings.activity !== undefined) this.moveEnd(state, this.engine.clock.now())
-    this.engine.local.reschedule(state)
+    state.setCookie(cookie, idleTimeout, this.context.stamp(idleTimeout), this.context.owner)
+    if (this.context.settings.activity !== undefined) this.moveEnd(state, this.context.clock.now())
+    this.context.local.reschedule(state)
     this.markNewcomer(state)
     return true
   }
@@ -100,9 +100,9 @@ export class SessionContent {
   /** Has the session's record say when it ends, after a use at that time. */
   moveEnd(state: SessionState, usedAt: number): void {
     const { idleTimeout } = state
-    const absoluteDeadline = storedEnd(this.engine, state, usedAt)
-    state.setLife({ idleTimeout, absoluteDeadline }, this.engine.stamp(idleTimeout), this.engine.owner)
-    this.engine.local.reschedule(state)
+    const absoluteDeadline = storedEnd(this.context, state, usedAt)
+    state.setLife({ idleTimeout, absoluteDeadline }, this.context.stamp(idleTimeout), this.context.owner)
+    this.context.local.reschedule(state)
   }
 
   /**
@@ -111,7 +111,7 @@ export class SessionContent {
    * @returns whether the storage should be told.
    */
   setDeadline(state: SessionState, deadline: number | undefined): boolean {
-    const { settings, clock, local } = this.engine
+    const { settings, clock, local } = this.context
     const now = clock.now()
     const latest =
       settings.absoluteTimeout === 0 ? Number.POSITIVE_INFINITY : state.createdAt + settings.absoluteTimeout
@@ -130,7 +130,7 @@ export class SessionContent {
       return false
     }
     this.storedEnds.set(state, life.absoluteDeadline)
-    state.setLife(life, this.engine.stamp(life.idleTimeout), this.engine.owner)
+    state.setLife(life, this.context.stamp(life.idleTimeout), this.context.owner)
     local.reschedule(state)
     return true
   }
@@ -142,23 +142,23 @@ export class SessionContent {
   }
 
   private setLife(state: SessionState, life: Life, isNew: boolean): void {
-    state.setLife(life, this.engine.stamp(life.idleTimeout), this.engine.owner, [newcomerChange(isNew)])
+    state.setLife(life, this.context.stamp(life.idleTimeout), this.context.owner, [newcomerChange(isNew)])
   }
 
   /* A maxAge of the session's own cookie is its idle timeout too. */
   private idleTimeoutOf(cookie: string): number {
     const { maxAge } = cookie === '' ? { maxAge: null } : (JSON.parse(cookie) as { maxAge?: number | null })
-    return maxAge == null ? this.engine.settings.idleTimeout : clampAge(maxAge)
+    return maxAge == null ? this.context.settings.idleTimeout : clampAge(maxAge)
   }
 
   private newcomersIdleTimeout(idleTimeout: number): number {
-    const { newcomers } = this.engine.settings
+    const { newcomers } = this.context.settings
     if (newcomers === undefined) return idleTimeout
     return idleTimeout === 0 ? newcomers.idleTimeout : Math.min(idleTimeout, newcomers.idleTimeout)
   }
 
   private reportAttribute(state: SessionState, error: Error & { attribute: string }): void {
-    const { statistics, events, log, settings } = this.engine
+    const { statistics, events, log, settings } = this.context
     statistics.count('unserializableAttributes')
     events.emitSession('attributeFailed', state, { attribute: error.attribute, error })
     log.write('attribute', `session ${state.handle}: ${error.message}`, (m) => settings.logger.error(m))

@@ -9,7 +9,7 @@ import {
   type SectionEntry,
 } from '../../record/attribute-section.js'
 import { decodeAttribute, encodeAttribute } from '../../session/attributes.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { SessionContent } from './session-content.js'
 
 /** What a merge needs to know of the other side. */
@@ -27,11 +27,11 @@ interface Conflict {
 
 /** Brings what was changed here and what others have stored together: by whole attributes, never inside one. */
 export class SessionMerger {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly content: SessionContent
 
-  constructor(engine: Engine, content: SessionContent) {
-    this.engine = engine
+  constructor(context: ManagerContext, content: SessionContent) {
+    this.context = context
     this.content = content
   }
 
@@ -46,29 +46,29 @@ export class SessionMerger {
     }
     const { applied, conflicts } = compare(state.base, section, other.attributes)
     state.take(other.attributes, other.createdAt)
-    if (state.section !== other.attributes) this.engine.statistics.count('mergedAttributes', applied)
+    if (state.section !== other.attributes) this.context.statistics.count('mergedAttributes', applied)
     const yielded = conflicts.filter(({ mine, theirs }) => compareEntries(theirs, mine) > 0)
-    this.engine.statistics.count('yieldedAttributes', yielded.length)
-    const foreign = conflicts.filter(({ theirs }) => !this.engine.isOwn(theirs))
-    this.engine.statistics.count('conflictingAttributes', foreign.length)
-    const decided = state.giveWayTo(other.attributes, () => this.engine.stamp(state.idleTimeout))
+    this.context.statistics.count('yieldedAttributes', yielded.length)
+    const foreign = conflicts.filter(({ theirs }) => !this.context.isOwn(theirs))
+    this.context.statistics.count('conflictingAttributes', foreign.length)
+    const decided = state.giveWayTo(other.attributes, () => this.context.stamp(state.idleTimeout))
     this.decide(
       state,
       foreign.filter(({ mine }) => !decided.includes(mine.name)),
     )
-    this.engine.local.reschedule(state)
+    this.context.local.reschedule(state)
     return state.section !== section
   }
 
   /* Without a function of the application's the later change wins. */
   private decide(state: SessionState, conflicts: readonly Conflict[]): void {
-    if (this.engine.settings.merge === undefined) return
+    if (this.context.settings.merge === undefined) return
     const changes = conflicts.flatMap((conflict) => this.resolve(state, conflict) ?? [])
-    if (changes.length > 0) state.decide(changes, this.engine.stamp(state.idleTimeout))
+    if (changes.length > 0) state.decide(changes, this.context.stamp(state.idleTimeout))
   }
 
   private resolve(state: SessionState, { base, mine, theirs }: Conflict): Change | undefined {
-    const { rules, settings } = this.engine
+    const { rules, settings } = this.context
     const { name } = mine
     const value = (entry: SectionEntry | undefined) =>
       entry?.bytes === undefined ? undefined : decodeAttribute(entry as EncodedAttribute, rules)
@@ -83,7 +83,7 @@ export class SessionMerger {
   }
 
   private reportMerge(state: SessionState, attribute: string, error: unknown): void {
-    const { statistics, events, log, settings } = this.engine
+    const { statistics, events, log, settings } = this.context
     const reason = error instanceof Error ? error : new Error(String(error))
     statistics.count('mergeFailures')
     events.emitSession('attributeFailed', state, { attribute, error: reason })

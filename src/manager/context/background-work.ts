@@ -1,5 +1,5 @@
 import type { Timer } from '../../clock.js'
-import type { Engine } from './engine.js'
+import type { ManagerContext } from './manager-context.js'
 
 const TICK = 50
 
@@ -8,21 +8,21 @@ const TICK = 50
  * for it.
  */
 export class BackgroundWork {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly step: (budget: number) => boolean
   private timer: Timer | undefined
   private closed = false
 
   /** @param step does at most so much, and tells whether there is more. */
-  constructor(engine: Engine, step: (budget: number) => boolean) {
-    this.engine = engine
+  constructor(context: ManagerContext, step: (budget: number) => boolean) {
+    this.context = context
     this.step = step
   }
 
   /** There is something to do. */
   wake(): void {
     if (this.timer !== undefined || this.closed) return
-    this.timer = this.engine.clock.setInterval(() => this.tick(), TICK)
+    this.timer = this.context.clock.setInterval(() => this.tick(), TICK)
     this.timer.unref()
   }
 
@@ -32,12 +32,12 @@ export class BackgroundWork {
   }
 
   private tick(): void {
-    const budget = Math.max(1, Math.round((this.engine.settings.backup.protectRate * TICK) / 1000))
+    const budget = Math.max(1, Math.round((this.context.settings.backup.protectRate * TICK) / 1000))
     if (!this.step(budget)) this.rest()
   }
 
   private rest(): void {
-    this.engine.clock.clearInterval(this.timer)
+    this.context.clock.clearInterval(this.timer)
     this.timer = undefined
   }
 }

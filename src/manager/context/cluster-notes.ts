@@ -221,7 +221,7 @@ export class ClusterNotes {
       this.isRead = true
       /* Only what stands there has a birth that everybody knows it by. */
       if (found === undefined || theirs === undefined) {
-        await node.put(this.key, writeNote(this.everything(), this.newName()), life, found?.token ?? 'absent')
+        await node.put(this.key, writeNote(this.everything(), this.newName()), life, found?.fence ?? 'absent')
         continue
       }
       this.join(theirs)
@@ -230,7 +230,7 @@ export class ClusterNotes {
       const note = this.everything()
       const { era } = note
       if (!isSame(theirs, note)) {
-        const result = await node.put(this.key, writeNote(note, birth), life, found.token)
+        const result = await node.put(this.key, writeNote(note, birth), life, found.fence)
         if (!result.stored) continue
       }
       this.see(node, birth, theirs.era, era)

@@ -1,13 +1,13 @@
 import { type HttpStatusError, StorageUnavailableError } from '../../errors.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
-import type { Engine } from './engine.js'
+import type { ManagerContext } from './manager-context.js'
 
 /** So often a line tells why requests are refused; the next one says how many it stands for. */
 const QUIET_TIME = 1000
 
 /** Tells in the log why a request gets an error's status (503) in the place of its session. */
-export function tellRefusal(engine: Engine, error: HttpStatusError): void {
-  const { log, settings, placement } = engine
+export function tellRefusal(context: ManagerContext, error: HttpStatusError): void {
+  const { log, settings, placement } = context
   const nodes = error instanceof StorageUnavailableError ? placement.nodes.filter(isInTrouble) : []
   const reasons = nodes.map((node) => `${node.name} (${node.address}) ${troubleOf(node)}`)
   if (reasons.length === 0 && error.cause instanceof Error) reasons.push(error.cause.message)

@@ -1,10 +1,10 @@
-import { type KnownSession, KnownSessions } from '../../local/known-sessions.js'
+import { CopyIndex, type KnownSession } from '../../local/copy-index.js'
 import type { SessionState } from '../../local/session-state.js'
-import type { VersionToken } from '../../node/storage-node.js'
+import type { Fence } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { covers } from '../../record/attribute-section.js'
 import { tokenDigest } from '../../session-id/session-id.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { Outgoing, RecordStore } from '../stored/record-store.js'
 import type { FoundSession } from '../stored/session-look-up.js'
 import { CopyRepair } from './copy-repair.js'
@@ -13,11 +13,11 @@ import { CopyRepair } from './copy-repair.js'
 const MAX_ROUNDS = 3
 
 /** What stands where a further copy is to be written. */
-export type Standing =
+export type ExpectedCopy =
   | 'absent'
   | 'failed'
   | {
-      token: VersionToken
+      fence: Fence
       /** `undefined`: it is not known what is there, only that the token stood for it a moment ago; or it is unreadable. */
       found: FoundSession | undefined
     }
@@ -27,16 +27,16 @@ export type Standing =
  * is used, and made again when they were lost.
  */
 export class CopyKeeper {
-  readonly known: KnownSessions
-  private readonly engine: Engine
+  readonly known: CopyIndex
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly repair: CopyRepair
 
-  constructor(engine: Engine, storage: RecordStore) {
-    this.engine = engine
+  constructor(context: ManagerContext, storage: RecordStore) {
+    this.context = context
     this.storage = storage
-    this.known = new KnownSessions(engine.clock, () => engine.statistics.count('knownSessionsDropped'))
-    this.repair = new CopyRepair(engine, storage, this.known)
+    this.known = new CopyIndex(context.clock, () => context.statistics.count('knownSessionsDropped'))
+    this.repair = new CopyRepair(context, storage, this.known)
   }
 
   get underReplicated(): number {
@@ -49,12 +49,12 @@ export class CopyKeeper {
 
   /** Where the further copies belong of a session whose first is on `primary`. */
   othersOf(token: string, primary: WatchedNode): WatchedNode[] {
-    return this.engine.placement.others(token, primary, this.engine.settings.backup.replicas - 1)
+    return this.context.placement.others(token, primary, this.context.settings.backup.replicas - 1)
   }
 
   /** Whether there would be more copies if all nodes were up. */
   areTooFew(others: readonly WatchedNode[]): boolean {
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     return others.length < Math.min(settings.backup.replicas, placement.size) - 1
   }
 
@@ -64,10 +64,10 @@ export class CopyKeeper {
   }
 
   /** What a further copy will meet on a node. Never rejects. */
-  standingOn(node: WatchedNode, state: SessionState): Promise<Standing> {
+  standingOn(node: WatchedNode, state: SessionState): Promise<ExpectedCopy> {
     if (!state.mayBeStored) return Promise.resolve('absent')
-    const token = this.known.get(state.token)?.copyOn(node)?.token
-    if (token !== undefined) return Promise.resolve({ token, found: undefined })
+    const fence = this.known.get(state.token)?.copyOn(node)?.fence
+    if (fence !== undefined) return Promise.resolve({ fence, found: undefined })
     return this.look(node, this.storage.key(state.keyDigest))
   }
 
@@ -79,7 +79,7 @@ export class CopyKeeper {
     node: WatchedNode,
     state: SessionState,
     written: Outgoing,
-    standing: Promise<Standing>,
+    standing: Promise<ExpectedCopy>,
   ): Promise<'stored' | 'failed' | FoundSession> {
     const key = this.storage.key(state.keyDigest)
     let current = await standing
@@ -87,11 +87,11 @@ export class CopyKeeper {
       const found = current === 'absent' ? undefined : current.found
       const isEnd = found?.record.kind === 'tombstone'
       if (found !== undefined && (isEnd || !covers(written.section, found.record.attributes))) return found
-      const expected = current === 'absent' ? 'absent' : current.token
+      const expected = current === 'absent' ? 'absent' : current.fence
       try {
         const result = await node.put(key, written.bytes, written.deadline, expected)
         if (result.stored) {
-          this.noteCopy(state.token, node, result.token)
+          this.noteCopy(state.token, node, result.fence)
           return 'stored'
         }
       } catch {
@@ -100,16 +100,16 @@ export class CopyKeeper {
       current = await this.look(node, key)
     }
     this.forgetCopy(state.token, node)
-    this.engine.statistics.count('underReplicated')
+    this.context.statistics.count('underReplicated')
     return 'failed'
   }
 
   /** On this node stands what this server has written. */
-  noteCopy(token: string, node: WatchedNode, version: VersionToken): void {
+  noteCopy(token: string, node: WatchedNode, version: Fence): void {
     const known = this.known.get(token)
     if (known === undefined) return
     this.forgetCopy(token, node)
-    known.copies.push({ node, token: version })
+    known.copies.push({ node, fence: version })
   }
 
   /** The primary copy has been stored. */
@@ -121,7 +121,7 @@ export class CopyKeeper {
   /** A session was read from its primary node, whose record was written at `writtenAt`: the life of the further copies follows. */
   seen(state: SessionState, writtenAt: number): void {
     const known = this.note(state, state.node)
-    const { settings } = this.engine
+    const { settings } = this.context
     if (settings.backup.replicas < 2 || state.idleTimeout === 0) return
     const renewed = Math.max(writtenAt, known.renewedAt)
     if (state.accessedAt - renewed <= state.idleTimeout * settings.backup.touchAfter) return
@@ -138,15 +138,16 @@ export class CopyKeeper {
   }
 
   /** There are fewer copies of the session than there should be, or not where they should be. */
-  isShort(token: string): void {
+  scheduleRepair(token: string): void {
     this.repair.add(token)
   }
 
   /** A session was read from its primary node, in a record of that era: its further copies may have missed something since. */
   compareIfBehind(state: SessionState, era: number): void {
-    const { notes } = this.engine
+    const { notes } = this.context
     if (state.node === undefined || this.repair.has(state.token)) return
-    if (this.othersOf(state.token, state.node).some((node) => notes.isDoubtful(era, node))) this.isShort(state.token)
+    if (this.othersOf(state.token, state.node).some((node) => notes.isDoubtful(era, node)))
+      this.scheduleRepair(state.token)
   }
 
   forget(token: string): void {
@@ -161,7 +162,7 @@ export class CopyKeeper {
   }
 
   /** Sessions should leave the node: it is down, or being drained. */
-  leave(node: WatchedNode): void {
+  evacuate(node: WatchedNode): void {
     this.repair.addAll((known) => known.isOn(node))
   }
 
@@ -221,16 +222,16 @@ export class CopyKeeper {
       } catch {
         /* The repair finds out how the node is. */
       }
-      this.isShort(state.token)
+      this.scheduleRepair(state.token)
     }
   }
 
-  private async look(node: WatchedNode, key: string): Promise<Standing> {
+  private async look(node: WatchedNode, key: string): Promise<ExpectedCopy> {
     try {
       const found = await this.storage.read(node, key)
       if (found === undefined) return 'absent'
       if (found.isForeign) return 'failed'
-      return { token: found.token, found: found.record === undefined ? undefined : (found as FoundSession) }
+      return { fence: found.fence, found: found.record === undefined ? undefined : (found as FoundSession) }
     } catch {
       return 'failed'
     }

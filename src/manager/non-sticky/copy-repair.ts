@@ -1,10 +1,10 @@
-import type { KnownSession, KnownSessions } from '../../local/known-sessions.js'
+import type { CopyIndex, KnownSession } from '../../local/copy-index.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, joinSections } from '../../record/attribute-section.js'
 import { factsOf } from '../../record/session-facts.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import { BackgroundWork } from '../context/background-work.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { RecordStore } from '../stored/record-store.js'
 import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-up.js'
 
@@ -25,9 +25,9 @@ interface Walk {
  * behind on a node that was away. In the background, at a bounded rate; sessions that nobody uses at the moment included.
  */
 export class CopyRepair {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
-  private readonly known: KnownSessions
+  private readonly known: CopyIndex
   /** With the time before which they are not tried again. */
   private readonly waiting = new Map<string, number>()
   /** As well off as they can be while a node is away. */
@@ -37,11 +37,11 @@ export class CopyRepair {
   private readonly work: BackgroundWork
   private closed = false
 
-  constructor(engine: Engine, storage: RecordStore, known: KnownSessions) {
-    this.engine = engine
+  constructor(context: ManagerContext, storage: RecordStore, known: CopyIndex) {
+    this.context = context
     this.storage = storage
     this.known = known
-    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
+    this.work = new BackgroundWork(context, (budget) => this.step(budget))
   }
 
   /** Sessions with fewer copies than there should be. */
@@ -95,7 +95,7 @@ export class CopyRepair {
   private step(limit: number): boolean {
     this.walk()
     let budget = limit
-    const now = this.engine.clock.now()
+    const now = this.context.clock.now()
     for (const [token, notBefore] of this.waiting) {
       if (budget <= 0 || this.running >= MAX_RUNNING) return true
       if (notBefore > now) continue
@@ -124,11 +124,11 @@ export class CopyRepair {
     this.running--
     if (this.closed || this.waiting.has(token) || this.known.get(token) === undefined) return
     if (outcome === 'short') this.short.add(token)
-    if (outcome === 'failed') this.waiting.set(token, this.engine.clock.now() + TRY_AGAIN_AFTER)
+    if (outcome === 'failed') this.waiting.set(token, this.context.clock.now() + TRY_AGAIN_AFTER)
   }
 
   private async repair(known: KnownSession): Promise<'complete' | 'short' | 'failed'> {
-    const { placement, clock, settings } = this.engine
+    const { placement, clock, settings } = this.context
     const key = this.storage.key(tokenDigest(known.token))
     const copies = await lookUp(this.storage, placement.readable(known.token), key)
     const [latest] = copies.sessions
@@ -150,7 +150,7 @@ export class CopyRepair {
   }
 
   private placesOf(known: KnownSession, latest: FoundSession): WatchedNode[] {
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     const primary = placement.stayOrChoose(known.token, known.primary, latest.node)
     if (primary === undefined) return []
     if (known.primary !== primary && known.primary !== undefined) {
@@ -170,7 +170,7 @@ export class CopyRepair {
     wanted: readonly WatchedNode[],
     deadline: number,
   ): Promise<boolean> {
-    const { notes } = this.engine
+    const { notes } = this.context
     const standing = new Map(copies.sessions.map((copy) => [copy.node, copy]))
     const missing = wanted.filter((node) => {
       const record = standing.get(node)?.record
@@ -178,20 +178,20 @@ export class CopyRepair {
     })
     if (missing.length === 0) return true
     const [latest] = copies.sessions as [FoundSession]
-    if (copies.sessions.length > 1 && latest.record.attributes !== joined) this.engine.statistics.count('conflicts')
+    if (copies.sessions.length > 1 && latest.record.attributes !== joined) this.context.statistics.count('conflicts')
     const { key } = latest.record
     const era = copies.failed.length === 0 ? copies.era : latest.record.era
-    const packed = this.storage.pack({ ...latest.record, era, writer: this.engine.writer, attributes: joined })
+    const packed = this.storage.pack({ ...latest.record, era, writer: this.context.writer, attributes: joined })
     const bytes = packed instanceof Promise ? await packed : Buffer.from(packed)
     const results = await Promise.all(
-      missing.map((node) => node.put(key, bytes, deadline, standing.get(node)?.token ?? 'absent')),
+      missing.map((node) => node.put(key, bytes, deadline, standing.get(node)?.fence ?? 'absent')),
     )
     results.forEach((result, i) => {
       const node = missing[i] as WatchedNode
       if (!result.stored) return
-      this.engine.statistics.count('restores')
+      this.context.statistics.count('restores')
       known.copies = known.copies.filter((copy) => copy.node !== node)
-      if (node !== known.primary) known.copies.push({ node, token: result.token })
+      if (node !== known.primary) known.copies.push({ node, fence: result.fence })
     })
     /* Where somebody was faster, the next look tells what with. */
     return results.every((result) => result.stored)
@@ -205,7 +205,7 @@ export class CopyRepair {
     wanted: readonly WatchedNode[],
   ): Promise<void> {
     const nodes = wanted.length === 0 ? [] : copies.sessions.filter(({ node }) => !wanted.includes(node))
-    for (const { node, token } of nodes) await this.storage.removeCopy(node, key, token, wanted).catch(() => {})
+    for (const { node, fence } of nodes) await this.storage.removeCopy(node, key, fence, wanted).catch(() => {})
     for (const node of known.leftBehind ?? []) {
       if (node.state !== 'down' && !copies.failed.includes(node)) known.leftBehind?.delete(node)
     }

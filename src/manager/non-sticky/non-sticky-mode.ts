@@ -1,5 +1,5 @@
 import { NodeRefusedError, SessionGoneError, StorageUnavailableError } from '../../errors.js'
-import type { KnownSessions } from '../../local/known-sessions.js'
+import type { CopyIndex } from '../../local/copy-index.js'
 import { SessionState } from '../../local/session-state.js'
 import type { Renewal } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
@@ -8,8 +8,8 @@ import type { StoredRecord } from '../../record/record-format.js'
 import { parseSessionId, type SessionIdParts, tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import { isKeptInUse } from '../content/session-end.js'
-import type { Engine } from '../context/engine.js'
-import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import type { ManagerContext } from '../context/manager-context.js'
+import type { ManagerServices, Opened, SessionMode } from '../session-mode.js'
 import { noteEarlyLoss } from '../stored/early-losses.js'
 import type { Found } from '../stored/record-store.js'
 import { RememberedMisses } from '../stored/remembered-misses.js'
@@ -29,8 +29,8 @@ export class NonStickyMode implements SessionMode {
   readonly storesFirst = true
   readonly hasFurtherCopies = true
   readonly route = undefined
-  private readonly engine: Engine
-  private readonly parts: ManagerParts
+  private readonly context: ManagerContext
+  private readonly parts: ManagerServices
   private readonly misses: RememberedMisses
   private readonly outage: OutageWait
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
@@ -38,18 +38,18 @@ export class NonStickyMode implements SessionMode {
   private copies: CopyKeeper
   private saver: NonStickySaver
 
-  constructor(parts: ManagerParts) {
+  constructor(parts: ManagerServices) {
     this.parts = parts
-    this.engine = parts.engine
-    this.misses = new RememberedMisses(parts.engine, parts.storage)
-    this.outage = new OutageWait(parts.engine)
-    this.copies = new CopyKeeper(parts.engine, parts.storage)
+    this.context = parts.context
+    this.misses = new RememberedMisses(parts.context, parts.storage)
+    this.outage = new OutageWait(parts.context)
+    this.copies = new CopyKeeper(parts.context, parts.storage)
     this.saver = new NonStickySaver(parts, this.copies, this.outage)
   }
 
   /* A node that hangs costs one operation's time, the write on the next node another; one that is replaced, somewhat more. */
   get storeTimeout(): number {
-    return Math.max(this.engine.settings.backup.timeout, this.outage.patience)
+    return Math.max(this.context.settings.backup.timeout, this.outage.patience)
   }
 
   get underReplicated(): number {
@@ -61,7 +61,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   open(id: string, fresh = false): Opened {
-    const { statistics, tokens, placement } = this.engine
+    const { statistics, tokens, placement } = this.context
     const parts = parseSessionId(id)
     if (parts === undefined || (!this.copies.known.has(parts.token) && !tokens.verify(parts.token))) {
       statistics.count('invalidIds')
@@ -81,16 +81,16 @@ export class NonStickyMode implements SessionMode {
   get held(): number {
     const { known } = this.copies
     known.sweep()
-    return Math.max(known.size, this.engine.local.size)
+    return Math.max(known.size, this.context.local.size)
   }
 
   /* New sessions for everybody, while nobody can be found again: that would be worse than to say so. */
   checkAdmission(): void {
-    if (this.engine.settings.enabled && !this.engine.placement.anyUp) throw new StorageUnavailableError()
+    if (this.context.settings.enabled && !this.context.placement.anyUp) throw new StorageUnavailableError()
   }
 
   use(state: SessionState): SessionState {
-    const { local, ended, clock } = this.engine
+    const { local, ended, clock } = this.context
     if (state.phase !== 'live') return state
     if (ended.has(state.token, clock.now())) {
       state.end()
@@ -105,26 +105,26 @@ export class NonStickyMode implements SessionMode {
   }
 
   touch(state: SessionState): void {
-    const { backup } = state
+    const { storedCopy: backup } = state
     if (backup === undefined || backup.node.state === 'down') return
     const deadline = this.parts.storage.deadline(state)
     backup.node.touch(this.parts.storage.key(state.keyDigest), deadline).catch(() => {})
   }
 
-  released(state: SessionState): void {
+  becameIdle(state: SessionState): void {
     state.attributes.compact()
     this.letGo(state)
   }
 
   /* Others may have used it since; the storage knows when it ends, and is told of a request that is not over. */
   expired(state: SessionState): void {
-    if (isKeptInUse(this.engine, state)) {
-      state.use(this.engine.clock.now())
+    if (isKeptInUse(this.context, state)) {
+      state.use(this.context.clock.now())
       this.touch(state)
       this.copies.seen(state, 0)
     }
-    if (state.activeRequests === 0) this.engine.local.remove(state)
-    else this.engine.local.reschedule(state)
+    if (state.activeRequests === 0) this.context.local.remove(state)
+    else this.context.local.reschedule(state)
   }
 
   replace(state: SessionState): Promise<AttributeSection | undefined> {
@@ -155,7 +155,7 @@ export class NonStickyMode implements SessionMode {
     if (state.phase === 'new') return state
     const current = await this.newest(state)
     if (current === undefined) throw new SessionGoneError()
-    const shared = this.engine.local.get(state.token) ?? state
+    const shared = this.context.local.get(state.token) ?? state
     this.bringUpToDate(shared, current)
     return shared
   }
@@ -166,7 +166,7 @@ export class NonStickyMode implements SessionMode {
     this.misses.delete(state.token)
     /* Sticky mode was about to store it when the mode changed. */
     if (result === 'done' && state.phase === 'live' && !this.copies.known.has(state.token)) this.rememberCopies(state)
-    if (result === 'done' || result === 'rejected') this.engine.clock.defer(() => this.letGo(state))
+    if (result === 'done' || result === 'rejected') this.context.clock.defer(() => this.letGo(state))
     return result
   }
 
@@ -188,27 +188,28 @@ export class NonStickyMode implements SessionMode {
       queue.add(shared)
       return 'done'
     } catch {
-      return attempt < this.engine.settings.backup.attempts ? 'retry' : 'parked'
+      return attempt < this.context.settings.backup.attempts ? 'retry' : 'parked'
     }
   }
 
-  get known(): KnownSessions {
+  get known(): CopyIndex {
     return this.copies.known
   }
 
   reprotect(): void {
-    this.parts.protector.hurry()
+    this.parts.protector.retryNow()
     this.copies.checkAll()
   }
 
-  leave(node: WatchedNode): void {
-    this.copies.leave(node)
+  evacuate(node: WatchedNode): void {
+    this.copies.evacuate(node)
   }
 
   returned(node: WatchedNode): void {
-    this.parts.protector.hurry()
+    this.parts.protector.retryNow()
     this.copies.returned(node)
-    for (const other of this.engine.placement.nodes) if (this.engine.placement.shouldLeave(other)) this.leave(other)
+    for (const other of this.context.placement.nodes)
+      if (this.context.placement.shouldLeave(other)) this.evacuate(other)
   }
 
   emptied(node: WatchedNode): void {
@@ -225,13 +226,13 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
-    this.copies = new CopyKeeper(this.engine, this.parts.storage)
+    this.copies = new CopyKeeper(this.context, this.parts.storage)
     this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
-    this.entering = this.engine.local.values()
+    this.entering = this.context.local.values()
     this.enterSome(this.entering)
   }
 
-  rest(): void {
+  stop(): void {
     this.entering = undefined
     this.copies.close()
   }
@@ -247,7 +248,7 @@ export class NonStickyMode implements SessionMode {
       }
       this.takeOver(next.value)
     }
-    this.engine.clock.defer(() => this.enterSome(states))
+    this.context.clock.defer(() => this.enterSome(states))
   }
 
   private takeOver(state: SessionState): void {
@@ -263,7 +264,7 @@ export class NonStickyMode implements SessionMode {
     if (state.node === undefined) return
     this.copies.stored(state, state.node)
     for (const node of state.leftBehind ?? []) this.copies.leftBehind(state.token, node)
-    this.copies.isShort(state.token)
+    this.copies.scheduleRepair(state.token)
   }
 
   /* A save, comparison or renewal was due or under way: once more, so that its end is noticed here. */
@@ -281,7 +282,7 @@ export class NonStickyMode implements SessionMode {
 
   /** @param fresh the storage itself is to be asked */
   private find(token: string, hint: WatchedNode | undefined, fresh: boolean): Opened {
-    const { settings, ended, local, clock } = this.engine
+    const { settings, ended, local, clock } = this.context
     const now = clock.now()
     if (!settings.enabled) return local.get(token)
     if (ended.has(token, now)) return undefined
@@ -302,7 +303,7 @@ export class NonStickyMode implements SessionMode {
 
   /* This server's memory may have it: then no promise is needed. Otherwise the read is under way with this. */
   private beginNear(token: string, hint: WatchedNode | undefined): Found | Promise<Found | undefined> | undefined {
-    const { placement } = this.engine
+    const { placement } = this.context
     const first = this.firstNode(token, hint)
     if (first?.caches !== true || placement.shouldLeave(first)) return undefined
     return this.parts.storage.readCached(first, this.parts.storage.key(this.digestOf(token)), this.renewalOf(token))
@@ -312,11 +313,11 @@ export class NonStickyMode implements SessionMode {
   private presentNear(token: string, found: Found): SessionState | undefined {
     const { record } = found
     if (record?.kind !== 'session' || found.outdated || this.isDoubtful(found as FoundSession)) return undefined
-    const started = this.engine.clock.monotonic()
-    const state = this.present(token, found as FoundSession)
+    const started = this.context.clock.monotonic()
+    const state = this.stateFrom(token, found as FoundSession)
     if (state === undefined) return undefined
     state.keepDigest(this.digestOf(token))
-    this.engine.statistics.record('load', this.engine.clock.monotonic() - started)
+    this.context.statistics.record('load', this.context.clock.monotonic() - started)
     return this.asShared(state)
   }
 
@@ -343,8 +344,8 @@ export class NonStickyMode implements SessionMode {
     fresh: boolean,
     begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<SessionState | undefined> {
-    const { statistics, placement } = this.engine
-    const started = this.engine.clock.monotonic()
+    const { statistics, placement } = this.context
+    const started = this.context.clock.monotonic()
     const digest = this.digestOf(token)
     const key = this.parts.storage.key(digest)
     const pending = this.pendingHere(token)
@@ -357,7 +358,7 @@ export class NonStickyMode implements SessionMode {
       : await this.loadFromCopies(token, key, first, answer, pending)
     if (state === undefined) return undefined
     state.keepDigest(digest)
-    statistics.record('load', this.engine.clock.monotonic() - started)
+    statistics.record('load', this.context.clock.monotonic() - started)
     return typeof answer === 'object' && answer.outdated ? this.renewForm(state) : this.asShared(state)
   }
 
@@ -370,10 +371,10 @@ export class NonStickyMode implements SessionMode {
     begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<FoundSession | 'absent' | 'failed'> {
     const reading = this.readFirst(first, token, key, fresh, begun)
-    if (fresh || this.engine.settings.backup.replicas < 2 || !(await first.isLate(reading))) return reading
+    if (fresh || this.context.settings.backup.replicas < 2 || !(await first.isLate(reading))) return reading
     const standIn = this.copies.standIn(token, first)
     if (standIn === undefined) return reading
-    this.engine.statistics.count('hedgedReads')
+    this.context.statistics.count('hedgedReads')
     const copy = this.readStandIn(standIn, token, key)
     const answer = await Promise.race([reading, copy.then((found) => found ?? reading)])
     if (typeof answer === 'object' && answer.node === standIn)
@@ -385,7 +386,7 @@ export class NonStickyMode implements SessionMode {
   private async readStandIn(node: WatchedNode, token: string, key: string): Promise<FoundSession | undefined> {
     try {
       const found = sessionOrAbsent(await this.readRenewing(node, token, key))
-      if (found === 'absent' || this.engine.placement.shouldLeave(node)) return undefined
+      if (found === 'absent' || this.context.placement.shouldLeave(node)) return undefined
       return found.record.kind === 'tombstone' || !this.isDoubtful(found) ? found : undefined
     } catch {
       return undefined
@@ -396,15 +397,15 @@ export class NonStickyMode implements SessionMode {
   private meetLate(token: string, used: FoundSession, late: FoundSession | 'absent' | 'failed'): void {
     if (typeof late === 'object' && late.record.kind === 'tombstone') this.acceptTombstone(token, late.record)
     else if (typeof late !== 'object' || !covers(used.record.attributes, late.record.attributes))
-      this.copies.isShort(token)
+      this.copies.scheduleRepair(token)
   }
 
   private presentFrom(token: string, found: FoundSession, first: WatchedNode | undefined): SessionState | undefined {
-    const state = this.present(token, found)
+    const state = this.stateFrom(token, found)
     if (state === undefined || first === undefined || found.node === first) return state
     state.relocate(first)
     this.saver.relocate(state, found.node)
-    state.found(found.node, found.token, 0, found.record)
+    state.found(found.node, found.fence, 0, found.record)
     return state
   }
 
@@ -418,7 +419,7 @@ export class NonStickyMode implements SessionMode {
 
   /* Requests that work with the session here have changes that nobody else knows yet: who comes later sees them. */
   private asShared(state: SessionState): SessionState {
-    const shared = this.engine.local.get(state.token)
+    const shared = this.context.local.get(state.token)
     if (shared === undefined || shared === state) return state
     this.bringUpToDate(shared, state)
     return shared
@@ -431,7 +432,7 @@ export class NonStickyMode implements SessionMode {
     fresh: boolean,
     begun: Found | Promise<Found | undefined> | undefined,
   ): Promise<FoundSession | 'absent' | 'failed'> {
-    const { clock, settings, placement } = this.engine
+    const { clock, settings, placement } = this.context
     const renewal = this.renewalOf(token)
     const near = !fresh && node.caches && !placement.shouldLeave(node)
     let first = begun
@@ -449,7 +450,7 @@ export class NonStickyMode implements SessionMode {
       return await read()
     } catch (error) {
       /* That is how it is set up, and nobody else could be asked. */
-      if (error instanceof NodeRefusedError && this.engine.placement.size === 1)
+      if (error instanceof NodeRefusedError && this.context.placement.size === 1)
         throw new StorageUnavailableError({ cause: error })
       /* A connection that broke is no reason to move away from a node that works; one that does not answer was waited for. */
       if (clock.monotonic() - started > settings.operationTimeout / 2) return 'failed'
@@ -484,7 +485,7 @@ export class NonStickyMode implements SessionMode {
     key: string,
     { accessedAt, idleTimeout, absoluteDeadline }: StoredRecord,
   ): void {
-    const { clock, settings } = this.engine
+    const { clock, settings } = this.context
     const now = clock.now()
     if (idleTimeout === 0 || now - accessedAt <= idleTimeout * settings.backup.touchAfter) return
     const deadline = this.parts.storage.deadline({ accessedAt: now, idleTimeout, absoluteDeadline })
@@ -493,7 +494,7 @@ export class NonStickyMode implements SessionMode {
 
   /** Who is asked first. */
   private firstNode(token: string, hint: WatchedNode | undefined): WatchedNode | undefined {
-    return hint ?? this.copies.known.get(token)?.primary ?? this.engine.placement.choose(token)
+    return hint ?? this.copies.known.get(token)?.primary ?? this.context.placement.choose(token)
   }
 
   private digestOf(token: string): string {
@@ -504,7 +505,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   private renewalOf(token: string): Renewal {
-    const { clock, settings } = this.engine
+    const { clock, settings } = this.context
     const known = this.copies.known.get(token)
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
@@ -513,7 +514,7 @@ export class NonStickyMode implements SessionMode {
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */
   private isDoubtful({ node, record }: FoundSession): boolean {
-    return this.engine.notes.isDoubtful(record.era, node)
+    return this.context.notes.isDoubtful(record.era, node)
   }
 
   private async loadFromCopies(
@@ -527,8 +528,8 @@ export class NonStickyMode implements SessionMode {
     if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
     const newest = copies.sessions[0]
     /* It may have been stored, and let go, while the nodes were asked. */
-    if (newest === undefined) return pending?.phase === 'live' ? pending : this.isNowhere(token, copies)
-    const state = this.present(token, newest)
+    if (newest === undefined) return pending?.phase === 'live' ? pending : this.rememberMiss(token, copies)
+    const state = this.stateFrom(token, newest)
     if (state === undefined) return undefined
     return this.settle(state, first, copies)
   }
@@ -540,7 +541,7 @@ export class NonStickyMode implements SessionMode {
     first: WatchedNode | undefined,
     answer: FoundSession | 'absent' | 'failed',
   ): Promise<LookUp> {
-    const { placement } = this.engine
+    const { placement } = this.context
     const others = placement.readable(token).filter((node) => node !== first)
     const none: LookUp = { sessions: [], tombstone: undefined, failed: [], era: this.parts.storage.era }
     const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
@@ -554,7 +555,7 @@ export class NonStickyMode implements SessionMode {
 
   /** A session that is on its way to the storage for the first time, or that the storage has lost while it was being changed. */
   private pendingHere(token: string): SessionState | undefined {
-    const { local, clock } = this.engine
+    const { local, clock } = this.context
     const here = local.get(token)
     if (here === undefined || here.phase !== 'live' || here.isSaved || here.isBlank) return undefined
     const now = clock.now()
@@ -565,7 +566,7 @@ export class NonStickyMode implements SessionMode {
 
   private acceptTombstone(token: string, tombstone: StoredRecord): undefined {
     this.copies.forget(token)
-    const here = this.engine.local.get(token)
+    const here = this.context.local.get(token)
     if (here !== undefined) void this.parts.ending.endedElsewhere(here, tombstone)
     else void this.parts.ending.endCopiesOf(token, tombstone)
     return undefined
@@ -573,14 +574,14 @@ export class NonStickyMode implements SessionMode {
 
   /** @throws StorageUnavailableError when it may be on a node that only others have in their configuration */
   private async elsewhere({ token, node }: SessionIdParts): Promise<undefined> {
-    const { ended, clock, notes } = this.engine
-    if (!ended.has(token, clock.now()) && (await notes.isUsedElsewhere(node))) throw unknownNode(this.engine, node)
+    const { ended, clock, notes } = this.context
+    if (!ended.has(token, clock.now()) && (await notes.isUsedElsewhere(node))) throw unknownNode(this.context, node)
     return undefined
   }
 
   /* A copy may be where nobody answers: to say "no such session" would log the visitor out for good. */
-  private async isNowhere(token: string, copies: LookUp): Promise<undefined> {
-    const { statistics, placement, notes } = this.engine
+  private async rememberMiss(token: string, copies: LookUp): Promise<undefined> {
+    const { statistics, placement, notes } = this.context
     /* A node that answers over a new connection may have lost what it had. */
     await notes.settled()
     if (copies.failed.length > 0 || placement.failedRecently() || placement.returnedRecently())
@@ -592,29 +593,29 @@ export class NonStickyMode implements SessionMode {
   }
 
   /** A session as its record says; `undefined`: it has ended. */
-  private present(token: string, found: FoundSession): SessionState | undefined {
+  private stateFrom(token: string, found: FoundSession): SessionState | undefined {
     const { node, record } = found
     if (record.kind === 'tombstone') return this.acceptTombstone(token, record)
-    const now = this.engine.clock.now()
+    const now = this.context.clock.now()
     if (record.absoluteDeadline !== 0 && record.absoluteDeadline <= now) return undefined
     const renewed = this.copies.known.get(token)
     const state = SessionState.fromRecord(token, this.route, record, now)
     state.settle(node)
-    state.found(node, found.token, 0, record)
+    state.found(node, found.fence, 0, record)
     state.confirm(now)
-    const asKnown = renewed?.idleTimeout ?? this.engine.settings.idleTimeout
+    const asKnown = renewed?.idleTimeout ?? this.context.settings.idleTimeout
     if (asKnown !== record.idleTimeout || (renewed?.absoluteDeadline ?? 0) !== record.absoluteDeadline)
       this.touch(state)
     /* A server in sticky mode has written it, to one node only; or a node with a further copy has missed something since. */
-    if (renewed === undefined && record.owner !== '') this.copies.isShort(token)
-    else if (this.engine.notes.isBehind(record.era)) this.copies.compareIfBehind(state, record.era)
+    if (renewed === undefined && record.owner !== '') this.copies.scheduleRepair(token)
+    else if (this.context.notes.isBehind(record.era)) this.copies.compareIfBehind(state, record.era)
     this.copies.seen(state, record.accessedAt)
     return state
   }
 
   /** Where the session is from now on, after it was not found in its place or its place is to be left. */
   private settle(state: SessionState, first: WatchedNode | undefined, copies: LookUp): SessionState {
-    const { placement, statistics, events } = this.engine
+    const { placement, statistics, events } = this.context
     const found = state.node as WatchedNode
     const target =
       [first, found].find((node) => node?.state === 'up' && !placement.shouldLeave(node)) ??
@@ -625,14 +626,14 @@ export class NonStickyMode implements SessionMode {
     if (first !== undefined) state.relocate(first)
     if (target === state.node) {
       if (there === undefined) {
-        void noteEarlyLoss(this.engine, target, state.era)
+        void noteEarlyLoss(this.context, target, state.era)
         statistics.count('restores')
         events.emitSession('restored', state, { node: target.id })
       }
     } else this.saver.relocate(state, target)
-    if (there !== undefined) state.found(target, there.token, 0, there.record)
+    if (there !== undefined) state.found(target, there.fence, 0, there.record)
     if (copies.failed.length === 0) state.compared(copies.era)
-    this.copies.isShort(state.token)
+    this.copies.scheduleRepair(state.token)
     if (state.isSaved) return state
     const shared = this.use(state)
     this.parts.queue.add(shared)
@@ -648,7 +649,7 @@ export class NonStickyMode implements SessionMode {
 
   /** The storage has the session, or can't have it as it is, and nobody works with it here. */
   private letGo(state: SessionState): void {
-    const { local, settings } = this.engine
+    const { local, settings } = this.context
     if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
     /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
     if (state.isSaved || state.unstorable !== undefined || state.isBlank || state.phase === 'ended') local.remove(state)

@@ -1,16 +1,16 @@
 import { pause } from '../../clock.js'
 import { ItemTooLargeError, NodeRefusedError, NodeUnreachableError } from '../../errors.js'
-import type { Backup, SessionState } from '../../local/session-state.js'
+import type { SessionState, StoredCopy } from '../../local/session-state.js'
 import type { PutResult } from '../../node/storage-node.js'
 import { WatchedNode } from '../../placement/watched-node.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import { within } from '../context/within.js'
-import type { ManagerParts } from '../session-mode.js'
+import type { ManagerServices } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
 import type { FoundSession } from '../stored/session-look-up.js'
-import type { CopyKeeper, Standing } from './copy-keeper.js'
+import type { CopyKeeper, ExpectedCopy } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
 /** Milliseconds of a node's silence after which nobody waits for a further copy on it: until then the change would be on one node alone. */
@@ -25,25 +25,25 @@ const FIRST_PAUSE = 2
  * further copies. Whoever was overtaken joins what the other has written with its own, and writes again.
  */
 export class NonStickySaver {
-  private readonly engine: Engine
-  private readonly parts: ManagerParts
+  private readonly context: ManagerContext
+  private readonly parts: ManagerServices
   private readonly copies: CopyKeeper
   private readonly outage: OutageWait
   private readonly failures: SaveFailures
   /** Copies on nodes that did not take what came after them. */
-  private readonly outdated = new WeakMap<SessionState, Backup>()
+  private readonly outdated = new WeakMap<SessionState, StoredCopy>()
 
-  constructor(parts: ManagerParts, copies: CopyKeeper, outage: OutageWait) {
+  constructor(parts: ManagerServices, copies: CopyKeeper, outage: OutageWait) {
     this.parts = parts
-    this.engine = parts.engine
+    this.context = parts.context
     this.copies = copies
     this.outage = outage
-    this.failures = new SaveFailures(parts.engine)
+    this.failures = new SaveFailures(parts.context)
   }
 
   /** One attempt, for the queue. Never rejects. */
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
+    if (state.phase === 'ended' || !this.context.settings.enabled) return 'parked'
     const { deadline } = this.outage
     if (!this.settlePlace(state)) {
       const isBack = await this.outage.forNode(deadline)
@@ -62,8 +62,8 @@ export class NonStickySaver {
     const from = state.relocate(to)
     if (from === undefined) return
     this.copies.leftBehind(state.token, from)
-    this.engine.statistics.count('relocations')
-    this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
+    this.context.statistics.count('relocations')
+    this.context.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
 
   /**
@@ -81,14 +81,14 @@ export class NonStickySaver {
     if (written instanceof WatchedNode) return this.storeOn(written, state, moves - 1)
     await this.removeOutdated(state)
     const answers = await Promise.all(
-      others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<Standing>)),
+      others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<ExpectedCopy>)),
     )
     const end = answers.find(isTombstone)
     if (end !== undefined) {
       await this.parts.ending.endedElsewhere(state, end.record)
       return true
     }
-    if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.isShort(state.token)
+    if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.scheduleRepair(state.token)
     let isComplete = true
     /* Others used that node as the first one, as ours was out of their reach: what they have belongs to the session too. */
     for (const other of answers) {
@@ -101,7 +101,7 @@ export class NonStickySaver {
   private storeOn(next: WatchedNode, state: SessionState, moves: number): Promise<boolean> {
     const copy = this.copies.known.get(state.token)?.copyOn(next)
     this.relocate(state, next)
-    if (copy !== undefined) state.found(next, copy.token, 0, undefined)
+    if (copy !== undefined) state.found(next, copy.fence, 0, undefined)
     return this.store(next, state, moves)
   }
 
@@ -109,13 +109,13 @@ export class NonStickySaver {
     node: WatchedNode,
     state: SessionState,
     written: Outgoing,
-    standing: Promise<Standing>,
+    standing: Promise<ExpectedCopy>,
   ): Promise<'stored' | 'failed' | 'late' | FoundSession> {
     const writing = this.copies.write(node, state, written, standing)
     if (!(await this.isTooLate(node, writing, state, COPY_PATIENCE))) return writing
     void writing.then((answer) => {
       if (isTombstone(answer)) void this.parts.ending.endedElsewhere(state, answer.record)
-      else if (answer !== 'stored') this.copies.isShort(state.token)
+      else if (answer !== 'stored') this.copies.scheduleRepair(state.token)
     })
     return 'late'
   }
@@ -134,11 +134,11 @@ export class NonStickySaver {
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
-      const expected = state.backup?.node === node ? state.backup.token : 'absent'
+      const expected = state.storedCopy?.node === node ? state.storedCopy.fence : 'absent'
       const prepared = storage.prepare(state, key)
       const outgoing = prepared instanceof Promise ? await prepared : kept(prepared, others.length > 0)
       if (state.phase === 'ended') return undefined
-      const started = this.engine.clock.monotonic()
+      const started = this.context.clock.monotonic()
       const put = node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
       if (next !== undefined && (await this.isTooLate(node, put, state))) {
         void this.afterPassingOver(node, put, state, key)
@@ -146,17 +146,17 @@ export class NonStickySaver {
       }
       const result = await put
       if (result.stored && state.isEnded) {
-        await storage.takeBack(node, key, result.token)
+        await storage.takeBack(node, key, result.fence)
         return undefined
       }
       if (result.stored) {
-        this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
-        this.engine.statistics.count('backupsStored')
+        this.context.statistics.record('storageUpdate', this.context.clock.monotonic() - started)
+        this.context.statistics.count('backupsStored')
         this.copies.stored(state, node)
-        state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
+        state.acknowledge(outgoing, node, result.fence, outgoing.deadline, this.context.clock.now())
         return outgoing
       }
-      this.engine.statistics.count('backupsRefused')
+      this.context.statistics.count('backupsRefused')
       if (round > 0) await this.pauseAfter(round)
       if (!(await this.meetStored(node, state, key))) return undefined
     }
@@ -170,8 +170,8 @@ export class NonStickySaver {
   private async isTooLate(node: WatchedNode, write: Promise<unknown>, { isGuarded }: SessionState, least = 0) {
     if (isGuarded || !(await node.isLate(write))) return false
     const rest = least - node.silence
-    if (rest > 0 && (await within(this.engine.clock, write, rest))) return false
-    this.engine.statistics.count('hedgedWrites')
+    if (rest > 0 && (await within(this.context.clock, write, rest))) return false
+    this.context.statistics.count('hedgedWrites')
     return true
   }
 
@@ -179,10 +179,10 @@ export class NonStickySaver {
   private async afterPassingOver(node: WatchedNode, put: Promise<PutResult>, state: SessionState, key: string) {
     try {
       const result = await put
-      if (result.stored && state.isEnded) await this.parts.storage.takeBack(node, key, result.token)
+      if (result.stored && state.isEnded) await this.parts.storage.takeBack(node, key, result.fence)
     } catch {
-      if (node.state !== 'down') this.engine.notes.raise(node)
-      this.copies.isShort(state.token)
+      if (node.state !== 'down') this.context.notes.raise(node)
+      this.copies.scheduleRepair(state.token)
     }
   }
 
@@ -196,15 +196,15 @@ export class NonStickySaver {
     }
     if (found?.isForeign) throw foreignRecord(node)
     if (found?.record !== undefined && this.parts.merger.absorb(state, found.record))
-      this.engine.statistics.count('conflicts')
+      this.context.statistics.count('conflicts')
     if (found === undefined) state.forgetStored()
-    else state.found(node, found.token, 0, undefined)
+    else state.found(node, found.fence, 0, undefined)
     return true
   }
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
   private settlePlace(state: SessionState): boolean {
-    const place = this.engine.placement.stayOrChoose(state.token, state.node)
+    const place = this.context.placement.stayOrChoose(state.token, state.node)
     if (place === undefined) return false
     this.relocate(state, place)
     return true
@@ -219,7 +219,7 @@ export class NonStickySaver {
     if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
     /* Moved away from a node that works, the session would be in two places. So it is made sure first. */
     if (node.state !== 'up') await node.check()
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     if (attempt >= this.attempts || !(placement.anyUp || (await this.outage.forNode(deadline)))) {
       return this.failures.givenUp(state, node, error)
     }
@@ -230,10 +230,10 @@ export class NonStickySaver {
   /* The node works, and does not take the session: it has no room, say. Its older copy goes when another node has what is in it. */
   private leaveRefusing(node: WatchedNode, state: SessionState): void {
     const [next] = this.copies.othersOf(state.token, node)
-    const { backup } = state
+    const { storedCopy: backup } = state
     if (next === undefined || state.node !== node || state.phase === 'ended') return
     this.relocate(state, next)
-    this.copies.isShort(state.token)
+    this.copies.scheduleRepair(state.token)
     if (backup?.node === node) this.outdated.set(state, backup)
   }
 
@@ -244,16 +244,16 @@ export class NonStickySaver {
     this.outdated.delete(state)
     const { storage } = this.parts
     const places = state.node === undefined ? [] : [state.node]
-    await storage.removeCopy(old.node, storage.key(state.keyDigest), old.token, places).catch(() => {})
+    await storage.removeCopy(old.node, storage.key(state.keyDigest), old.fence, places).catch(() => {})
   }
 
   private pauseAfter(round: number): Promise<void> {
-    const { clock, random } = this.engine
+    const { clock, random } = this.context
     return pause(clock, FIRST_PAUSE * 2 ** round * random.fraction())
   }
 
   private get attempts(): number {
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     return settings.backup.attempts * Math.max(1, placement.nodes.length)
   }
 }

@@ -1,5 +1,5 @@
 import { pauseInBackground } from '../../clock.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 
 /** Requests that wait at once; further ones are told at once that there is no storage. */
 const MAX_WAITING = 10_000
@@ -11,22 +11,22 @@ const LOOK_AGAIN = 50
  * a proxy takes, they wait. In an outage that lasts they don't.
  */
 export class OutageWait {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private looking: Promise<unknown> | undefined
   private waiting = 0
 
-  constructor(engine: Engine) {
-    this.engine = engine
+  constructor(context: ManagerContext) {
+    this.context = context
   }
 
   /** When a wait that begins now is given up, on the monotonic clock. */
   get deadline(): number {
-    return this.engine.clock.monotonic() + this.patience
+    return this.context.clock.monotonic() + this.patience
   }
 
   /** Milliseconds: one time-out for the operation that fails, one for the probe that does, three for another to take over and be found. */
   get patience(): number {
-    return 5 * this.engine.settings.operationTimeout
+    return 5 * this.context.settings.operationTimeout
   }
 
   /**
@@ -35,9 +35,9 @@ export class OutageWait {
    * @returns whether another attempt is worth while.
    */
   async forNode(deadline: number): Promise<boolean> {
-    if (this.engine.clock.monotonic() >= deadline || this.waiting >= MAX_WAITING) return false
-    if (this.isUp && this.engine.placement.size > 1) return false
-    this.engine.statistics.count('outageWaits')
+    if (this.context.clock.monotonic() >= deadline || this.waiting >= MAX_WAITING) return false
+    if (this.isUp && this.context.placement.size > 1) return false
+    this.context.statistics.count('outageWaits')
     this.waiting++
     try {
       return await this.lookUntil(deadline)
@@ -47,24 +47,27 @@ export class OutageWait {
   }
 
   private async lookUntil(deadline: number): Promise<boolean> {
-    const { placement } = this.engine
-    while ((placement.failedRecently() || this.isUp) && this.engine.clock.monotonic() < deadline) {
+    const { placement } = this.context
+    while ((placement.failedRecently() || this.isUp) && this.context.clock.monotonic() < deadline) {
       this.looking ??= this.look().finally(() => {
         this.looking = undefined
       })
-      await Promise.race([this.looking, pauseInBackground(this.engine.clock, deadline - this.engine.clock.monotonic())])
+      await Promise.race([
+        this.looking,
+        pauseInBackground(this.context.clock, deadline - this.context.clock.monotonic()),
+      ])
       if (this.isUp) return true
     }
     return false
   }
 
   private get isUp(): boolean {
-    return this.engine.placement.nodes.some((node) => node.state === 'up' && !node.draining)
+    return this.context.placement.nodes.some((node) => node.state === 'up' && !node.draining)
   }
 
   /* One look for all who wait; a node that hangs doesn't hold up the look at the others. */
   private look(): Promise<unknown> {
-    const checks = this.engine.placement.nodes.map((node) => node.check())
-    return Promise.race(checks).then(() => pauseInBackground(this.engine.clock, LOOK_AGAIN))
+    const checks = this.context.placement.nodes.map((node) => node.check())
+    return Promise.race(checks).then(() => pauseInBackground(this.context.clock, LOOK_AGAIN))
   }
 }

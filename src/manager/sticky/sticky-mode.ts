@@ -5,11 +5,11 @@ import type { AttributeSection } from '../../record/attribute-section.js'
 import { parseSessionId, type SessionIdParts, sameRoute, tokenOf } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import { isKeptInUse } from '../content/session-end.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import { within } from '../context/within.js'
-import type { ManagerParts, Opened, SessionMode } from '../session-mode.js'
+import type { ManagerServices, Opened, SessionMode } from '../session-mode.js'
 import { RememberedMisses } from '../stored/remembered-misses.js'
-import { SessionLoader } from './session-loader.js'
+import { StickyLoader } from './sticky-loader.js'
 import { StickySaver } from './sticky-saver.js'
 
 /** Milliseconds before a verification that came to nothing is tried again. */
@@ -21,17 +21,17 @@ const VERIFY_AGAIN_AFTER = 1000
  */
 export class StickyMode implements SessionMode {
   readonly hasFurtherCopies = false
-  private readonly engine: Engine
-  private readonly parts: ManagerParts
+  private readonly context: ManagerContext
+  private readonly parts: ManagerServices
   private readonly saver: StickySaver
-  private readonly loader: SessionLoader
+  private readonly loader: StickyLoader
   private readonly misses: RememberedMisses
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(parts: ManagerParts) {
+  constructor(parts: ManagerServices) {
     this.parts = parts
-    this.engine = parts.engine
-    this.saver = new StickySaver(parts.engine, parts.storage, parts.merger, {
+    this.context = parts.context
+    this.saver = new StickySaver(parts.context, parts.storage, parts.merger, {
       endedElsewhere: (state, tombstone) => parts.ending.endedElsewhere(state, tombstone),
       endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
       ownedElsewhere: (state) => parts.ending.ownedElsewhere(state),
@@ -39,29 +39,29 @@ export class StickyMode implements SessionMode {
       needsSaving: (state) => parts.queue.add(state),
       commit: (state) => void parts.content.commit(state, []),
     })
-    this.misses = new RememberedMisses(parts.engine, parts.storage)
-    this.loader = new SessionLoader(parts.engine, parts.storage, this.saver, parts.lines)
+    this.misses = new RememberedMisses(parts.context, parts.storage)
+    this.loader = new StickyLoader(parts.context, parts.storage, this.saver, parts.lines)
   }
 
   get storesFirst(): boolean {
-    return this.engine.settings.backup.mode === 'sync'
+    return this.context.settings.backup.mode === 'sync'
   }
 
   get storeTimeout(): number {
-    return this.engine.settings.backup.timeout
+    return this.context.settings.backup.timeout
   }
 
   get route(): string | undefined {
-    return this.engine.settings.route
+    return this.context.settings.route
   }
 
   open(id: string, fresh = false): Opened {
-    const { local, clock } = this.engine
+    const { local, clock } = this.context
     const state = local.get(tokenOf(id))
     if (state === undefined) return this.openElsewhere(id)
     const now = clock.now()
     if (state.expiresAt <= now) return this.openExpired(state, id)
-    const { settings } = this.engine
+    const { settings } = this.context
     const { node } = state
     state.use(now)
     if (!settings.enabled) return this.hit(state)
@@ -77,7 +77,7 @@ export class StickyMode implements SessionMode {
   }
 
   async openShared(token: string): Promise<SessionState | undefined> {
-    const { local, clock, settings } = this.engine
+    const { local, clock, settings } = this.context
     const state = local.get(token)
     /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
     this.misses.delete(token)
@@ -94,7 +94,7 @@ export class StickyMode implements SessionMode {
   }
 
   get held(): number {
-    return this.engine.local.size
+    return this.context.local.size
   }
 
   checkAdmission(): void {}
@@ -104,17 +104,17 @@ export class StickyMode implements SessionMode {
   }
 
   touch(state: SessionState): void {
-    const now = this.engine.clock.now()
-    const trusted = now - state.verifiedAt < this.engine.settings.trustFor || !state.wasStored
+    const now = this.context.clock.now()
+    const trusted = now - state.verifiedAt < this.context.settings.trustFor || !state.wasStored
     if (!trusted || this.needsTouch(state, now)) this.parts.queue.add(state)
   }
 
-  released(state: SessionState): void {
+  becameIdle(state: SessionState): void {
     state.attributes.compact()
   }
 
   expired(state: SessionState): void {
-    if (isKeptInUse(this.engine, state)) this.keepInUse(state)
+    if (isKeptInUse(this.context, state)) this.keepInUse(state)
     else this.parts.ending.expire(state)
   }
 
@@ -164,23 +164,23 @@ export class StickyMode implements SessionMode {
 
   reprotect(): void {
     const { protector } = this.parts
-    protector.hurry()
+    protector.retryNow()
     protector.protectAll()
-    for (const node of this.engine.placement.nodes) {
+    for (const node of this.context.placement.nodes) {
       protector.evacuate(node)
       if (node.state === 'up') protector.cleanUp(node)
     }
   }
 
-  leave(node: WatchedNode): void {
+  evacuate(node: WatchedNode): void {
     this.parts.protector.evacuate(node)
   }
 
   returned(node: WatchedNode): void {
-    const { placement } = this.engine
-    this.parts.protector.hurry()
+    const { placement } = this.context
+    this.parts.protector.retryNow()
     this.parts.protector.cleanUp(node)
-    for (const other of placement.nodes) if (placement.shouldLeave(other)) this.leave(other)
+    for (const other of placement.nodes) if (placement.shouldLeave(other)) this.evacuate(other)
   }
 
   emptied(node: WatchedNode): void {
@@ -192,24 +192,24 @@ export class StickyMode implements SessionMode {
   }
 
   sessionsByNode(): ReadonlyMap<WatchedNode, number> {
-    return this.engine.local.tally.byNode
+    return this.context.local.tally.byNode
   }
 
   readonly underReplicated = 0
   readonly isBusy = false
 
   enter(): void {
-    for (const state of [...this.engine.local.values()]) {
+    for (const state of [...this.context.local.values()]) {
       this.adopt(state)
       /* A save under way goes on with further copies: what it leaves behind is looked after by another one. */
       if (this.parts.queue.has(state) || (!state.isSaved && !state.isBlank)) this.parts.queue.add(state)
     }
   }
 
-  rest(): void {}
+  stop(): void {}
 
   private isOurs(state: SessionState): boolean {
-    return state.phase !== 'live' || (this.engine.local.get(state.token) === state && state.route === this.route)
+    return state.phase !== 'live' || (this.context.local.get(state.token) === state && state.route === this.route)
   }
 
   /**
@@ -218,7 +218,7 @@ export class StickyMode implements SessionMode {
    * @returns the state that all requests here share.
    */
   private adopt(state: SessionState): SessionState {
-    const { local, placement } = this.engine
+    const { local, placement } = this.context
     const existing = local.get(state.token)
     if (existing !== undefined && existing !== state) return existing
     if (existing === undefined) local.add(state)
@@ -230,19 +230,19 @@ export class StickyMode implements SessionMode {
 
   /* The stored copy lives on too. */
   private keepInUse(state: SessionState): void {
-    state.use(this.engine.clock.now())
-    this.engine.local.reschedule(state)
-    if (this.engine.settings.enabled) this.parts.queue.add(state)
+    state.use(this.context.clock.now())
+    this.context.local.reschedule(state)
+    if (this.context.settings.enabled) this.parts.queue.add(state)
   }
 
   private hit(state: SessionState): SessionState {
-    this.engine.statistics.count('localHits')
+    this.context.statistics.count('localHits')
     return state
   }
 
   /* The stored copy outlives the idle timeout by a share of it; once that share is used up its life is renewed. */
   private needsTouch(state: SessionState, now: number): boolean {
-    const { backup } = state
+    const { storedCopy: backup } = state
     if (backup === undefined || state.idleTimeout === 0) return false
     /* Not known: another server has written it. */
     if (backup.deadline === 0) return true
@@ -252,7 +252,7 @@ export class StickyMode implements SessionMode {
 
   /** The node of a session died, or there was none: the id follows the backup within this request. */
   private openWithoutNode(state: SessionState): SessionState {
-    const target = this.engine.placement.choose(state.token)
+    const target = this.context.placement.choose(state.token)
     if (target !== undefined) {
       this.saver.relocate(state, target)
       this.parts.queue.add(state)
@@ -263,7 +263,7 @@ export class StickyMode implements SessionMode {
   /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
   private openExpired(state: SessionState, id: string): Opened {
     if (sameRoute(id, state.id)) {
-      if (isKeptInUse(this.engine, state)) {
+      if (isKeptInUse(this.context, state)) {
         this.keepInUse(state)
         return this.open(id)
       }
@@ -280,12 +280,12 @@ export class StickyMode implements SessionMode {
     state: SessionState,
     id: string,
   ): Promise<SessionState | undefined> {
-    const { settings, statistics } = this.engine
+    const { settings, statistics } = this.context
     const underWay = this.verifying.get(state)
     const alreadyWaitedFor = underWay !== undefined && state.node?.state !== 'up'
     const verification = underWay ?? verify().finally(() => this.verifying.delete(state))
     if (underWay === undefined) this.verifying.set(state, verification)
-    const done = !alreadyWaitedFor && (await within(this.engine.clock, verification, settings.backup.timeout))
+    const done = !alreadyWaitedFor && (await within(this.context.clock, verification, settings.backup.timeout))
     if (!done) statistics.count('verificationTimeouts')
     return this.openVerified(state, id)
   }
@@ -295,10 +295,10 @@ export class StickyMode implements SessionMode {
    * @throws StorageUnavailableError when the newer copy may be where nobody answers at the moment.
    */
   private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
-    const { settings, placement } = this.engine
+    const { settings, placement } = this.context
     /* A save under way must not meet the comparison half-way. */
     if (this.parts.queue.has(state))
-      await within(this.engine.clock, this.parts.queue.settled(state), settings.operationTimeout)
+      await within(this.context.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
       if (state.phase === 'live') await this.loader.verifyEverywhere(state, parseSessionId(id)?.node)
     } catch (error) {
@@ -318,7 +318,7 @@ export class StickyMode implements SessionMode {
 
   /* A node that was away may have missed that the session went on elsewhere. While it does not answer, nothing can be found out. */
   private isDoubtful(state: SessionState, node: WatchedNode): boolean {
-    return node.state === 'up' && state.wasStored && this.engine.notes.isDoubtful(state.era, node)
+    return node.state === 'up' && state.wasStored && this.context.notes.isDoubtful(state.era, node)
   }
 
   private async compare(state: SessionState): Promise<void> {
@@ -338,18 +338,18 @@ export class StickyMode implements SessionMode {
     } catch {
       /* The breaker has been told; the session goes on from memory. */
     }
-    this.restUnverified(state)
+    this.postponeVerification(state)
   }
 
   /* Where storage did not confirm the copy, not every request waits for another try. */
-  private restUnverified(state: SessionState): void {
-    const { clock, settings } = this.engine
+  private postponeVerification(state: SessionState): void {
+    const { clock, settings } = this.context
     const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
     if (state.verifiedAt < soonest) state.confirm(soonest)
   }
 
   private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
-    const { statistics, tokens, ended, expired, clock, settings } = this.engine
+    const { statistics, tokens, ended, expired, clock, settings } = this.context
     const parts = parseSessionId(id)
     if (parts === undefined || !tokens.verify(parts.token)) {
       statistics.count('invalidIds')
@@ -362,7 +362,7 @@ export class StickyMode implements SessionMode {
   }
 
   private async loadAfterMiss(parts: SessionIdParts): Promise<SessionState | undefined> {
-    const hint = this.engine.placement.byName(parts.node)
+    const hint = this.context.placement.byName(parts.node)
     return (await this.misses.mayBeThere(parts.token, hint)) ? this.load(parts) : undefined
   }
 
@@ -375,7 +375,7 @@ export class StickyMode implements SessionMode {
   /* Several requests may have waited for the same look-up. */
   private takeIn(state: SessionState | undefined): SessionState | undefined {
     if (state === undefined || state.phase !== 'live') return undefined
-    const { local, ended, clock } = this.engine
+    const { local, ended, clock } = this.context
     const existing = local.get(state.token)
     if (existing !== undefined) return existing
     if (ended.has(state.token, clock.now())) return undefined

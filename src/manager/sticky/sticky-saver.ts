@@ -7,7 +7,7 @@ import type { StoredRecord } from '../../record/record-format.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import type { SessionMerger } from '../content/session-merger.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import { noteEarlyLoss } from '../stored/early-losses.js'
 import { type Found, foreignRecord, type RecordStore } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
@@ -37,23 +37,23 @@ export interface SaverCallbacks {
  * exactly the record that this server has seen last, with the join of that and what is here.
  */
 export class StickySaver {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly merger: SessionMerger
   private readonly callbacks: SaverCallbacks
   private readonly failures: SaveFailures
 
-  constructor(engine: Engine, storage: RecordStore, merger: SessionMerger, callbacks: SaverCallbacks) {
-    this.engine = engine
+  constructor(context: ManagerContext, storage: RecordStore, merger: SessionMerger, callbacks: SaverCallbacks) {
+    this.context = context
     this.storage = storage
     this.merger = merger
     this.callbacks = callbacks
-    this.failures = new SaveFailures(engine)
+    this.failures = new SaveFailures(context)
   }
 
   /** One attempt to bring the session to its node, for the write-behind queue. Never rejects. */
   async save(state: SessionState, attempt: number): Promise<SaveResult> {
-    if (state.phase === 'ended' || !this.engine.settings.enabled) return 'parked'
+    if (state.phase === 'ended' || !this.context.settings.enabled) return 'parked'
     if (state.phase === 'live' && !this.settlePlace(state)) return this.failures.nowhere(state)
     const node = state.node
     if (node === undefined) return this.failures.nowhere(state)
@@ -74,10 +74,10 @@ export class StickySaver {
    * @throws NodeUnreachableError, NodeRefusedError
    */
   async verify(state: SessionState, claim: boolean): Promise<void> {
-    const { backup } = state
+    const { storedCopy: backup } = state
     const node = backup?.node ?? state.node
     if (node === undefined || node.state === 'down') return
-    this.engine.statistics.count('verifications')
+    this.context.statistics.count('verifications')
     const deadline = this.storage.deadline(state)
     const key = this.storage.key(state.keyDigest)
     const found = await (backup ? this.storage.verify(backup, key, deadline) : this.storage.read(node, key, deadline))
@@ -87,7 +87,7 @@ export class StickySaver {
     else if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state, found.record)
     else if (found.isForeign) return this.leaveAlone(state, node)
     else this.take(state, found, deadline)
-    if (state.isSaved && this.isOurs(state)) return state.confirm(this.engine.clock.now())
+    if (state.isSaved && this.isOurs(state)) return state.confirm(this.context.clock.now())
     if (this.isOurs(state) && !claim) return this.callbacks.needsSaving(state)
     if (claim) this.claim(state, node)
     await this.put(state.node ?? node, state, claim)
@@ -111,7 +111,7 @@ export class StickySaver {
         this.callbacks.ownedElsewhere(state)
       return isNew
     }
-    if (state.isSaved) state.confirm(this.engine.clock.now())
+    if (state.isSaved) state.confirm(this.context.clock.now())
     else if (isNew && state.node !== undefined) await this.put(state.node, state, true)
     else this.callbacks.needsSaving(state)
     return isNew
@@ -130,17 +130,17 @@ export class StickySaver {
     const from = state.relocate(to)
     if (from === undefined) return
     /* What stays there is not kept up to date. Of one that is down that is known already. */
-    if (!from.draining && !(from.state === 'down' && from.wasReached)) this.engine.notes.raise(from)
-    this.engine.statistics.count('relocations')
-    this.engine.events.emitSession('relocated', state, { from: from.id, to: to.id })
+    if (!from.draining && !(from.state === 'down' && from.wasReached)) this.context.notes.raise(from)
+    this.context.statistics.count('relocations')
+    this.context.events.emitSession('relocated', state, { from: from.id, to: to.id })
   }
 
   /** This server owns the session from now on. */
   claim(state: SessionState, node: WatchedNode | undefined): void {
     const from = state.owner
-    if (!state.claim(this.engine.owner, this.engine.stamp(state.idleTimeout))) return
-    this.engine.statistics.count('takeovers')
-    this.engine.events.emitSession('takenOver', state, { from, node: node?.id })
+    if (!state.claim(this.context.owner, this.context.stamp(state.idleTimeout))) return
+    this.context.statistics.count('takeovers')
+    this.context.events.emitSession('takenOver', state, { from, node: node?.id })
   }
 
   /**
@@ -150,9 +150,9 @@ export class StickySaver {
    */
   async put(node: WatchedNode, state: SessionState, claim: boolean): Promise<boolean> {
     const key = this.storage.key(state.keyDigest)
-    let expected: Expected = state.backup?.node === node ? state.backup.token : 'absent'
+    let expected: Expected = state.storedCopy?.node === node ? state.storedCopy.fence : 'absent'
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const started = this.engine.clock.monotonic()
+      const started = this.context.clock.monotonic()
       let outgoing = this.storage.prepare(state, key)
       if (outgoing instanceof Promise) {
         outgoing = await outgoing
@@ -160,24 +160,24 @@ export class StickySaver {
       }
       const result = await node.put(key, outgoing.bytes, outgoing.deadline, expected, this.storage.putOptions())
       if (result.stored && state.phase === 'ended') {
-        await this.storage.takeBack(node, key, result.token)
+        await this.storage.takeBack(node, key, result.fence)
         return false
       }
       if (result.stored) {
-        this.engine.statistics.record('storageUpdate', this.engine.clock.monotonic() - started)
-        this.engine.statistics.count('backupsStored')
-        state.acknowledge(outgoing, node, result.token, outgoing.deadline, this.engine.clock.now())
+        this.context.statistics.record('storageUpdate', this.context.clock.monotonic() - started)
+        this.context.statistics.count('backupsStored')
+        state.acknowledge(outgoing, node, result.fence, outgoing.deadline, this.context.clock.now())
         const isOurs = this.keepOrLose(state)
         if (isOurs) return true
-        this.engine.statistics.count('handovers')
+        this.context.statistics.count('handovers')
         if (state.phase === 'lost') await this.leaveCopy(state.token, key, outgoing, node)
         return false
       }
-      this.engine.statistics.count('backupsRefused')
+      this.context.statistics.count('backupsRefused')
       const found = await this.storage.read(node, key)
       if (state.phase === 'ended') return false
       const wasThere = expected !== 'absent'
-      expected = found?.token ?? 'absent'
+      expected = found?.fence ?? 'absent'
       if (found === undefined) {
         if (wasThere && !(await this.goesOnHere(state, node, claim))) return false
         continue
@@ -199,7 +199,7 @@ export class StickySaver {
    * @returns whether this server goes on with it.
    */
   private async goesOnHere(state: SessionState, node: WatchedNode, claim: boolean): Promise<boolean> {
-    const others = this.engine.placement.readable(state.token).filter((other) => other !== node)
+    const others = this.context.placement.readable(state.token).filter((other) => other !== node)
     if (others.length === 0) return true
     const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
     if (state.phase === 'ended') return false
@@ -219,7 +219,7 @@ export class StickySaver {
   private leaveAlone(state: SessionState, node: WatchedNode): void {
     const next = this.elsewhere(state, node)
     if (next === undefined) {
-      state.confirm(this.engine.clock.now())
+      state.confirm(this.context.clock.now())
       return
     }
     this.relocate(state, next)
@@ -228,7 +228,7 @@ export class StickySaver {
 
   /** Another node that can take the session; its own first choice comes first. */
   private elsewhere(state: SessionState, node: WatchedNode): WatchedNode | undefined {
-    return this.engine.placement.readable(state.token).find((other) => other !== node && other.isUsable)
+    return this.context.placement.readable(state.token).find((other) => other !== node && other.isUsable)
   }
 
   private isAsStored(state: SessionState, { record, outdated }: Found): boolean {
@@ -237,7 +237,7 @@ export class StickySaver {
 
   /* Without stickiness, to which this server may have been switched meanwhile, nobody owns a session. */
   private isOurs({ owner }: SessionState): boolean {
-    return owner === this.engine.owner || this.engine.owner === ''
+    return owner === this.context.owner || this.context.owner === ''
   }
 
   private keepOrLose(state: SessionState): boolean {
@@ -248,10 +248,10 @@ export class StickySaver {
   }
 
   /* What stands on a node is known from now on, and in the state. */
-  private take(state: SessionState, { node, token, record, outdated, form }: Found, deadline: number): void {
+  private take(state: SessionState, { node, fence, record, outdated, form }: Found, deadline: number): void {
     if (record !== undefined) this.merger.absorb(state, record)
     /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
-    state.found(node, token, deadline, outdated ? undefined : record, form)
+    state.found(node, fence, deadline, outdated ? undefined : record, form)
   }
 
   private takeAll(state: SessionState, copies: readonly FoundSession[]): void {
@@ -263,8 +263,8 @@ export class StickySaver {
 
   /* A copy is removed when what is in it is elsewhere: so it has moved, or its node has lost it. */
   private async restore(state: SessionState, node: WatchedNode, claim: boolean): Promise<void> {
-    const others = this.engine.placement.readable(state.token).filter((other) => other !== node)
-    const wasSaved = state.backup?.node === node
+    const others = this.context.placement.readable(state.token).filter((other) => other !== node)
+    const wasSaved = state.storedCopy?.node === node
     if (wasSaved) state.forgetStored()
     if (wasSaved && others.length > 0) {
       const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
@@ -272,11 +272,11 @@ export class StickySaver {
       if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
       if (await this.meet(state, copies, claim)) return
     }
-    state.confirm(this.engine.clock.now())
+    state.confirm(this.context.clock.now())
     if (wasSaved) {
-      void noteEarlyLoss(this.engine, node, state.era)
-      this.engine.statistics.count('restores')
-      this.engine.events.emitSession('restored', state, { node: state.node?.id })
+      void noteEarlyLoss(this.context, node, state.era)
+      this.context.statistics.count('restores')
+      this.context.events.emitSession('restored', state, { node: state.node?.id })
     }
     this.callbacks.needsSaving(state)
   }
@@ -288,11 +288,11 @@ export class StickySaver {
   private async handOver(state: SessionState): Promise<void> {
     if (state.attributes.isAssigned) this.callbacks.commit(state)
     const token = (state.phase === 'renewed' ? await this.callbacks.latestToken(state) : undefined) ?? state.token
-    const here = this.engine.local.get(token)
+    const here = this.context.local.get(token)
     if (here !== undefined) return this.handTo(here, state)
     const key = this.storage.key(tokenDigest(token))
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const copies = await lookUp(this.storage, this.engine.placement.readable(token), key)
+      const copies = await lookUp(this.storage, this.context.placement.readable(token), key)
       if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
       const [latest] = copies.sessions
       for (const { record } of copies.sessions) this.giveWay(state, record.attributes)
@@ -309,24 +309,24 @@ export class StickySaver {
     const joined = joinSections(here.section, pending)
     old.handedOver(pending)
     if (joined === here.section) return
-    this.engine.statistics.count('mergedAttributes')
+    this.context.statistics.count('mergedAttributes')
     here.receive(pending)
     this.callbacks.needsSaving(here)
   }
 
   private giveWay(state: SessionState, theirs: AttributeSection): void {
-    state.giveWayTo(theirs, () => this.engine.stamp(state.idleTimeout))
+    state.giveWayTo(theirs, () => this.context.stamp(state.idleTimeout))
   }
 
   /** @returns false: somebody was faster. */
   private async raise(
     token: string,
-    { node, token: seen, record }: FoundSession,
+    { node, fence: seen, record }: FoundSession,
     pending: AttributeSection,
   ): Promise<boolean> {
     const attributes = joinSections(record.attributes, pending)
     if (attributes === record.attributes) return true
-    const { clock, writer, statistics } = this.engine
+    const { clock, writer, statistics } = this.context
     const deadline = this.storage.deadline({ ...record, accessedAt: clock.now() })
     const packed = this.storage.pack({ ...record, writer, attributes })
     const result = await node.put(record.key, packed instanceof Promise ? await packed : packed, deadline, seen)
@@ -347,17 +347,17 @@ export class StickySaver {
     { section, createdAt, deadline }: { section: AttributeSection; createdAt: number; deadline: number },
     node: WatchedNode,
   ): Promise<void> {
-    const [other] = this.engine.placement.others(token, node, 1)
+    const [other] = this.context.placement.others(token, node, 1)
     if (other === undefined) return
     try {
       const found = await this.storage.read(other, key)
       if (found !== undefined && found.record?.kind !== 'session') return
       const attributes = joinSections(section, found?.record?.attributes ?? section)
-      const { writer, clock } = this.engine
+      const { writer, clock } = this.context
       const record = { kind: 'session', key, createdAt, accessedAt: clock.now(), era: 0, writer, attributes } as const
       const packed = this.storage.pack(record)
       const bytes = packed instanceof Promise ? await packed : packed
-      await other.put(key, bytes, deadline, found?.token ?? 'absent')
+      await other.put(key, bytes, deadline, found?.fence ?? 'absent')
     } catch {
       /* With one node fewer there is one copy fewer. */
     }
@@ -368,8 +368,8 @@ export class StickySaver {
    * @returns false: there is nothing left to store
    */
   private async isCompared(node: WatchedNode, state: SessionState): Promise<boolean> {
-    if (!state.wasStored || !this.engine.notes.isDoubtful(state.era, node)) return true
-    const nodes = this.engine.placement.readable(state.token)
+    if (!state.wasStored || !this.context.notes.isDoubtful(state.era, node)) return true
+    const nodes = this.context.placement.readable(state.token)
     const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest))
     if (state.isEnded) return false
     if (copies.tombstone !== undefined) {
@@ -382,14 +382,14 @@ export class StickySaver {
 
   /** Chooses a node where there is none, or where it can't be used any more. @returns whether there is one. */
   private settlePlace(state: SessionState): boolean {
-    const place = this.engine.placement.stayOrChoose(state.token, state.node)
+    const place = this.context.placement.stayOrChoose(state.token, state.node)
     if (place === undefined) return false
     this.relocate(state, place)
     return true
   }
 
   private afterFailure(node: WatchedNode, state: SessionState, attempt: number, error: Error): SaveResult {
-    const { placement, settings } = this.engine
+    const { placement, settings } = this.context
     if (error instanceof ItemTooLargeError) return this.failures.tooLarge(state, node, error)
     const perNode = settings.backup.attempts
     if (attempt < perNode && node.isUsable) return 'retry'

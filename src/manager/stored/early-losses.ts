@@ -1,12 +1,12 @@
 import type { WatchedNode } from '../../placement/watched-node.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 
 /**
  * A copy that should still be on its node is not there. Of a node that has lost what it had altogether, that is known already, or will be
  * when the look at it that is under way is over.
  */
-export async function noteEarlyLoss(engine: Engine, node: WatchedNode, era: number): Promise<void> {
-  const { statistics, log, settings, notes } = engine
+export async function noteEarlyLoss(context: ManagerContext, node: WatchedNode, era: number): Promise<void> {
+  const { statistics, log, settings, notes } = context
   await notes.settled()
   if (node.state !== 'up' || node.returnedRecently() || notes.isDoubtful(era, node)) return
   statistics.count('earlyLosses')

@@ -1,7 +1,7 @@
 import { pause } from '../../clock.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { BackgroundWork } from '../context/background-work.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { Tombstone } from './record-store.js'
 
 /** Ends written to one node at once. */
@@ -13,7 +13,7 @@ const MAX_PENDING = 100_000
 
 /** Ends of sessions that some node has not taken yet: kept until it has, or until nobody can have the session any more. */
 export class PendingEnds {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly writeEnd: (node: WatchedNode, tombstone: Tombstone) => Promise<void>
   private readonly byNode = new Map<WatchedNode, Map<string, Tombstone>>()
   private readonly writing = new Set<WatchedNode>()
@@ -21,10 +21,10 @@ export class PendingEnds {
   private closed = false
 
   /** @param writeEnd writes one; rejects when the node has not taken it */
-  constructor(engine: Engine, writeEnd: (node: WatchedNode, tombstone: Tombstone) => Promise<void>) {
-    this.engine = engine
+  constructor(context: ManagerContext, writeEnd: (node: WatchedNode, tombstone: Tombstone) => Promise<void>) {
+    this.context = context
     this.writeEnd = writeEnd
-    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
+    this.work = new BackgroundWork(context, (budget) => this.step(budget))
   }
 
   get size(): number {
@@ -35,7 +35,7 @@ export class PendingEnds {
 
   add(tombstone: Tombstone, node: WatchedNode): void {
     if (this.closed) return
-    this.engine.statistics.count('tombstonesPending')
+    this.context.statistics.count('tombstonesPending')
     const ends = this.byNode.get(node) ?? new Map<string, Tombstone>()
     this.byNode.set(node, ends.set(tombstone.key, tombstone))
     if (this.size > MAX_PENDING) this.dropOldest(ends)
@@ -47,7 +47,7 @@ export class PendingEnds {
    * noticed yet.
    */
   async flush(): Promise<void> {
-    const { clock, settings } = this.engine
+    const { clock, settings } = this.context
     const deadline = clock.monotonic() + settings.operationTimeout
     for (;;) {
       this.dropGone()
@@ -88,7 +88,7 @@ export class PendingEnds {
   /* It counts as pending until the node has answered. What the node did not take goes behind the others, and does not hold them up. */
   private async writeOne(node: WatchedNode, ends: Map<string, Tombstone>, tombstone: Tombstone): Promise<void> {
     const isOver =
-      tombstone.deadline <= this.engine.clock.now() ||
+      tombstone.deadline <= this.context.clock.now() ||
       (await this.writeEnd(node, tombstone).then(
         () => true,
         () => false,
@@ -101,11 +101,11 @@ export class PendingEnds {
 
   /* Nodes that were taken out of the configuration, and closed. */
   private dropGone(): void {
-    for (const node of this.byNode.keys()) if (!this.engine.placement.nodes.includes(node)) this.byNode.delete(node)
+    for (const node of this.byNode.keys()) if (!this.context.placement.nodes.includes(node)) this.byNode.delete(node)
   }
 
   private dropExpired(ends: Map<string, Tombstone>): void {
-    const now = this.engine.clock.now()
+    const now = this.context.clock.now()
     for (const [key, { deadline }] of ends) if (deadline <= now) ends.delete(key)
   }
 
@@ -113,7 +113,7 @@ export class PendingEnds {
     const oldest = ends.keys().next()
     if (oldest.done) return
     ends.delete(oldest.value)
-    const { statistics, log, settings } = this.engine
+    const { statistics, log, settings } = this.context
     statistics.count('endsDropped')
     const message = `more than ${MAX_PENDING} ends of sessions wait for storage nodes that are away: the oldest is given up, and that session may come back with its node`
     log.write('ends dropped', message, (m) => settings.logger.error(m))

@@ -4,7 +4,7 @@ import { covers } from '../../record/attribute-section.js'
 import type { SaveQueue } from '../../write-behind/save-queue.js'
 import type { SessionMerger } from '../content/session-merger.js'
 import { BackgroundWork } from '../context/background-work.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { RecordStore } from './record-store.js'
 import type { SessionLines } from './session-lines.js'
 import type { FoundSession } from './session-look-up.js'
@@ -27,7 +27,7 @@ const MAX_VISITS = 2000
  * stored again, when none was up they are stored as soon as one is. In the background, at a bounded rate.
  */
 export class Protector {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly queue: SaveQueue
   private readonly merger: SessionMerger
@@ -37,13 +37,19 @@ export class Protector {
   private readonly walks = new Map<string, Walk>()
   private readonly work: BackgroundWork
 
-  constructor(engine: Engine, storage: RecordStore, queue: SaveQueue, merger: SessionMerger, lines: SessionLines) {
+  constructor(
+    context: ManagerContext,
+    storage: RecordStore,
+    queue: SaveQueue,
+    merger: SessionMerger,
+    lines: SessionLines,
+  ) {
     this.lines = lines
-    this.engine = engine
+    this.context = context
     this.storage = storage
     this.queue = queue
     this.merger = merger
-    this.work = new BackgroundWork(engine, (budget) => this.step(budget))
+    this.work = new BackgroundWork(context, (budget) => this.step(budget))
   }
 
   /** Sessions that no storage node has, as none could take them. */
@@ -58,7 +64,7 @@ export class Protector {
 
   /** A session that can't be stored now: when a node can take it, it is. */
   park(state: SessionState): void {
-    const { clock, placement } = this.engine
+    const { clock, placement } = this.context
     const pause = state.failed(FIRST_PAUSE, LONGEST_PAUSE)
     this.parked.set(state, placement.anyUp ? clock.now() + pause : 0)
     this.work.wake()
@@ -73,7 +79,7 @@ export class Protector {
    * there is another; to be called again when there is.
    */
   evacuate(node: WatchedNode): void {
-    const { placement } = this.engine
+    const { placement } = this.context
     this.walk(`evacuate ${node.address}`, (state) => {
       if (state.node !== node || !placement.shouldLeave(node) || !placement.anyUp) return false
       this.queue.add(state)
@@ -84,10 +90,10 @@ export class Protector {
   /** Stores everything again whose only copy was on a node that has lost it. */
   refill(node: WatchedNode): void {
     this.walk(`refill ${node.address}`, (state) => {
-      if (state.backup?.node !== node) return false
+      if (state.storedCopy?.node !== node) return false
       state.forgetStored()
-      this.engine.statistics.count('restores')
-      this.engine.events.emitSession('restored', state, { node: node.id })
+      this.context.statistics.count('restores')
+      this.context.events.emitSession('restored', state, { node: node.id })
       this.queue.add(state)
       return true
     })
@@ -112,7 +118,7 @@ export class Protector {
   }
 
   /** A node has returned: parked sessions need not wait longer. */
-  hurry(): void {
+  retryNow(): void {
     for (const state of this.parked.keys()) this.parked.set(state, 0)
     this.work.wake()
   }
@@ -125,8 +131,8 @@ export class Protector {
 
   /** Puts parked sessions back into the queue, without regard to the rate; for a flush. */
   unparkAll(): void {
-    if (!this.engine.placement.anyUp) return
-    this.hurry()
+    if (!this.context.placement.anyUp) return
+    this.retryNow()
     for (const state of this.takeParked(Number.POSITIVE_INFINITY)) this.queue.add(state)
   }
 
@@ -137,7 +143,7 @@ export class Protector {
   }
 
   private walk(name: string, visit: (state: SessionState) => boolean): void {
-    this.walks.set(name, { name, sessions: this.engine.local.values(), visit })
+    this.walks.set(name, { name, sessions: this.context.local.values(), visit })
     this.work.wake()
   }
 
@@ -146,7 +152,7 @@ export class Protector {
     if (!this.queue.hasRoom) return true
     let budget = limit
     for (const walk of this.walks.values()) budget = this.advance(walk, budget)
-    if (this.engine.placement.anyUp) for (const state of this.takeParked(budget)) this.queue.add(state)
+    if (this.context.placement.anyUp) for (const state of this.takeParked(budget)) this.queue.add(state)
     return this.walks.size + this.parked.size > 0
   }
 
@@ -165,7 +171,7 @@ export class Protector {
 
   private takeParked(limit: number): SessionState[] {
     const taken: SessionState[] = []
-    const now = this.engine.clock.now()
+    const now = this.context.clock.now()
     for (const [state, notBefore] of this.parked) {
       if (taken.length >= limit) break
       if (notBefore <= now) taken.push(state)
@@ -191,11 +197,11 @@ export class Protector {
   }
 
   /* What is stored counts, not what waits for its turn. What the other copy has beyond it is taken first. */
-  private async replaces(state: SessionState, { node, token, record }: FoundSession): Promise<boolean> {
-    const { backup } = state
+  private async replaces(state: SessionState, { node, fence, record }: FoundSession): Promise<boolean> {
+    const { storedCopy: backup } = state
     if (state.phase !== 'live' || backup?.section === undefined) return false
     if (covers(backup.section, record.attributes)) {
-      return this.storage.removeCopy(node, record.key, token, [backup.node])
+      return this.storage.removeCopy(node, record.key, fence, [backup.node])
     }
     if (this.merger.absorb(state, record)) this.queue.add(state)
     return false

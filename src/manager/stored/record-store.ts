@@ -1,26 +1,26 @@
 import { ItemTooLargeError, NodeRefusedError, type UnreadableReason, UnreadableRecordError } from '../../errors.js'
-import type { Backup, SessionState, Snapshot } from '../../local/session-state.js'
-import type { Expected, PutOptions, Renewal, StoredValue, VersionToken } from '../../node/storage-node.js'
+import type { SessionState, Snapshot, StoredCopy } from '../../local/session-state.js'
+import type { Expected, Fence, PutOptions, Renewal, StoredValue } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, changeSection, emptySection } from '../../record/attribute-section.js'
 import { scratchMemory } from '../../record/byte-string.js'
 import { decodeRecord, encodeRecord, type SessionRecord, type StoredRecord } from '../../record/record-format.js'
 import { lifeChange, type Sequel, sequelChange } from '../../record/session-facts.js'
-import type { StoredForm } from '../../record/transforms/stored-form.js'
+import type { RecordEnvelope } from '../../record/transforms/record-envelope.js'
 import { slackOf } from '../content/session-end.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 
 /** What stands under a session's key. `record` is undefined when the bytes there can't be read. */
 export interface Found {
   node: WatchedNode
-  token: VersionToken
+  fence: Fence
   record: StoredRecord | undefined
   /** Others may be able to read it: it is in a later format, or under a key that is not known here. So it is left alone. */
   isForeign: boolean
   /** It is encrypted under another key than records are now: written again, it no longer needs that. */
   outdated: boolean
   /** How records are stored now, by which that was judged. */
-  form: StoredForm
+  form: RecordEnvelope
 }
 
 /** Why one server can't read what another one may, beside a key that is not known here. */
@@ -65,19 +65,19 @@ const durably: PutOptions = { durable: true }
 
 /** Where the records of sessions meet keys and nodes: no decisions here, only reading and building. */
 export class RecordStore {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
 
-  constructor(engine: Engine) {
-    this.engine = engine
+  constructor(context: ManagerContext) {
+    this.context = context
   }
 
   /** The era of what is compared from now on. */
   get era(): number {
-    return this.engine.notes.era
+    return this.context.notes.era
   }
 
   key(digest: string): string {
-    return this.engine.settings.keyPrefix + digest
+    return this.context.settings.keyPrefix + digest
   }
 
   /**
@@ -95,12 +95,12 @@ export class RecordStore {
    * @throws NodeUnreachableError, NodeRefusedError
    */
   async verify(
-    { node, token, section, form }: Backup,
+    { node, fence, section, form }: StoredCopy,
     key: string,
     renewTo: number,
   ): Promise<Found | 'unchanged' | undefined> {
-    if (section === undefined || form !== this.engine.storedForm) return this.read(node, key, renewTo)
-    const value = await node.verify(key, token, renewTo)
+    if (section === undefined || form !== this.context.envelope) return this.read(node, key, renewTo)
+    const value = await node.verify(key, fence, renewTo)
     return value === 'unchanged' ? value : value && this.readValue(node, value, key, true)
   }
 
@@ -132,7 +132,7 @@ export class RecordStore {
    */
   readCached(node: WatchedNode, key: string, renewal: Renewal): Found | Promise<Found | undefined> {
     const answer = node.getCached(key, renewal)
-    this.engine.statistics.count(answer instanceof Promise ? 'nearCacheMisses' : 'nearCacheHits')
+    this.context.statistics.count(answer instanceof Promise ? 'nearCacheMisses' : 'nearCacheHits')
     if (answer instanceof Promise) return answer.then((value) => this.decodeCached(node, value, key, renewal))
     const record = this.decode(answer.bytes, key)
     if (record instanceof Promise || record instanceof UnreadableRecordError || record.kind === 'tombstone')
@@ -163,10 +163,10 @@ export class RecordStore {
     const deadline = this.deadline(state)
     const { createdAt, accessedAt } = state
     const { section, base, era } = state.send()
-    const { writer, storedForm: form } = this.engine
+    const { writer, envelope: form } = this.context
     const outgoing = (bytes: Buffer): Outgoing => {
       this.checkSize(bytes.length)
-      this.engine.statistics.record('recordSize', bytes.length)
+      this.context.statistics.record('recordSize', bytes.length)
       return { section, base, era, form, createdAt, bytes, deadline }
     }
     const bytes = this.pack({ kind: 'session', key, createdAt, accessedAt, era, writer, attributes: section })
@@ -175,7 +175,7 @@ export class RecordStore {
 
   /** Any record in its stored form: see `prepare`. */
   pack(record: SessionRecord): Buffer | Promise<Buffer> {
-    return this.engine.storedForm.wrap(encodeRecord(record, scratchMemory), record.key)
+    return this.context.envelope.wrap(encodeRecord(record, scratchMemory), record.key)
   }
 
   /**
@@ -189,14 +189,14 @@ export class RecordStore {
     { key, idleTimeout, deadline, sequel }: Tombstone,
     expected: Expected = 'any',
   ): Promise<boolean> {
-    const now = this.engine.clock.now()
+    const now = this.context.clock.now()
     const packed = this.pack({
       kind: 'tombstone',
       key,
       createdAt: now,
       accessedAt: now,
       era: 0,
-      writer: this.engine.writer,
+      writer: this.context.writer,
       attributes: this.endOf(idleTimeout, deadline, sequel),
     })
     const bytes = packed instanceof Promise ? await packed : packed
@@ -209,21 +209,16 @@ export class RecordStore {
    * @returns whether there is none left beside those; false: it is not known yet, or somebody has written another one.
    * @throws NodeUnreachableError, NodeRefusedError
    */
-  async removeCopy(
-    node: WatchedNode,
-    key: string,
-    token: VersionToken,
-    elsewhere: readonly WatchedNode[],
-  ): Promise<boolean> {
-    const answers = elsewhere.map((other) => this.engine.notes.areOne(node, other))
+  async removeCopy(node: WatchedNode, key: string, fence: Fence, elsewhere: readonly WatchedNode[]): Promise<boolean> {
+    const answers = elsewhere.map((other) => this.context.notes.areOne(node, other))
     if (answers.includes('yes')) return true
     if (answers.includes('unknown') || answers.length === 0) return false
-    return (await node.delete(key, token)) !== 'refused'
+    return (await node.delete(key, fence)) !== 'refused'
   }
 
   /** A session ended while it was being written: what was written goes, unless somebody has replaced it. Never rejects. */
-  async takeBack(node: WatchedNode, key: string, token: VersionToken): Promise<void> {
-    await node.delete(key, token).catch(() => {})
+  async takeBack(node: WatchedNode, key: string, fence: Fence): Promise<void> {
+    await node.delete(key, fence).catch(() => {})
   }
 
   /**
@@ -234,7 +229,7 @@ export class RecordStore {
   deadline(times: { accessedAt: number; idleTimeout: number; absoluteDeadline: number }): number {
     const { idleTimeout, absoluteDeadline, accessedAt } = times
     if (idleTimeout === 0) return absoluteDeadline
-    const idle = Math.ceil(accessedAt + idleTimeout + slackOf(this.engine.settings.backup.touchAfter, idleTimeout))
+    const idle = Math.ceil(accessedAt + idleTimeout + slackOf(this.context.settings.backup.touchAfter, idleTimeout))
     return absoluteDeadline === 0 ? idle : Math.min(idle, absoluteDeadline)
   }
 
@@ -246,7 +241,7 @@ export class RecordStore {
     const { idleTimeout, absoluteDeadline } = times
     const to = this.deadline(times)
     const reserve =
-      idleTimeout === 0 ? Number.POSITIVE_INFINITY : (idleTimeout * this.engine.settings.backup.touchAfter) / 2
+      idleTimeout === 0 ? Number.POSITIVE_INFINITY : (idleTimeout * this.context.settings.backup.touchAfter) / 2
     return { to, slack: to === absoluteDeadline ? Math.min(reserve, ABSOLUTE_SLACK) : reserve }
   }
 
@@ -255,7 +250,7 @@ export class RecordStore {
    */
   tombstoneDeadline(idleTimeout: number): number {
     const life = idleTimeout === 0 ? LONG_TOMBSTONE_LIFE : Math.max(idleTimeout * 1.5, MIN_TOMBSTONE_LIFE)
-    return Math.ceil(this.engine.clock.now() + life)
+    return Math.ceil(this.context.clock.now() + life)
   }
 
   /* A read that renews sets the life of a session, whatever it meets: a tombstone gets its own back, as older copies may live longer. */
@@ -263,7 +258,7 @@ export class RecordStore {
     if (
       record instanceof UnreadableRecordError ||
       record.kind !== 'tombstone' ||
-      record.absoluteDeadline <= this.engine.clock.now()
+      record.absoluteDeadline <= this.context.clock.now()
     )
       return
     /* Nobody waits for it: whoever asks is to know at once that the session has ended. */
@@ -271,19 +266,19 @@ export class RecordStore {
   }
 
   private isForeign(bytes: Buffer, { reason }: UnreadableRecordError): boolean {
-    return foreignReasons.has(reason) || (reason === 'encryption' && this.engine.storedForm.isUnderUnknownKey(bytes))
+    return foreignReasons.has(reason) || (reason === 'encryption' && this.context.envelope.isUnderUnknownKey(bytes))
   }
 
-  private found(node: WatchedNode, { bytes, token }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
-    const { storedForm: form } = this.engine
+  private found(node: WatchedNode, { bytes, fence }: StoredValue, record: StoredRecord | UnreadableRecordError): Found {
+    const { envelope: form } = this.context
     if (record instanceof UnreadableRecordError) {
-      return { node, token, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false, form }
+      return { node, fence, record: undefined, isForeign: this.isForeign(bytes, record), outdated: false, form }
     }
-    return { node, token, record, isForeign: false, outdated: form.isOutdated(bytes), form }
+    return { node, fence, record, isForeign: false, outdated: form.isOutdated(bytes), form }
   }
 
   private checkSize(bytes: number): void {
-    const { maxSessionBytes } = this.engine.settings
+    const { maxSessionBytes } = this.context.settings
     if (bytes <= maxSessionBytes) return
     throw new ItemTooLargeError(`its ${bytes} bytes are too large for maxSessionBytes, which is ${maxSessionBytes}`)
   }
@@ -294,21 +289,21 @@ export class RecordStore {
       lifeChange({ idleTimeout, absoluteDeadline }),
       ...(sequel === undefined ? [] : [sequelChange(sequel)]),
     ]
-    return changeSection(emptySection, changes, this.engine.stamp(idleTimeout))
+    return changeSection(emptySection, changes, this.context.stamp(idleTimeout))
   }
 
   /** How a session is written: whether replicas have to have it. */
   putOptions(): PutOptions | undefined {
-    const { wait, backup, mode } = this.engine.settings
+    const { wait, backup, mode } = this.context.settings
     const waits = wait?.for === 'synchronous' && (backup.mode === 'sync' || mode === 'non-sticky')
     return waits ? durably : undefined
   }
 
   /** @param node whom to name in the report; without, nothing is reported. */
   private decode(bytes: Buffer, key: string, node?: WatchedNode) {
-    const started = this.engine.clock.monotonic()
+    const started = this.context.clock.monotonic()
     try {
-      const plain = this.engine.storedForm.unwrap(bytes, key)
+      const plain = this.context.envelope.unwrap(bytes, key)
       return plain instanceof Promise
         ? this.decodeLater(plain, key, started, node)
         : this.decodePlain(plain, key, started)
@@ -327,7 +322,7 @@ export class RecordStore {
 
   private decodePlain(plain: Buffer, key: string, started: number): StoredRecord {
     const record = decodeRecord(plain, key)
-    this.engine.statistics.record('deserialization', this.engine.clock.monotonic() - started)
+    this.context.statistics.record('deserialization', this.context.clock.monotonic() - started)
     return record
   }
 
@@ -338,7 +333,7 @@ export class RecordStore {
   }
 
   private report(error: UnreadableRecordError, key: string, node: WatchedNode): void {
-    const { statistics, log, settings, events } = this.engine
+    const { statistics, log, settings, events } = this.context
     const { reason, message } = error
     const handle = key.slice(settings.keyPrefix.length, settings.keyPrefix.length + HANDLE_LENGTH)
     statistics.count('unreadableRecords')

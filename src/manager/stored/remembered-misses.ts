@@ -1,7 +1,7 @@
 import { EndedTokens } from '../../local/ended-tokens.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { tokenDigest } from '../../session-id/session-id.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { RecordStore } from './record-store.js'
 
 /** How long an id that was found nowhere is answered with one look alone, in milliseconds. */
@@ -9,21 +9,21 @@ const REMEMBER_MISS = 2000
 
 /** Genuine ids that were found nowhere a moment ago: whoever sends them again and again does not cost a look at all nodes each time. */
 export class RememberedMisses {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly tokens = new EndedTokens()
 
-  constructor(engine: Engine, storage: RecordStore) {
-    this.engine = engine
+  constructor(context: ManagerContext, storage: RecordStore) {
+    this.context = context
     this.storage = storage
   }
 
   has(token: string): boolean {
-    return this.tokens.has(token, this.engine.clock.now())
+    return this.tokens.has(token, this.context.clock.now())
   }
 
   add(token: string): void {
-    this.tokens.add(token, this.engine.clock.now() + REMEMBER_MISS)
+    this.tokens.add(token, this.context.clock.now() + REMEMBER_MISS)
   }
 
   delete(token: string): void {
@@ -35,13 +35,13 @@ export class RememberedMisses {
    * @returns whether it has to be looked for. Never rejects.
    */
   async mayBeThere(token: string, hint: WatchedNode | undefined): Promise<boolean> {
-    const first = hint ?? this.engine.placement.choose(token)
+    const first = hint ?? this.context.placement.choose(token)
     const isThere = await first
       ?.get(this.storage.key(tokenDigest(token)))
       .then((value) => value !== undefined)
       .catch(() => true)
     if (isThere === false) {
-      this.engine.statistics.count('rememberedMisses')
+      this.context.statistics.count('rememberedMisses')
       return false
     }
     this.tokens.delete(token)

@@ -3,14 +3,14 @@ import type { SessionState } from '../../local/session-state.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { decodeSection } from '../../record/attribute-section.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 
 /** Counts and tells what could not be stored. */
 export class SaveFailures {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
 
-  constructor(engine: Engine) {
-    this.engine = engine
+  constructor(context: ManagerContext) {
+    this.context = context
   }
 
   /** No node can take the session now. */
@@ -20,21 +20,21 @@ export class SaveFailures {
 
   /** All attempts have failed, for now. */
   givenUp(state: SessionState, node: WatchedNode | undefined, error: Error): SaveResult {
-    this.engine.statistics.count('backupFailures')
+    this.context.statistics.count('backupFailures')
     this.report(state, node, error)
     return 'parked'
   }
 
   tooLarge(state: SessionState, node: WatchedNode, error: ItemTooLargeError): SaveResult {
     state.reject(error)
-    this.engine.statistics.count('oversizedSessions')
-    this.engine.statistics.count('backupFailures')
+    this.context.statistics.count('oversizedSessions')
+    this.context.statistics.count('backupFailures')
     this.report(state, node, error, largestAttribute(state))
     return 'rejected'
   }
 
   private report(state: SessionState, node: WatchedNode | undefined, error: Error, attribute?: string): void {
-    const { events, log, settings } = this.engine
+    const { events, log, settings } = this.context
     const blame = attribute === undefined ? {} : { attribute }
     events.emitSession('backupFailed', state, { node: node?.id, error, ...blame })
     const suffix = attribute === undefined ? '' : ` (largest attribute: ${JSON.stringify(attribute)})`

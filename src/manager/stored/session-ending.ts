@@ -5,7 +5,7 @@ import type { StoredRecord } from '../../record/record-format.js'
 import type { Sequel } from '../../record/session-facts.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveQueue } from '../../write-behind/save-queue.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { PendingEnds } from './pending-ends.js'
 import type { Protector } from './protector.js'
 import type { RecordStore, Tombstone } from './record-store.js'
@@ -33,14 +33,20 @@ const nothingMet: Met = { isDurable: true, section: emptySection, wasEnded: fals
 
 /** The ways in which a session leaves this server's memory: destroyed, expired, ended, renewed or owned elsewhere. */
 export class SessionEnding {
-  private readonly engine: Engine
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly queue: SaveQueue
   private readonly protector: Protector
   private readonly pending: PendingEnds
 
-  constructor(engine: Engine, storage: RecordStore, queue: SaveQueue, protector: Protector, pending: PendingEnds) {
-    this.engine = engine
+  constructor(
+    context: ManagerContext,
+    storage: RecordStore,
+    queue: SaveQueue,
+    protector: Protector,
+    pending: PendingEnds,
+  ) {
+    this.context = context
     this.storage = storage
     this.queue = queue
     this.protector = protector
@@ -56,7 +62,7 @@ export class SessionEnding {
     const state = this.currentOf(given)
     const met = await this.endEverywhere(state, 'sessionsDestroyed', isReplaced ? 'replaced' : undefined)
     if (met === undefined) return true
-    this.engine.events.emitSession('destroyed', state, { elsewhere: false })
+    this.context.events.emitSession('destroyed', state, { elsewhere: false })
     return met.isDurable
   }
 
@@ -71,7 +77,7 @@ export class SessionEnding {
     const met = await this.endEverywhere(state, 'sessionsDestroyed', 'replaced')
     if (met === undefined) return section
     if (met.wasEnded) return undefined
-    this.engine.events.emitSession('destroyed', state, { elsewhere: false })
+    this.context.events.emitSession('destroyed', state, { elsewhere: false })
     return joinSections(section, met.section)
   }
 
@@ -82,7 +88,7 @@ export class SessionEnding {
   async expireEarly(given: SessionState): Promise<void> {
     const state = this.currentOf(given)
     if ((await this.endEverywhere(state, 'sessionsExpired')) === undefined) return
-    this.engine.events.emitSession('expired', state)
+    this.context.events.emitSession('expired', state)
   }
 
   /**
@@ -91,19 +97,19 @@ export class SessionEnding {
    * @returns what every node had of it, and whether it had ended.
    */
   renewed(state: SessionState): Promise<Met> {
-    const { engine } = this
+    const { context } = this
     const sequel = this.sequelOf('renewed')
     state.renew()
     state.handedOver(state.section)
     this.leaveMap(state)
     this.queue.drop(state)
-    engine.renewed.add(state.token, sequel.until)
-    return this.buryOnAll(this.tombstoneOf(state.token, state.idleTimeout, sequel), engine.placement.nodes)
+    context.renewed.add(state.token, sequel.until)
+    return this.buryOnAll(this.tombstoneOf(state.token, state.idleTimeout, sequel), context.placement.nodes)
   }
 
   /** Whoever comes late for a session that went on as another one comes late for that one too, when it has been replaced. */
   alsoReplaced(token: string, next: string): undefined {
-    const { replaced, clock } = this.engine
+    const { replaced, clock } = this.context
     const now = clock.now()
     if (replaced.has(next, now)) replaced.add(token, now + LATE)
   }
@@ -119,7 +125,7 @@ export class SessionEnding {
     counter: 'sessionsDestroyed' | 'sessionsExpired',
     kind?: Sequel['kind'],
   ): Promise<Met | undefined> {
-    const { statistics, clock } = this.engine
+    const { statistics, clock } = this.context
     const { phase, mayBeStored } = state
     const sequel = kind && this.sequelOf(kind)
     this.end(state, sequel)
@@ -135,7 +141,7 @@ export class SessionEnding {
 
   /* Whoever ends an older copy, of a socket say, ends the session that requests work with here. */
   private currentOf(given: SessionState): SessionState {
-    const current = this.engine.local.get(given.token) ?? given
+    const current = this.context.local.get(given.token) ?? given
     if (current !== given) this.forget(given)
     return current
   }
@@ -157,8 +163,8 @@ export class SessionEnding {
     if (sequel?.kind === 'renewed') this.goesOnElsewhere(state)
     else {
       this.end(state, sequel)
-      if (!(phase === 'lost' || phase === 'renewed')) this.engine.statistics.count('sessionsReleased')
-      if (phase !== 'new') this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+      if (!(phase === 'lost' || phase === 'renewed')) this.context.statistics.count('sessionsReleased')
+      if (phase !== 'new') this.context.events.emitSession('destroyed', state, { elsewhere: true })
     }
     await this.endCopies(this.tombstoneOf(token, idleTimeout, sequel))
   }
@@ -174,16 +180,16 @@ export class SessionEnding {
     const { phase } = state
     if (phase === 'ended') return
     this.end(state)
-    this.engine.statistics.count('sessionsDestroyed')
-    if (phase !== 'new') this.engine.events.emitSession('destroyed', state, { elsewhere: true })
+    this.context.statistics.count('sessionsDestroyed')
+    if (phase !== 'new') this.context.events.emitSession('destroyed', state, { elsewhere: true })
   }
 
   /** Another server owns the session. */
   ownedElsewhere(state: SessionState): void {
     if (!state.lose()) return
     this.leaveMap(state)
-    this.engine.statistics.count('sessionsReleased')
-    this.engine.events.emitSession('released', state, { owner: state.owner })
+    this.context.statistics.count('sessionsReleased')
+    this.context.events.emitSession('released', state, { owner: state.owner })
   }
 
   /**
@@ -191,8 +197,8 @@ export class SessionEnding {
    * goes when it is there: see `takeBack`.
    */
   expire(state: SessionState): void {
-    const { backup } = state
-    const { ended, expired, clock, events, statistics } = this.engine
+    const { storedCopy: backup } = state
+    const { ended, expired, clock, events, statistics } = this.context
     /* Until its copies are gone nobody who comes back may find them. */
     const until = clock.now() + REMEMBER_ENDED
     ended.add(state.token, until)
@@ -203,7 +209,7 @@ export class SessionEnding {
     events.emitSession('expired', state)
     /* What could not be read may be another server's newer copy. */
     const isOurs = backup?.section !== undefined && backup.node.state !== 'down'
-    const removal = isOurs ? backup.node.delete(this.storage.key(state.keyDigest), backup.token) : undefined
+    const removal = isOurs ? backup.node.delete(this.storage.key(state.keyDigest), backup.fence) : undefined
     const forget = () => ended.delete(state.token)
     void Promise.allSettled([removal, underWay]).then(forget)
   }
@@ -220,20 +226,20 @@ export class SessionEnding {
   }
 
   private leaveMap(state: SessionState): void {
-    this.engine.local.remove(state)
+    this.context.local.remove(state)
     this.protector.forget(state)
   }
 
   /* Another server has renewed it: what was changed here belongs to it too. */
   private goesOnElsewhere(state: SessionState): void {
-    if (state.renew()) this.engine.statistics.count('sessionsReleased')
+    if (state.renew()) this.context.statistics.count('sessionsReleased')
     this.leaveMap(state)
     if (!state.isHandedOver) this.queue.add(state)
   }
 
   /** What a node had of a session that has been renewed belongs to it too. */
   private handOn(token: string, idleTimeout: number, section: AttributeSection): void {
-    const { clock } = this.engine
+    const { clock } = this.context
     const now = clock.now()
     const times = { createdAt: now, accessedAt: now, idleTimeout, absoluteDeadline: 0 }
     const copy = new SessionState(token, undefined, times)
@@ -244,7 +250,7 @@ export class SessionEnding {
 
   /* From now on requests that come with the token are answered from memory. */
   private noteEnd(token: string, sequel: Sequel | undefined): void {
-    const { ended, renewed, replaced, clock } = this.engine
+    const { ended, renewed, replaced, clock } = this.context
     const now = clock.now()
     const isLate = sequel !== undefined && sequel.until > now
     if (isLate && sequel.kind === 'renewed') {
@@ -257,7 +263,7 @@ export class SessionEnding {
   }
 
   private sequelOf(kind: Sequel['kind']): Sequel {
-    return { kind, until: this.engine.clock.now() + LATE }
+    return { kind, until: this.context.clock.now() + LATE }
   }
 
   private tombstoneOf(token: string, idleTimeout: number, sequel: Sequel | undefined): Tombstone {
@@ -267,7 +273,7 @@ export class SessionEnding {
 
   /* Most nodes have the tombstone already, or nothing: they are asked before anything is written. */
   private async endCopies(tombstone: Tombstone): Promise<void> {
-    const { nodes } = this.engine.placement
+    const { nodes } = this.context.placement
     const hasCopy = await Promise.all(nodes.map((node) => this.mayHaveCopy(node, tombstone.key)))
     await this.bury(
       tombstone,
@@ -285,7 +291,7 @@ export class SessionEnding {
   }
 
   /** Never rejects. @returns what was met on these nodes, and on all of them of the session that it goes on as, if that ends too. */
-  private async bury(tombstone: Tombstone, nodes: readonly WatchedNode[] = this.engine.placement.nodes): Promise<Met> {
+  private async bury(tombstone: Tombstone, nodes: readonly WatchedNode[] = this.context.placement.nodes): Promise<Met> {
     return this.meet(tombstone, await this.buryOnAll(tombstone, nodes))
   }
 
@@ -315,7 +321,7 @@ export class SessionEnding {
       met = both(met, metIn(found?.record))
       const isToldAlready = met.wasEnded || (met.wasRenewed && tombstone.sequel?.kind === 'renewed')
       if (isToldAlready) return met
-      if (await this.storage.writeTombstone(node, tombstone, found?.token ?? 'absent')) return met
+      if (await this.storage.writeTombstone(node, tombstone, found?.fence ?? 'absent')) return met
     }
     await this.storage.writeTombstone(node, tombstone)
     return met
@@ -331,7 +337,7 @@ export class SessionEnding {
   }
 
   private async endSuccessor({ token, idleTimeout, sequel }: Tombstone): Promise<Met> {
-    const { tokens, local, events } = this.engine
+    const { tokens, local, events } = this.context
     const next = tokens.successorOf(token)
     const end = sequel?.kind === 'renewed' ? undefined : sequel
     const state = local.get(next)

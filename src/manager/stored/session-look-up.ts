@@ -2,7 +2,7 @@ import { StorageUnavailableError } from '../../errors.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { latestChange } from '../../record/attribute-section.js'
 import type { StoredRecord } from '../../record/record-format.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { Found, RecordStore } from './record-store.js'
 
 export type FoundSession = Found & { record: StoredRecord }
@@ -53,7 +53,7 @@ export async function lookUp(
 }
 
 /** A session was found nowhere, and its id names a storage node that other servers use and this one does not have: see `ClusterNotes.isUsedElsewhere`. */
-export function unknownNode({ log, settings }: Engine, name: string | undefined): StorageUnavailableError {
+export function unknownNode({ log, settings }: ManagerContext, name: string | undefined): StorageUnavailableError {
   const text = `ids name storage node ${name}, which other servers use and this server's configuration does not have; those that are found nowhere else get 503`
   log.write(`unknown node ${name}`, text, (message) => settings.logger.warn(message, { node: name }))
   return new StorageUnavailableError({ cause: new Error(`storage node ${name} is not in the configuration`) })

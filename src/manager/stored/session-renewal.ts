@@ -5,7 +5,7 @@ import { issuedAt } from '../../record/session-facts.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveQueue } from '../../write-behind/save-queue.js'
 import type { SessionContent } from '../content/session-content.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import { within } from '../context/within.js'
 import type { RecordStore } from './record-store.js'
 import type { SessionEnding } from './session-ending.js'
@@ -13,7 +13,7 @@ import { lookUp } from './session-look-up.js'
 
 /** What a renewal works with. */
 export interface RenewalParts {
-  readonly engine: Engine
+  readonly context: ManagerContext
   readonly storage: RecordStore
   readonly content: SessionContent
   readonly queue: SaveQueue
@@ -40,7 +40,7 @@ export class SessionRenewal {
 
   /** Whether the setting `renewIdAfter` asks for another id. */
   isDue(state: SessionState): boolean {
-    const { settings, clock } = this.parts.engine
+    const { settings, clock } = this.parts.context
     const { renewIdAfter, enabled } = settings
     if (renewIdAfter === 0 || !enabled || state.phase !== 'live' || state.isBlank) return false
     return clock.now() - (issuedAt(state.section) || state.createdAt) >= renewIdAfter
@@ -60,7 +60,7 @@ export class SessionRenewal {
 
   /** The session that a renewed one goes on as, if it is in this server's memory. */
   here({ token, phase }: SessionState): SessionState | undefined {
-    const { tokens, local } = this.parts.engine
+    const { tokens, local } = this.parts.context
     return phase === 'renewed' ? local.get(tokens.successorOf(token)) : undefined
   }
 
@@ -72,7 +72,7 @@ export class SessionRenewal {
 
   /** The token that a renewed session has now. @throws StorageUnavailableError */
   async latestToken({ token, phase }: SessionState): Promise<string | undefined> {
-    const { tokens, local } = this.parts.engine
+    const { tokens, local } = this.parts.context
     if (phase !== 'renewed' && !(await this.isRenewed(token))) return undefined
     let latest = tokens.successorOf(token)
     while (local.get(latest) === undefined && (await this.isRenewed(latest))) latest = tokens.successorOf(latest)
@@ -89,7 +89,7 @@ export class SessionRenewal {
 
   private async renewOnce(state: SessionState): Promise<SessionState> {
     if (state.phase !== 'live' || state.isBlank) return state
-    const { tokens, local } = this.parts.engine
+    const { tokens, local } = this.parts.context
     const token = tokens.successorOf(state.token)
     const existing = local.get(token)
     const next = existing ?? this.begin(state, token)
@@ -103,20 +103,20 @@ export class SessionRenewal {
   }
 
   private begin(state: SessionState, token: string): SessionState {
-    const { engine, content, queue } = this.parts
+    const { context, content, queue } = this.parts
     content.commit(state, [])
-    const next = state.renewedAs(token, engine.stamp(state.idleTimeout), engine.notes.era)
-    const node = engine.placement.choose(token)
+    const next = state.renewedAs(token, context.stamp(state.idleTimeout), context.notes.era)
+    const node = context.placement.choose(token)
     if (node !== undefined) next.settle(node)
-    engine.local.add(next)
-    if (engine.settings.enabled) queue.add(next)
+    context.local.add(next)
+    if (context.settings.enabled) queue.add(next)
     return next
   }
 
   /* What could not be stored is let go: nobody has been told its id. */
   private async store(next: SessionState): Promise<void> {
-    const { engine, queue, ending } = this.parts
-    const { settings, clock } = engine
+    const { context, queue, ending } = this.parts
+    const { settings, clock } = context
     if (!settings.enabled) return
     const isOver = await within(clock, queue.settled(next), settings.operationTimeout * 2)
     if (next.isEnded) gone()
@@ -127,7 +127,7 @@ export class SessionRenewal {
 
   /** From here on there is one session, under the new token, whatever happens. */
   private async replaceOld(state: SessionState, next: SessionState): Promise<SessionState> {
-    const { engine, content, queue, ending } = this.parts
+    const { context, content, queue, ending } = this.parts
     if (state.isEnded) {
       await ending.destroy(next)
       gone()
@@ -143,27 +143,27 @@ export class SessionRenewal {
       gone()
     }
     if (!covers(next.section, met.section)) next.receive(met.section)
-    if (engine.settings.enabled && !next.isSaved) queue.add(next)
-    engine.statistics.count('idsRenewed')
-    engine.events.emitSession('renewed', next, { from: state.handle })
+    if (context.settings.enabled && !next.isSaved) queue.add(next)
+    context.statistics.count('idsRenewed')
+    context.events.emitSession('renewed', next, { from: state.handle })
     if (!met.wasRenewed && next.phase === 'live') return next
     /* Whoever did the same at once may have stored it elsewhere, or owns it. */
     return this.parts.refresh(next).catch(() => next)
   }
 
   private join(here: SessionState, state: SessionState): void {
-    const { content, queue, engine } = this.parts
+    const { content, queue, context } = this.parts
     if (here.attributes.isAssigned) content.commit(here, [])
     const pending = state.pending()
     state.handedOver(pending)
     if (covers(here.section, pending)) return
     here.receive(pending)
-    if (engine.settings.enabled) queue.add(here)
+    if (context.settings.enabled) queue.add(here)
   }
 
   private async isRenewed(token: string): Promise<boolean> {
-    const { storage, engine } = this.parts
-    const copies = await lookUp(storage, engine.placement.readable(token), storage.key(tokenDigest(token)))
+    const { storage, context } = this.parts
+    const copies = await lookUp(storage, context.placement.readable(token), storage.key(tokenDigest(token)))
     return copies.tombstone?.sequel?.kind === 'renewed'
   }
 }

@@ -4,8 +4,8 @@ import {
   type HistogramName,
   histogramMeanings,
 } from '../../statistics/statistics.js'
-import type { Census } from '../census.js'
 import type { Managed } from '../managed.js'
+import type { SessionTotals } from '../session-totals.js'
 import { counter, type Family, gauge, histogram } from './family.js'
 import { nodeFamilies } from './node-families.js'
 
@@ -25,7 +25,7 @@ const histogramNames: Record<HistogramName, string> = {
 }
 
 /** Every metric that `/metrics` shows. */
-export function metricFamilies(managed: Managed, census: Census, version: string): Family[] {
+export function metricFamilies(managed: Managed, census: SessionTotals, version: string): Family[] {
   return [
     ...serverFamilies(managed, version),
     ...sessionFamilies(managed, census),
@@ -42,7 +42,7 @@ export function counterName(name: string): string {
 }
 
 function serverFamilies(managed: Managed, version: string): Family[] {
-  const { engine } = managed.manager
+  const { context } = managed.manager
   const oneOf = (label: string, values: readonly string[], current: () => string) => () =>
     values.map((value) => ({ labels: { [label]: value }, value: Number(value === current()) }))
   return [
@@ -51,25 +51,25 @@ function serverFamilies(managed: Managed, version: string): Family[] {
     gauge(
       'holdfast_mode',
       '1 for the mode in force',
-      oneOf('mode', ['sticky', 'non-sticky'], () => engine.settings.mode),
+      oneOf('mode', ['sticky', 'non-sticky'], () => context.settings.mode),
     ),
     gauge(
       'holdfast_state',
       '1 for the state of the server',
       oneOf('state', ['starting', 'ready', 'draining'], () => managed.state),
     ),
-    gauge('holdfast_enabled', 'whether sessions are stored outside of this server', () => engine.settings.enabled),
+    gauge('holdfast_enabled', 'whether sessions are stored outside of this server', () => context.settings.enabled),
   ]
 }
 
-function sessionFamilies({ manager }: Managed, census: Census): Family[] {
+function sessionFamilies({ manager }: Managed, census: SessionTotals): Family[] {
   const figures = () => manager.figures()
   return [
     gauge('holdfast_sessions_active', 'sessions in the memory of this server', () => figures().activeSessions),
     gauge(
       'holdfast_sessions_limit',
       'sessions that this server holds at most; 0: no limit',
-      () => manager.engine.settings.maxActiveSessions,
+      () => manager.context.settings.maxActiveSessions,
     ),
     gauge('holdfast_sessions_bytes', 'bytes of the attributes in memory', () => census.current.bytes),
     gauge(
@@ -96,14 +96,14 @@ function sessionFamilies({ manager }: Managed, census: Census): Family[] {
   ]
 }
 
-function workFamilies({ manager: { queue, locks, engine } }: Managed): Family[] {
+function workFamilies({ manager: { queue, locks, context } }: Managed): Family[] {
   return [
     gauge('holdfast_write_behind_pending_sessions', 'sessions on their way to a storage node', () => queue.size),
     gauge('holdfast_write_behind_pending_bytes', 'bytes of those sessions', () => queue.pendingBytes),
     gauge(
       'holdfast_write_behind_limit_bytes',
       'pending bytes above which responses are held back',
-      () => engine.settings.backup.maxPendingBytes,
+      () => context.settings.backup.maxPendingBytes,
     ),
     gauge(
       'holdfast_write_behind_oldest_age_seconds',
@@ -115,16 +115,16 @@ function workFamilies({ manager: { queue, locks, engine } }: Managed): Family[] 
   ]
 }
 
-function counterFamilies({ manager: { engine } }: Managed): Family[] {
+function counterFamilies({ manager: { context } }: Managed): Family[] {
   return (Object.keys(counterMeanings) as CounterName[]).map((name) =>
-    counter(counterName(name), counterMeanings[name], () => engine.statistics.countedEver(name)),
+    counter(counterName(name), counterMeanings[name], () => context.statistics.countedEver(name)),
   )
 }
 
-function histogramFamilies({ manager: { engine } }: Managed): Family[] {
+function histogramFamilies({ manager: { context } }: Managed): Family[] {
   return (Object.keys(histogramMeanings) as HistogramName[]).map((name) =>
     histogram(histogramNames[name], histogramMeanings[name], name === 'recordSize' ? bytes : milliseconds, () => [
-      { totals: engine.statistics.recordedEver(name) },
+      { totals: context.statistics.recordedEver(name) },
     ]),
   )
 }

@@ -1,13 +1,13 @@
 import type { WatchedNode } from '../../placement/watched-node.js'
-import type { Census } from '../census.js'
 import type { Managed } from '../managed.js'
+import type { SessionTotals } from '../session-totals.js'
 import { counter, type Family, gauge, histogram } from './family.js'
 
 /** What each storage node does; the label `node` has the ids of the configuration, and no more. */
-export function nodeFamilies({ manager: { engine } }: Managed, census: Census): Family[] {
+export function nodeFamilies({ manager: { context } }: Managed, census: SessionTotals): Family[] {
   /* Of two nodes with the same id, one of which is about to leave, the one that stays is shown. */
   const nodes = (): WatchedNode[] => [
-    ...new Map(engine.placement.nodes.toReversed().map((node) => [node.name, node])).values(),
+    ...new Map(context.placement.nodes.toReversed().map((node) => [node.name, node])).values(),
   ]
   const each = (value: (node: WatchedNode) => number | boolean) => () =>
     nodes().map((node) => ({ labels: { node: node.name }, value: Number(value(node)) }))

@@ -4,7 +4,7 @@ import type { NodeAddress } from '../address/node-address.js'
 import { checkItemSize, defaultMaxValueBytes } from '../item-size.js'
 import { ownBytes } from '../own-bytes.js'
 import type { ServerFigures } from '../server-figures.js'
-import type { Expected, PutResult, StorageNode, StoredValue, VersionToken } from '../storage-node.js'
+import type { Expected, Fence, PutResult, StorageNode, StoredValue } from '../storage-node.js'
 import type { MemcachedAddress } from './memcached-address.js'
 import { MemcachedClient, type MemcachedClientOptions } from './memcached-client.js'
 import { memcachedExpiry } from './memcached-expiry.js'
@@ -102,7 +102,7 @@ class MemcachedNode implements MemcachedStorageNode {
     return this.#client.send({ kind, key, value: bytes, expiry: this.#expiry(deadline), cas }, this.#readPutResult)
   }
 
-  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  async verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     const cas = this.#usableCas(seen)
     if (cas === undefined) return this.get(key, renewTo)
     const tooLarge = checkItemSize(this, key, 0)
@@ -120,7 +120,7 @@ class MemcachedNode implements MemcachedStorageNode {
     return this.#client.send({ kind: 'touch', key, expiry: this.#expiry(deadline), cas: anyState }, readTouchResult)
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const cas = expected === undefined ? anyState : this.#usableCas(expected)
@@ -150,12 +150,12 @@ class MemcachedNode implements MemcachedStorageNode {
   readonly #readPutResult = (answer: Answer, generation: number): PutResult => {
     if (answer.outcome !== 'ok') return refused
     if (answer.cas === 0n) this.#unfencedOn = generation
-    return { stored: true, token: readToken(answer, generation) }
+    return { stored: true, fence: readToken(answer, generation) }
   }
 
-  #usableCas(token: VersionToken): bigint | undefined {
-    if (!(token instanceof CasToken)) return undefined
-    return isOwnCas(token.cas) || this.#client.holds(token.generation) ? token.cas : undefined
+  #usableCas(fence: Fence): bigint | undefined {
+    if (!(fence instanceof CasToken)) return undefined
+    return isOwnCas(fence.cas) || this.#client.holds(fence.generation) ? fence.cas : undefined
   }
 
   #unasked<T>(answer: T): Promise<T> {
@@ -172,7 +172,7 @@ function readValue(answer: Answer, generation: number): StoredValue | undefined 
   if (answer.outcome === 'absent') return undefined
   requireOk(answer)
   if (answer.value === undefined) throw new ProtocolError('sent no value where one was asked for')
-  return { bytes: ownBytes(answer.value), token: readToken(answer, generation) }
+  return { bytes: ownBytes(answer.value), fence: readToken(answer, generation) }
 }
 
 /** `'changed'`: something else is there, whose value the server didn't send. */

@@ -5,13 +5,13 @@ import { RedisTracking } from '../redis/redis-tracking.js'
 import type { ServerFigures } from '../server-figures.js'
 import type {
   Expected,
+  Fence,
   NearCacheFigures,
   PutOptions,
   PutResult,
   Renewal,
   StorageNode,
   StoredValue,
-  VersionToken,
 } from '../storage-node.js'
 import { type CachedValue, CachedValues } from './cached-values.js'
 import { ReadsInFlight } from './reads-in-flight.js'
@@ -121,7 +121,7 @@ class NearCache implements StorageNode {
     return this.#changing(key, this.#node.put(key, bytes, deadline, expected, options))
   }
 
-  verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     return this.#node.verify(key, seen, renewTo)
   }
 
@@ -129,7 +129,7 @@ class NearCache implements StorageNode {
     return this.#changing(key, this.#node.touch(key, deadline))
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     return this.#changing(key, this.#node.delete(key, expected))
   }
 

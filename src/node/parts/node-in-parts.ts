@@ -2,13 +2,13 @@ import { NodeRefusedError } from '../../errors.js'
 import { checkItemSize, largestValueBytes } from '../item-size.js'
 import type {
   Expected,
+  Fence,
   NearCacheFigures,
   PutOptions,
   PutResult,
   Renewal,
   StorageNode,
   StoredValue,
-  VersionToken,
 } from '../storage-node.js'
 import { LastHeads } from './last-heads.js'
 import { PartStore } from './part-store.js'
@@ -36,7 +36,7 @@ const nothing = Buffer.alloc(0)
  * head, which is what is fenced, and names the parts. The parts are written before the head, live a little longer, and are removed when
  * another value has taken the head's place; what a crash leaves behind expires.
  *
- * A value of which a part is gone is read as an empty one, with the token of its head: so it can be replaced. Values that fit are stored as
+ * A value of which a part is gone is read as an empty one, with the fence of its head: so it can be replaced. Values that fit are stored as
  * they are, by the same operations as without this; only a touch is a read that renews, as it can't know what it meets.
  */
 export function storeInParts(node: StorageNode, options: PartsOptions): StorageNode {
@@ -44,11 +44,11 @@ export function storeInParts(node: StorageNode, options: PartsOptions): StorageN
 }
 
 /** The state of a value in parts. */
-class HeadToken {
-  readonly inner: VersionToken
+class HeadFence {
+  readonly inner: Fence
   readonly head: PartsHead
 
-  constructor(inner: VersionToken, head: PartsHead) {
+  constructor(inner: Fence, head: PartsHead) {
     this.inner = inner
     this.head = head
   }
@@ -96,10 +96,10 @@ class NodeInParts implements StorageNode {
     return Promise.resolve(answer).then((found) => this.#whole(key, found, renewal.to))
   }
 
-  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
-    const found = await this.#node.verify(key, innerToken(seen), renewTo)
+  async verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+    const found = await this.#node.verify(key, innerFence(seen), renewTo)
     if (found !== 'unchanged') return this.#whole(key, found, renewTo)
-    if (!(seen instanceof HeadToken)) return 'unchanged'
+    if (!(seen instanceof HeadFence)) return 'unchanged'
     return (await this.#parts.renew(seen.head, renewTo)) ? 'unchanged' : this.get(key, renewTo)
   }
 
@@ -122,9 +122,9 @@ class NodeInParts implements StorageNode {
     return head !== undefined && this.#parts.renew(head, deadline)
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     const before = this.#headBefore(key, expected ?? 'any')
-    const removed = this.#node.delete(key, expected === undefined ? undefined : innerToken(expected))
+    const removed = this.#node.delete(key, expected === undefined ? undefined : innerFence(expected))
     return before === undefined ? removed : this.#after(removed, key, before, (result) => result === 'deleted')
   }
 
@@ -146,13 +146,13 @@ class NodeInParts implements StorageNode {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       if (current === undefined || !isHead(current.bytes)) return current
       const head = readHead(current.bytes)
-      if (head === undefined) return { bytes: nothing, token: current.token }
+      if (head === undefined) return { bytes: nothing, fence: current.fence }
       this.#lastHeads.note(key, head)
       const bytes = await this.#parts.read(head, renewTo)
-      if (bytes !== undefined) return { bytes, token: new HeadToken(current.token, head) }
+      if (bytes !== undefined) return { bytes, fence: new HeadFence(current.fence, head) }
       /* Whoever has replaced the value has removed its parts. */
       const next = await this.#node.get(key, renewTo)
-      if (next?.bytes.equals(head.bytes)) return { bytes: nothing, token: new HeadToken(next.token, head) }
+      if (next?.bytes.equals(head.bytes)) return { bytes: nothing, fence: new HeadFence(next.fence, head) }
       current = next
     }
     throw new NodeRefusedError(`storage node ${this.address} has got other values ${MAX_ROUNDS} times during one read`)
@@ -192,12 +192,12 @@ class NodeInParts implements StorageNode {
     if (before !== undefined) this.#parts.remove(before)
     this.#lastHeads.note(key, head)
     const short = shortfall === undefined ? {} : { shortfall }
-    return { ...short, ...result, token: new HeadToken(result.token, head) }
+    return { ...short, ...result, fence: new HeadFence(result.fence, head) }
   }
 
   /** The head that a write is about to replace, as far as it is known. What comes to be known later may be newer than the write. */
   #headBefore(key: string, expected: Expected): PartsHead | undefined {
-    if (expected instanceof HeadToken) return expected.head
+    if (expected instanceof HeadFence) return expected.head
     return expected === 'any' ? this.#lastHeads.get(key) : undefined
   }
 
@@ -217,9 +217,9 @@ function fits(value: Uint8Array, limit: number): boolean {
 }
 
 function innerExpected(expected: Expected): Expected {
-  return typeof expected === 'string' ? expected : innerToken(expected)
+  return typeof expected === 'string' ? expected : innerFence(expected)
 }
 
-function innerToken(token: VersionToken): VersionToken {
-  return token instanceof HeadToken ? token.inner : token
+function innerFence(fence: Fence): Fence {
+  return fence instanceof HeadFence ? fence.inner : fence
 }

@@ -4,16 +4,8 @@ import type { HostAndPort } from '../address/host.js'
 import { checkItemSize } from '../item-size.js'
 import { ownBytes } from '../own-bytes.js'
 import type { ServerFigures } from '../server-figures.js'
-import type {
-  Expected,
-  PutOptions,
-  PutResult,
-  Renewal,
-  StorageNode,
-  StoredValue,
-  VersionToken,
-} from '../storage-node.js'
-import { ContentToken } from './content-token.js'
+import type { Expected, Fence, PutOptions, PutResult, Renewal, StorageNode, StoredValue } from '../storage-node.js'
+import { ContentFence } from './content-fence.js'
 import type { RedisAddress } from './redis-address.js'
 import { RedisClient } from './redis-client.js'
 import type { ReplicaWait } from './redis-durable-writes.js'
@@ -162,11 +154,11 @@ class RedisNode implements RedisStorageNode {
     const tooLarge = checkItemSize(this, key, bytes.length)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     const value = Buffer.from(bytes)
-    const result: PutResult = { stored: true, token: new ContentToken(value) }
+    const result: PutResult = { stored: true, fence: new ContentFence(value) }
     const command = this.#putCommand(key, value, this.#life(deadline), expected, result)
     if (command === undefined) return this.#unasked(refused)
     if (options?.durable) command.durable = true
-    const digest = typeof expected === 'string' ? undefined : ContentToken.digestOf(expected)
+    const digest = typeof expected === 'string' ? undefined : ContentFence.digestOf(expected)
     if (digest === undefined) return this.#write(command)
     const more = deadline === 0 ? [] : ['PX', this.#life(deadline) as string]
     return this.#fenced(command, async () => {
@@ -179,10 +171,10 @@ class RedisNode implements RedisStorageNode {
    * The value is sent, and compared here. A script could compare it there, but the digest costs the server, which has one
    * thread for everybody, more than the sending: see docs/storage.md.
    */
-  async verify(key: string, seen: VersionToken, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
+  async verify(key: string, seen: Fence, renewTo: number): Promise<'unchanged' | StoredValue | undefined> {
     const found = await this.get(key, renewTo)
     if (found === undefined) return undefined
-    return ContentToken.digestOf(found.token) === ContentToken.digestOf(seen) ? 'unchanged' : found
+    return ContentFence.digestOf(found.fence) === ContentFence.digestOf(seen) ? 'unchanged' : found
   }
 
   touch(key: string, deadline: number): Promise<boolean> {
@@ -196,11 +188,11 @@ class RedisNode implements RedisStorageNode {
     })
   }
 
-  delete(key: string, expected?: VersionToken): Promise<'deleted' | 'absent' | 'refused'> {
+  delete(key: string, expected?: Fence): Promise<'deleted' | 'absent' | 'refused'> {
     const tooLarge = checkItemSize(this, key, 0)
     if (tooLarge !== undefined) return Promise.reject(tooLarge)
     if (expected === undefined) return this.#write(this.#command('DEL', key, [], readDeleteResult))
-    const digest = ContentToken.digestOf(expected)
+    const digest = ContentFence.digestOf(expected)
     if (digest === undefined) return this.#unasked('refused')
     const command = this.#scriptCommand(deleteScript, key, [digest], readDeleteResult)
     /* It expires as it is written: there is no comparison before a removal that all of these servers know. */
@@ -285,7 +277,7 @@ class RedisNode implements RedisStorageNode {
   ): Promise<'done' | 'absent' | 'refused'> {
     const found = await this.get(key)
     if (found === undefined) return 'absent'
-    if (ContentToken.digestOf(found.token) !== digest) return 'refused'
+    if (ContentFence.digestOf(found.fence) !== digest) return 'refused'
     const command = this.#command('SET', key, [next(found.bytes), 'IFEQ', found.bytes, ...more], isOk)
     command.recover = (error) => {
       const meant = lacksComparison(error) ? neither(this.address, error) : error
@@ -344,7 +336,7 @@ class RedisNode implements RedisStorageNode {
       if (expected === 'absent') args.push('NX')
       return this.#command('SET', key, args, (reply) => (isOk(reply) ? result : refused))
     }
-    const digest = ContentToken.digestOf(expected)
+    const digest = ContentFence.digestOf(expected)
     if (digest === undefined) return undefined
     return this.#scriptCommand(putScript, key, [value, digest, life ?? '0'], (reply) =>
       readFlag(reply) ? result : refused,
@@ -392,7 +384,7 @@ function size(args: readonly RedisArgument[]): number {
 function readValue(reply: unknown): StoredValue | undefined {
   if (reply === null) return undefined
   if (!Buffer.isBuffer(reply)) throw new ProtocolError('answered a read with something that is no value')
-  return { bytes: ownBytes(reply), token: new ContentToken(reply) }
+  return { bytes: ownBytes(reply), fence: new ContentFence(reply) }
 }
 
 function readRenewedValue(reply: unknown, sentAt: number): RenewedValue | undefined {

@@ -9,7 +9,7 @@ const trialLife = '1000'
 const trialValue = Buffer.from('probe')
 
 /** How a server lets writes be fenced. */
-export type Fence = 'script' | 'comparison'
+export type WriteFence = 'script' | 'comparison'
 
 /**
  * Tries on a connection of its own whether a server takes writes, and how it fences them: while writes are paused (CLIENT PAUSE, a
@@ -18,7 +18,7 @@ export type Fence = 'script' | 'comparison'
  * @returns `undefined`: it could not be found out
  * @throws NodeRefusedError that `refuses` writes when it takes none; what else the server answers, as it is
  */
-export async function tryWrites(route: RedisRoute, label: string, key: string): Promise<Fence | undefined> {
+export async function tryWrites(route: RedisRoute, label: string, key: string): Promise<WriteFence | undefined> {
   try {
     await attempt(route, write(key, []))
     const script = await refusal(attempt(route, fencedWrite(key)))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { ClosedError, ItemTooLargeError } from '../../errors.js'
-import type { StorageNode, StoredValue, VersionToken } from '../../node/storage-node.js'
+import type { Fence, StorageNode, StoredValue } from '../../node/storage-node.js'
 import { waitFor } from '../wait-for.js'
 
 /** A node on a server that holds nothing, and what the suite needs to drive it. */
@@ -14,10 +14,10 @@ export interface OpenedNode {
 export interface NodeUnderTest {
   open(): Promise<OpenedNode>
   /**
-   * What a token stands for. `'write'` (default): one act of writing. `'content'`: the bytes that were written, so that a
+   * What a fence stands for. `'write'` (default): one act of writing. `'content'`: the bytes that were written, so that a
    * value which was removed and written again with the same bytes is the same.
    */
-  tokens?: 'write' | 'content'
+  fences?: 'write' | 'content'
 }
 
 /** The two calls of a test runner that the suite makes; those of vitest, mocha and node:test fit. */
@@ -36,7 +36,7 @@ export function storageNodeConformance(name: string, subject: NodeUnderTest, { d
   const test = (title: string, body: Body): unknown => it(title, () => withNode(subject, body))
   describe(`storage node contract: ${name}`, () => {
     describe('reading and writing', () => defineBasics(test))
-    describe('fencing', () => defineFencing(test, subject.tokens ?? 'write'))
+    describe('fencing', () => defineFencing(test, subject.fences ?? 'write'))
     describe('removal', () => defineRemoval(test))
     describe('verification', () => defineVerification(test))
     describe('expiry', () => defineExpiry(test))
@@ -126,7 +126,7 @@ function defineBasics(test: Define): void {
   })
 }
 
-function defineFencing(test: Define, tokens: 'write' | 'content'): void {
+function defineFencing(test: Define, fences: 'write' | 'content'): void {
   test('a write that expects nothing is stored where nothing is', async (node) => {
     assert.equal((await node.put('key', Buffer.from('new'), soon(), 'absent')).stored, true)
     assert.equal(await text(node, 'key'), 'new')
@@ -145,77 +145,77 @@ function defineFencing(test: Define, tokens: 'write' | 'content'): void {
     assert.equal(results.filter(({ stored }) => stored).length, 1)
   })
 
-  test('a write with the token of what is there is stored', async (node) => {
+  test('a write with the fence of what is there is stored', async (node) => {
     await store(node, 'key', 'old')
-    const { token } = await read(node, 'key')
-    assert.equal((await node.put('key', Buffer.from('new'), soon(), token)).stored, true)
+    const { fence } = await read(node, 'key')
+    assert.equal((await node.put('key', Buffer.from('new'), soon(), fence)).stored, true)
     assert.equal(await text(node, 'key'), 'new')
   })
 
-  test('a write with the token of an earlier read is refused after another write', async (node) => {
+  test('a write with the fence of an earlier read is refused after another write', async (node) => {
     await store(node, 'key', 'first')
-    const { token } = await read(node, 'key')
+    const { fence } = await read(node, 'key')
     await store(node, 'key', 'second')
-    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), token), { stored: false })
+    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), fence), { stored: false })
     assert.equal(await text(node, 'key'), 'second')
   })
 
-  test('the token of a write serves for the next write, without a read between', async (node) => {
+  test('the fence of a write serves for the next write, without a read between', async (node) => {
     const first = await store(node, 'key', 'first')
     const second = await node.put('key', Buffer.from('second'), soon(), first)
     assert.equal(second.stored, true)
     assert.equal((await node.put('key', Buffer.from('again'), soon(), first)).stored, false)
-    assert.equal((await node.put('key', Buffer.from('third'), soon(), tokenOf(second))).stored, true)
+    assert.equal((await node.put('key', Buffer.from('third'), soon(), fenceOf(second))).stored, true)
   })
 
-  test('the token of a write that expected nothing serves for the next write', async (node) => {
+  test('the fence of a write that expected nothing serves for the next write', async (node) => {
     const result = await node.put('key', Buffer.from('first'), soon(), 'absent')
-    assert.equal((await node.put('key', Buffer.from('second'), soon(), tokenOf(result))).stored, true)
+    assert.equal((await node.put('key', Buffer.from('second'), soon(), fenceOf(result))).stored, true)
   })
 
-  test('of several writes with the same token exactly one is stored', async (node) => {
-    const token = await store(node, 'key', 'old')
+  test('of several writes with the same fence exactly one is stored', async (node) => {
+    const fence = await store(node, 'key', 'old')
     const results = await Promise.all(
-      Array.from({ length: 10 }, (_, index) => node.put('key', Buffer.from(`${index}`), soon(), token)),
+      Array.from({ length: 10 }, (_, index) => node.put('key', Buffer.from(`${index}`), soon(), fence)),
     )
     assert.equal(results.filter(({ stored }) => stored).length, 1)
   })
 
-  test('a write with a token is refused when the value is gone', async (node) => {
-    const token = await store(node, 'key', 'old')
+  test('a write with a fence is refused when the value is gone', async (node) => {
+    const fence = await store(node, 'key', 'old')
     await node.delete('key')
-    assert.deepEqual(await node.put('key', Buffer.from('back'), soon(), token), { stored: false })
+    assert.deepEqual(await node.put('key', Buffer.from('back'), soon(), fence), { stored: false })
     assert.equal(await node.get('key'), undefined)
   })
 
-  test('a write with the token of a value that was removed and written anew is refused', async (node) => {
-    const token = await store(node, 'key', 'same')
+  test('a write with the fence of a value that was removed and written anew is refused', async (node) => {
+    const fence = await store(node, 'key', 'same')
     await node.delete('key')
-    await store(node, 'key', tokens === 'content' ? 'other' : 'same')
-    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), token), { stored: false })
+    await store(node, 'key', fences === 'content' ? 'other' : 'same')
+    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), fence), { stored: false })
   })
 
-  if (tokens === 'content') {
-    test('a token stands for the same bytes again', async (node) => {
-      const token = await store(node, 'key', 'same')
+  if (fences === 'content') {
+    test('a fence stands for the same bytes again', async (node) => {
+      const fence = await store(node, 'key', 'same')
       await node.delete('key')
       await store(node, 'key', 'same')
-      assert.equal((await node.put('key', Buffer.from('new'), soon(), token)).stored, true)
+      assert.equal((await node.put('key', Buffer.from('new'), soon(), fence)).stored, true)
       assert.equal(await text(node, 'key'), 'new')
     })
   }
 
-  test('a write with a token that is not the node’s own is refused', async (node) => {
+  test('a write with a fence that is not the node’s own is refused', async (node) => {
     await store(node, 'key', 'old')
     assert.deepEqual(await node.put('key', Buffer.from('new'), soon(), {}), { stored: false })
     assert.equal(await text(node, 'key'), 'old')
   })
 
-  test('reading and renewing leave a token good', async (node) => {
-    const token = await store(node, 'key', 'old')
+  test('reading and renewing leave a fence good', async (node) => {
+    const fence = await store(node, 'key', 'old')
     await node.get('key', soon())
     await node.touch('key', soon())
-    assert.equal((await node.put('key', Buffer.from('new'), soon(), token)).stored, true)
+    assert.equal((await node.put('key', Buffer.from('new'), soon(), fence)).stored, true)
   })
 }
 
@@ -230,23 +230,23 @@ function defineRemoval(test: Define): void {
     assert.equal(await node.delete('key'), 'absent')
   })
 
-  test('a removal with the token of what is there removes it', async (node) => {
-    const token = await store(node, 'key', 'value')
-    assert.equal(await node.delete('key', token), 'deleted')
+  test('a removal with the fence of what is there removes it', async (node) => {
+    const fence = await store(node, 'key', 'value')
+    assert.equal(await node.delete('key', fence), 'deleted')
     assert.equal(await node.get('key'), undefined)
   })
 
-  test('a removal with an older token is refused', async (node) => {
-    const token = await store(node, 'key', 'first')
+  test('a removal with an older fence is refused', async (node) => {
+    const fence = await store(node, 'key', 'first')
     await store(node, 'key', 'second')
-    assert.equal(await node.delete('key', token), 'refused')
+    assert.equal(await node.delete('key', fence), 'refused')
     assert.equal(await text(node, 'key'), 'second')
   })
 
-  test('a removal with the token of a value that is gone finds nothing', async (node) => {
-    const token = await store(node, 'key', 'value')
+  test('a removal with the fence of a value that is gone finds nothing', async (node) => {
+    const fence = await store(node, 'key', 'value')
     await node.delete('key')
-    assert.equal(await node.delete('key', token), 'absent')
+    assert.equal(await node.delete('key', fence), 'absent')
   })
 }
 
@@ -261,38 +261,38 @@ function defineVerification(test: Define): void {
     assert.equal(await node.verify('key', second, soon()), undefined)
   })
 
-  test('the token of a read, and that of a fenced write, stand for what is there', async (node) => {
+  test('the fence of a read, and that of a fenced write, stand for what is there', async (node) => {
     await store(node, 'key', 'first')
-    const { token } = await read(node, 'key')
-    assert.equal(await node.verify('key', token, soon()), 'unchanged')
-    const second = tokenOf(await node.put('key', Buffer.from('second'), soon(), token))
+    const { fence } = await read(node, 'key')
+    assert.equal(await node.verify('key', fence, soon()), 'unchanged')
+    const second = fenceOf(await node.put('key', Buffer.from('second'), soon(), fence))
     assert.equal(await node.verify('key', second, soon()), 'unchanged')
-    assert.equal(await verifiedText(node, 'key', token), 'second')
+    assert.equal(await verifiedText(node, 'key', fence), 'second')
   })
 
   test('a value that was removed and written anew is not the one that was seen', async (node) => {
-    const token = await store(node, 'key', 'before')
+    const fence = await store(node, 'key', 'before')
     await node.delete('key')
     await store(node, 'key', 'after')
-    assert.equal(await verifiedText(node, 'key', token), 'after')
+    assert.equal(await verifiedText(node, 'key', fence), 'after')
   })
 
   test('what a verification brings serves for the next write, and for the next verification', async (node) => {
-    const token = await store(node, 'key', 'first')
+    const fence = await store(node, 'key', 'first')
     await store(node, 'key', 'second')
-    const found = await node.verify('key', token, soon())
+    const found = await node.verify('key', fence, soon())
     assert.ok(found !== undefined && found !== 'unchanged')
-    assert.equal(await node.verify('key', found.token, soon()), 'unchanged')
-    assert.equal((await node.put('key', Buffer.from('third'), soon(), found.token)).stored, true)
+    assert.equal(await node.verify('key', found.fence, soon()), 'unchanged')
+    assert.equal((await node.put('key', Buffer.from('third'), soon(), found.fence)).stored, true)
   })
 
-  test('a verification leaves the token good', async (node) => {
-    const token = await store(node, 'key', 'first')
-    assert.equal(await node.verify('key', token, soon()), 'unchanged')
-    assert.equal((await node.put('key', Buffer.from('second'), soon(), token)).stored, true)
+  test('a verification leaves the fence good', async (node) => {
+    const fence = await store(node, 'key', 'first')
+    assert.equal(await node.verify('key', fence, soon()), 'unchanged')
+    assert.equal((await node.put('key', Buffer.from('second'), soon(), fence)).stored, true)
   })
 
-  test('a verification with a token that is not the node’s own is a read', async (node) => {
+  test('a verification with a fence that is not the node’s own is a read', async (node) => {
     await store(node, 'key', 'value')
     assert.equal(await verifiedText(node, 'key', {}), 'value')
   })
@@ -318,27 +318,27 @@ function defineVerification(test: Define): void {
   })
 
   test('a verification can also shorten, and finds nothing of what has expired', async (node, opened) => {
-    const token = await store(node, 'key', 'value')
-    assert.equal(await node.verify('key', token, Date.now() + 1000), 'unchanged')
+    const fence = await store(node, 'key', 'value')
+    assert.equal(await node.verify('key', fence, Date.now() + 1000), 'unchanged')
     await untilAbsent(opened, 'key', 1000)
-    assert.equal(await node.verify('key', token, soon()), undefined)
+    assert.equal(await node.verify('key', fence, soon()), undefined)
     assert.equal(await node.get('key'), undefined)
   })
 
   test('a key that is too long, and a node that is closed, refuse a verification', async (node) => {
-    const token = await store(node, 'key', 'value')
-    await assert.rejects(node.verify('k'.repeat(251), token, soon()), ItemTooLargeError)
+    const fence = await store(node, 'key', 'value')
+    await assert.rejects(node.verify('k'.repeat(251), fence, soon()), ItemTooLargeError)
     await node.close()
-    await assert.rejects(node.verify('key', token, soon()), ClosedError)
+    await assert.rejects(node.verify('key', fence, soon()), ClosedError)
     await assert.rejects(node.verify('key', {}, soon()), ClosedError)
   })
 }
 
-async function put(node: StorageNode, key: string, deadline: number): Promise<VersionToken> {
-  return tokenOf(await node.put(key, Buffer.from('value'), deadline, 'any'))
+async function put(node: StorageNode, key: string, deadline: number): Promise<Fence> {
+  return fenceOf(await node.put(key, Buffer.from('value'), deadline, 'any'))
 }
 
-async function verifiedText(node: StorageNode, key: string, seen: VersionToken): Promise<string> {
+async function verifiedText(node: StorageNode, key: string, seen: Fence): Promise<string> {
   const found = await node.verify(key, seen, soon())
   assert.ok(found !== undefined && found !== 'unchanged', `${key} is absent or unchanged`)
   return found.bytes.toString()
@@ -406,7 +406,7 @@ function defineExpiry(test: Define): void {
   test('an expired value is absent for a fenced write too', async (node, opened) => {
     const result = await node.put('key', Buffer.from('old'), Date.now() + 1000, 'any')
     await untilAbsent(opened, 'key', 1000)
-    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), tokenOf(result)), { stored: false })
+    assert.deepEqual(await node.put('key', Buffer.from('late'), soon(), fenceOf(result)), { stored: false })
     assert.equal((await node.put('key', Buffer.from('new'), soon(), 'absent')).stored, true)
   })
 }
@@ -431,15 +431,15 @@ function defineLimits(test: Define): void {
   })
 
   test('after its close every operation is refused, and a second close is harmless', async (node) => {
-    const token = await store(node, 'key', 'value')
+    const fence = await store(node, 'key', 'value')
     await node.close()
     await node.close()
     await assert.rejects(node.get('key'), ClosedError)
     await assert.rejects(node.put('key', Buffer.from('value'), soon(), 'any'), ClosedError)
-    await assert.rejects(node.put('key', Buffer.from('value'), soon(), token), ClosedError)
+    await assert.rejects(node.put('key', Buffer.from('value'), soon(), fence), ClosedError)
     await assert.rejects(node.touch('key', soon()), ClosedError)
     await assert.rejects(node.delete('key'), ClosedError)
-    await assert.rejects(node.delete('key', token), ClosedError)
+    await assert.rejects(node.delete('key', fence), ClosedError)
     await assert.rejects(node.ping(), ClosedError)
   })
 
@@ -452,13 +452,13 @@ function soon(): number {
   return Date.now() + 10 * minute
 }
 
-async function store(node: StorageNode, key: string, value: string | Buffer): Promise<VersionToken> {
-  return tokenOf(await node.put(key, Buffer.isBuffer(value) ? value : Buffer.from(value), soon(), 'any'))
+async function store(node: StorageNode, key: string, value: string | Buffer): Promise<Fence> {
+  return fenceOf(await node.put(key, Buffer.isBuffer(value) ? value : Buffer.from(value), soon(), 'any'))
 }
 
-function tokenOf(result: { stored: true; token: VersionToken } | { stored: false }): VersionToken {
+function fenceOf(result: { stored: true; fence: Fence } | { stored: false }): Fence {
   assert.ok(result.stored, 'the write was refused')
-  return result.token
+  return result.fence
 }
 
 async function read(node: StorageNode, key: string): Promise<StoredValue> {

@@ -5,7 +5,7 @@ import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
 import { Opcode } from '../../../src/memcached-wire/binary.js'
 import { parseNodeAddress } from '../../../src/node/address/node-address.js'
 import { createMemcachedNode, type MemcachedNodeOptions } from '../../../src/node/memcached/memcached-node.js'
-import type { StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import type { Fence, StorageNode } from '../../../src/node/storage-node.js'
 import { type FaultyServer, startFaultyServer } from '../../../src/testing/faulty-server.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
@@ -53,10 +53,10 @@ async function beginPatiently(): Promise<void> {
   await node.ping()
 }
 
-async function put(key: string, value: string | Buffer): Promise<VersionToken> {
+async function put(key: string, value: string | Buffer): Promise<Fence> {
   const result = await node.put(key, Buffer.from(value), later(), 'any')
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 async function text(key: string): Promise<string | undefined> {
@@ -148,14 +148,14 @@ describe.each(protocols)('the memcached node when the connection ends, %s protoc
 
   it('refuses a token of an earlier connection without asking the server, unless it is a number of our own', async () => {
     const own = await takesOwnNumbers(memcached, protocol)
-    const token = await put('key', 'value')
+    const fence = await put('key', 'value')
     server.dropConnections()
     await waitFor(() => server.openConnections === 0)
     const before = server.operations
-    expect(await node.put('key', Buffer.from('new'), later(), token)).toMatchObject({ stored: own })
-    expect(await node.delete('key', token)).toBe('refused')
+    expect(await node.put('key', Buffer.from('new'), later(), fence)).toMatchObject({ stored: own })
+    expect(await node.delete('key', fence)).toBe('refused')
     await node.ping()
-    expect(await node.put('key', Buffer.from('new'), later(), token)).toEqual({ stored: false })
+    expect(await node.put('key', Buffer.from('new'), later(), fence)).toEqual({ stored: false })
     expect(server.operations - before).toBe(own ? 4 : 1)
   })
 })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NodeRefusedError, NodeUnreachableError } from '../../../src/errors.js'
 import { parseNodeAddress } from '../../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
-import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import type { Fence, PutResult, StorageNode } from '../../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
@@ -45,13 +45,13 @@ for (const protocol of protocols) {
   )
 }
 
-async function putToken(node: StorageNode, key: string, value: string): Promise<VersionToken> {
+async function putToken(node: StorageNode, key: string, value: string): Promise<Fence> {
   return tokenOf(await node.put(key, Buffer.from(value), later(), 'any'))
 }
 
-function tokenOf(result: PutResult): VersionToken {
+function tokenOf(result: PutResult): Fence {
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 describe.each(protocols)('the memcached node on a real server, %s protocol', (protocol) => {
@@ -60,11 +60,11 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
   it('sends one operation for each call, and none for what it can answer itself', async () => {
     const node = openNode()
     const before = await server.storageOperations()
-    const token = await putToken(node, 'key', 'value')
+    const fence = await putToken(node, 'key', 'value')
     await node.get('key')
     await node.get('key', later())
     await node.touch('key', later())
-    await node.put('key', Buffer.from('new'), later(), token)
+    await node.put('key', Buffer.from('new'), later(), fence)
     await node.delete('key')
     await node.ping()
     expect((await server.storageOperations()) - before).toBe(6)
@@ -77,12 +77,12 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
   it('refuses a token from before a restart of the server, although the numbers begin again', async () => {
     await server.restart()
     const node = openNode()
-    const token = await putToken(node, 'key', 'before')
+    const fence = await putToken(node, 'key', 'before')
     await server.restart()
     await waitFor(() => node.ping().then(() => true))
     await putToken(node, 'key', 'after')
-    expect(await node.put('key', Buffer.from('late'), later(), token)).toEqual({ stored: false })
-    expect(await node.delete('key', token)).toBe('refused')
+    expect(await node.put('key', Buffer.from('late'), later(), fence)).toEqual({ stored: false })
+    expect(await node.delete('key', fence)).toBe('refused')
     expect((await node.get('key'))?.bytes.toString()).toBe('after')
     expect(node.connections).toBe(2)
     await node.close()
@@ -90,22 +90,22 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
 
   it('lets a fence outlast the connection where the server takes our own numbers, and refuses it where not', async () => {
     const node = openNode()
-    const token = await putToken(node, 'key', 'before')
+    const fence = await putToken(node, 'key', 'before')
     const other = openNode()
-    expect(await other.put('key', Buffer.from('after'), later(), token)).toMatchObject({
+    expect(await other.put('key', Buffer.from('after'), later(), fence)).toMatchObject({
       stored: await takesOwnNumbers(server, protocol),
     })
-    expect(await node.put('other', Buffer.from('x'), later(), token)).toEqual({ stored: false })
+    expect(await node.put('other', Buffer.from('x'), later(), fence)).toEqual({ stored: false })
     await node.close()
     await other.close()
   })
 
   it('transfers no value when it verifies and renews what is unchanged', async () => {
     const node = openNode()
-    const token = tokenOf(await node.put('key', Buffer.alloc(100_000), later(), 'any'))
+    const fence = tokenOf(await node.put('key', Buffer.alloc(100_000), later(), 'any'))
     const sent = async (): Promise<number> => Number((await server.stats()).bytes_written)
     const [before, operations] = [await sent(), await server.storageOperations()]
-    for (let count = 0; count < 10; count += 1) expect(await node.verify('key', token, later())).toBe('unchanged')
+    for (let count = 0; count < 10; count += 1) expect(await node.verify('key', fence, later())).toBe('unchanged')
     expect((await server.storageOperations()) - operations).toBe(10)
     expect((await sent()) - before).toBeLessThan(50_000)
     await node.close()
@@ -148,14 +148,14 @@ describe.each(protocols)('the memcached node on a real server, %s protocol', (pr
 
   it('does not let a fenced write that a suspended server received late overwrite a newer one', async () => {
     const node = openNode({ operationTimeout: 400 })
-    const token = await putToken(node, 'key', 'first')
+    const fence = await putToken(node, 'key', 'first')
     const connectionsBefore = (await server.stats()).curr_connections
     await server.suspend()
-    await expect(node.put('key', Buffer.from('late'), later(), token)).rejects.toThrow(NodeUnreachableError)
+    await expect(node.put('key', Buffer.from('late'), later(), fence)).rejects.toThrow(NodeUnreachableError)
     await server.resume()
     await waitFor(() => node.ping().then(() => true))
     const current = await node.get('key')
-    const newer = await node.put('key', Buffer.from('newer'), later(), current?.token ?? 'absent')
+    const newer = await node.put('key', Buffer.from('newer'), later(), current?.fence ?? 'absent')
     await waitFor(async () => (await server.stats()).curr_connections === connectionsBefore)
     expect((await node.get('key'))?.bytes.toString()).toBe(newer.stored ? 'newer' : 'late')
     await node.close()

@@ -119,7 +119,7 @@ describe('the memcached node over TLS', () => {
         () => false,
       ),
     )
-    if (result.stored) expect(await node.put('key', Buffer.from('late'), 0, result.token)).toEqual({ stored: false })
+    if (result.stored) expect(await node.put('key', Buffer.from('late'), 0, result.fence)).toEqual({ stored: false })
     expect(await node.get('key')).toBeUndefined()
     await node.close()
   })

@@ -3,7 +3,7 @@ import { type MemcachedServer, startMemcachedServer } from '../../../src/memcach
 import { parseNodeAddress } from '../../../src/node/address/node-address.js'
 import { createMemcachedNode } from '../../../src/node/memcached/memcached-node.js'
 import { isOwnCas, nextOwnCas } from '../../../src/node/memcached/own-cas.js'
-import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import type { Fence, PutResult, StorageNode } from '../../../src/node/storage-node.js'
 import { waitFor } from '../../../src/testing/wait-for.js'
 
 function openNode({ host, port }: MemcachedServer, protocol: 'binary' | 'meta'): StorageNode {
@@ -13,9 +13,9 @@ function openNode({ host, port }: MemcachedServer, protocol: 'binary' | 'meta'):
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 
-function tokenOf(result: PutResult): VersionToken {
+function tokenOf(result: PutResult): Fence {
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 describe('our own numbers for what is stored', () => {
@@ -31,10 +31,10 @@ describe('a fence on a server that takes our own numbers', () => {
   it('outlasts the connection on which it was read, and holds from another process’ client', async () => {
     const server = await startMemcachedServer()
     const [one, other] = [openNode(server, 'meta'), openNode(server, 'meta')]
-    const token = tokenOf(await one.put('key', bytes('first'), 0, 'absent'))
-    const second = tokenOf(await other.put('key', bytes('second'), 0, token))
-    expect(await one.put('key', bytes('late'), 0, token)).toEqual({ stored: false })
-    expect(await one.delete('key', token)).toBe('refused')
+    const fence = tokenOf(await one.put('key', bytes('first'), 0, 'absent'))
+    const second = tokenOf(await other.put('key', bytes('second'), 0, fence))
+    expect(await one.put('key', bytes('late'), 0, fence)).toEqual({ stored: false })
+    expect(await one.delete('key', fence)).toBe('refused')
     expect(await one.verify('key', second, 0)).toBe('unchanged')
     await Promise.all([one.close(), other.close(), server.close()])
   })
@@ -43,18 +43,18 @@ describe('a fence on a server that takes our own numbers', () => {
     let server = await startMemcachedServer()
     const { port } = server
     const node = openNode(server, 'meta')
-    const token = tokenOf(await node.put('key', bytes('before'), 0, 'any'))
+    const fence = tokenOf(await node.put('key', bytes('before'), 0, 'any'))
     const plain = openNode(server, 'binary')
     const counted = tokenOf(await plain.put('counted', bytes('before'), 0, 'any'))
     await server.close()
     server = await startMemcachedServer({ port })
     for (const each of [node, plain]) await waitFor(() => each.ping().then(() => true))
-    expect(await node.put('key', bytes('late'), 0, token)).toEqual({ stored: false })
+    expect(await node.put('key', bytes('late'), 0, fence)).toEqual({ stored: false })
     const fresh = openNode(server, 'binary')
     await fresh.put('counted', bytes('other'), 0, 'any')
     await fresh.put('key', bytes('other'), 0, 'any')
-    expect(await node.put('key', bytes('late'), 0, token)).toEqual({ stored: false })
-    expect(await node.delete('key', token)).toBe('refused')
+    expect(await node.put('key', bytes('late'), 0, fence)).toEqual({ stored: false })
+    expect(await node.delete('key', fence)).toBe('refused')
     expect(await node.put('counted', bytes('late'), 0, counted)).toEqual({ stored: false })
     await Promise.all([node.close(), plain.close(), fresh.close(), server.close()])
   })
@@ -64,8 +64,8 @@ describe('a fence on a server that takes our own numbers', () => {
     const [meta, binary] = [openNode(server, 'meta'), openNode(server, 'binary')]
     await meta.put('key', bytes('first'), 0, 'any')
     const seen = await binary.get('key')
-    const second = tokenOf(await binary.put('key', bytes('second'), 0, seen?.token ?? 'absent'))
-    expect(await meta.put('key', bytes('late'), 0, seen?.token ?? 'absent')).toEqual({ stored: false })
+    const second = tokenOf(await binary.put('key', bytes('second'), 0, seen?.fence ?? 'absent'))
+    expect(await meta.put('key', bytes('late'), 0, seen?.fence ?? 'absent')).toEqual({ stored: false })
     // The binary protocol lets the server choose: such a number counts on its own connection only.
     expect(await meta.put('key', bytes('third'), 0, second)).toEqual({ stored: false })
     expect((await binary.put('key', bytes('third'), 0, second)).stored).toBe(true)

@@ -9,7 +9,7 @@ import { createMemoryNode } from '../../../src/node/memory-node.js'
 import { storeInParts } from '../../../src/node/parts/node-in-parts.js'
 import { cutIntoParts } from '../../../src/node/parts/parts-head.js'
 import { createRedisNode } from '../../../src/node/redis/redis-node.js'
-import type { PutResult, StorageNode, VersionToken } from '../../../src/node/storage-node.js'
+import type { Fence, PutResult, StorageNode } from '../../../src/node/storage-node.js'
 import { storageNodeConformance } from '../../../src/testing/conformance/storage-node.js'
 import { createManualClock } from '../../../src/testing/manual-clock.js'
 import { startMemcached, type TestMemcached } from '../../../src/testing/start-memcached.js'
@@ -111,13 +111,13 @@ const bytes = (length: number) => randomBytes(length)
 const none = [false, false, false]
 const all = [true, true, true]
 
-async function put(node: StorageNode, key: string, value: Buffer): Promise<VersionToken> {
+async function put(node: StorageNode, key: string, value: Buffer): Promise<Fence> {
   return tokenOf(await node.put(key, value, later(), 'any'))
 }
 
-function tokenOf(result: PutResult): VersionToken {
+function tokenOf(result: PutResult): Fence {
   if (!result.stored) throw new Error('refused')
-  return result.token
+  return result.fence
 }
 
 describe('a value in parts', () => {
@@ -132,10 +132,10 @@ describe('a value in parts', () => {
     await fc.assert(
       fc.asyncProperty(sizes, sizes, beginnings, async (size, other, beginning) => {
         const [first, second] = [Buffer.concat([beginning, bytes(size)]), Buffer.concat([beginning, bytes(other)])]
-        const token = await put(node, 'key', first)
+        const fence = await put(node, 'key', first)
         expect((await node.get('key'))?.bytes).toEqual(first)
-        const next = tokenOf(await node.put('key', second, later(), token))
-        expect(await node.put('key', first, later(), token)).toEqual({ stored: false })
+        const next = tokenOf(await node.put('key', second, later(), fence))
+        expect(await node.put('key', first, later(), fence)).toEqual({ stored: false })
         expect((await node.get('key', later()))?.bytes).toEqual(second)
         expect(await node.touch('key', later())).toBe(true)
         expect(await node.delete('key', next)).toBe('deleted')
@@ -146,12 +146,12 @@ describe('a value in parts', () => {
 
   it('leaves nothing of the one before it behind, nor of one that was refused', async () => {
     const { node, partsOf, areThere } = inMemory()
-    const token = await put(node, 'key', bytes(250))
+    const fence = await put(node, 'key', bytes(250))
     const first = await partsOf('key')
-    const second = tokenOf(await node.put('key', bytes(250), later(), token))
+    const second = tokenOf(await node.put('key', bytes(250), later(), fence))
     expect(await areThere(first)).toEqual(none)
     expect(await areThere(await partsOf('key'))).toEqual(all)
-    expect(await node.put('key', bytes(250), later(), token)).toEqual({ stored: false })
+    expect(await node.put('key', bytes(250), later(), fence)).toEqual({ stored: false })
     expect(await areThere(await partsOf('key'))).toEqual(all)
     const last = await partsOf('key')
     await node.put('key', bytes(10), later(), second)
@@ -178,7 +178,7 @@ describe('a value in parts', () => {
     const value = bytes(250)
     await put(node, 'key', value)
     const found = await other.get('key')
-    await other.put('key', value, later(), found?.token ?? 'absent')
+    await other.put('key', value, later(), found?.fence ?? 'absent')
     const standing = await partsOf('key')
     /* What this one knows of is the first head alone. */
     expect(await node.put('key', bytes(10), later(), {})).toEqual({ stored: false })
@@ -196,7 +196,7 @@ describe('a value in parts', () => {
       const found = await node.get('key', later())
       expect(found?.bytes.length).toBe(0)
       const repaired = bytes(250)
-      expect(await node.put('key', repaired, later(), found?.token ?? 'absent')).toMatchObject({ stored: true })
+      expect(await node.put('key', repaired, later(), found?.fence ?? 'absent')).toMatchObject({ stored: true })
       expect((await node.get('key'))?.bytes).toEqual(repaired)
       expect(await areThere(parts)).toEqual(none)
     }
@@ -239,8 +239,8 @@ describe('a value in parts', () => {
       }),
     })
     const other = storeInParts(server, { partsPrefix, pieceBytes: () => 100, partsNode: server })
-    const token = await put(other, 'key', bytes(250))
-    replace = () => other.put('key', newer, later(), token)
+    const fence = await put(other, 'key', bytes(250))
+    replace = () => other.put('key', newer, later(), fence)
     expect((await node.get('key'))?.bytes).toEqual(newer)
   })
 
@@ -279,9 +279,9 @@ describe('a value in parts', () => {
     const never = () => new Promise<never>(() => {})
     const { node } = inMemory({ partsNode: (parts) => ({ ...bound(parts), put: never, get: never, touch: never }) })
     void node.put('large', bytes(250), later(), 'any')
-    const token = await put(node, 'small', bytes(50))
+    const fence = await put(node, 'small', bytes(50))
     await node.touch('small', later())
-    expect(await node.put('small', bytes(60), later(), token)).toMatchObject({ stored: true })
+    expect(await node.put('small', bytes(60), later(), fence)).toMatchObject({ stored: true })
     expect((await node.get('small'))?.bytes.length).toBe(60)
     expect(await node.get('large')).toBeUndefined()
   })

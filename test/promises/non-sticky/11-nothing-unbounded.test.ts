@@ -1,7 +1,7 @@
 import type { Express } from 'express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/clock.js'
-import { KnownSessions } from '../../../src/local/known-sessions.js'
+import { CopyIndex } from '../../../src/local/copy-index.js'
 import { formatSessionId, SessionTokens } from '../../../src/session-id/session-id.js'
 import { secret, sessionOf } from '../../support/app-server.js'
 import { attributesAt, Cluster, record, visitorsOf } from '../../support/cluster.js'
@@ -90,7 +90,7 @@ describe('without stickiness, on memcached', () => {
 
   it('a server remembers the places of so many sessions, the oldest are forgotten and counted', () => {
     let dropped = 0
-    const known = new KnownSessions(systemClock, () => dropped++, 100)
+    const known = new CopyIndex(systemClock, () => dropped++, 100)
     for (let i = 0; i < 1000; i++) known.schedule(known.note(`token${i}`))
     expect([known.size, dropped, known.has('token899'), known.has('token900')]).toEqual([100, 900, false, true])
   })

@@ -6,7 +6,7 @@ import { Placement } from '../../placement/placement.js'
 import { type RandomSource, systemRandom } from '../../random.js'
 import { toByteString } from '../../record/byte-string.js'
 import type { Stamp } from '../../record/stamp.js'
-import { StoredForm } from '../../record/transforms/stored-form.js'
+import { RecordEnvelope } from '../../record/transforms/record-envelope.js'
 import type { AttributeRules, ChangeStamp } from '../../session/attributes.js'
 import { SessionTokens } from '../../session-id/session-id.js'
 import { Statistics } from '../../statistics/statistics.js'
@@ -21,7 +21,7 @@ const LEAST_LIFE = 3_600_000
 const LONGEST_LIFE = 30 * 86_400_000
 
 /** What the parts of one manager share: the settings in force, and the parts without behaviour of their own towards each other. */
-export class Engine {
+export class ManagerContext {
   readonly clock: Clock
   readonly random: RandomSource
   readonly statistics: Statistics
@@ -44,7 +44,7 @@ export class Engine {
   private current: Settings
   private derivedTokens: SessionTokens
   private derivedRules: AttributeRules
-  private derivedForm: StoredForm
+  private derivedForm: RecordEnvelope
 
   constructor(settings: Settings, clock: Clock, random: RandomSource = systemRandom) {
     this.clock = clock
@@ -52,7 +52,7 @@ export class Engine {
     this.current = settings
     this.derivedTokens = new SessionTokens(settings.secret, this.random)
     this.derivedRules = rulesOf(settings)
-    this.derivedForm = new StoredForm(settings)
+    this.derivedForm = new RecordEnvelope(settings)
     this.statistics = new Statistics(settings.statistics)
     this.events = new SessionEventBus(() => this.current.logger)
     this.local = new LocalSessions(clock)
@@ -76,7 +76,7 @@ export class Engine {
     this.current = settings
     this.derivedTokens = new SessionTokens(settings.secret, this.random)
     this.derivedRules = rulesOf(settings)
-    this.derivedForm = new StoredForm(settings)
+    this.derivedForm = new RecordEnvelope(settings)
     this.statistics.enabled = settings.statistics
   }
 
@@ -101,7 +101,7 @@ export class Engine {
   }
 
   /** How records are compressed and encrypted. */
-  get storedForm(): StoredForm {
+  get envelope(): RecordEnvelope {
     return this.derivedForm
   }
 

@@ -21,7 +21,7 @@ export interface EncryptionSettings {
   required: boolean
 }
 
-export interface StoredFormSettings {
+export interface EnvelopeSettings {
   compression: CompressionSettings
   encryption: EncryptionSettings
 }
@@ -33,14 +33,14 @@ const WORTHWHILE = 7 / 8
  * How whole records are stored: as they are, compressed, encrypted, or compressed and encrypted. What is written is
  * a matter of the settings; each of the four is read, whatever is written.
  */
-export class StoredForm {
+export class RecordEnvelope {
   private readonly compression: CompressionSettings
   private readonly ring: KeyRing | undefined
   /** Id of the key that encrypts; `undefined`: records are written unencrypted. */
   private readonly writesUnder: string | undefined
   private readonly required: boolean
 
-  constructor({ compression, encryption }: StoredFormSettings) {
+  constructor({ compression, encryption }: EnvelopeSettings) {
     const { keys, write, required } = encryption
     this.compression = compression
     this.ring = keys.length === 0 ? undefined : new KeyRing(keys)

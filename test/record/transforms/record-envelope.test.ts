@@ -17,8 +17,8 @@ import type { EncryptionKey } from '../../../src/record/transforms/key-ring.js'
 import {
   type CompressionSettings,
   type EncryptionSettings,
-  StoredForm,
-} from '../../../src/record/transforms/stored-form.js'
+  RecordEnvelope,
+} from '../../../src/record/transforms/record-envelope.js'
 import { layOut, parseWrapped } from '../../../src/record/transforms/wrapped-record.js'
 import { sectionWith } from '../../support/sections.js'
 
@@ -34,10 +34,10 @@ function newKey(id: string): EncryptionKey {
 function form(
   compression: Partial<CompressionSettings> = {},
   encryption: Partial<EncryptionSettings> = {},
-): StoredForm {
+): RecordEnvelope {
   const algorithm = compression.algorithm ?? 'off'
   const level = algorithm === 'off' ? 0 : levelsOf(algorithm).standard
-  return new StoredForm({
+  return new RecordEnvelope({
     compression: { algorithm, threshold: 0, level, maxInflatedBytes: 1_000_000, ...compression },
     encryption: { keys: [], write: true, required: (encryption.keys?.length ?? 0) > 0, ...encryption },
   })
@@ -216,7 +216,7 @@ describe('what can be read', () => {
     const stored = [plain, form({ algorithm: 'gzip' }), encrypted, turned].map((writer) =>
       atOnce(writer.wrap(record, key)),
     )
-    const outdated = (reader: StoredForm) => stored.map((bytes) => reader.isOutdated(bytes))
+    const outdated = (reader: RecordEnvelope) => stored.map((bytes) => reader.isOutdated(bytes))
     expect(outdated(lenient)).toEqual([true, true, false, true])
     expect(outdated(turned)).toEqual([true, true, true, false])
     expect(outdated(off)).toEqual([false, false, true, true])
@@ -239,7 +239,7 @@ describe('what can be read', () => {
 })
 
 describe('damage', () => {
-  const stored = new Map<string, StoredForm>([
+  const stored = new Map<string, RecordEnvelope>([
     ...available.map((algorithm) => [algorithm, form({ algorithm })] as const),
     ['encrypted', encrypted] as const,
     ['deflate, encrypted', both] as const,
@@ -255,7 +255,7 @@ describe('damage', () => {
   })
 
   it.each(['encrypted', 'deflate, encrypted'])('is found in every bit: %s', (name) => {
-    const written = stored.get(name) as StoredForm
+    const written = stored.get(name) as RecordEnvelope
     const whole = atOnce(written.wrap(record, key))
     for (let bit = 0; bit < whole.length * 8; bit++) {
       const flipped = Buffer.from(whole)

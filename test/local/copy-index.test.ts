@@ -1,17 +1,17 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { KnownSessions } from '../../src/local/known-sessions.js'
+import { CopyIndex } from '../../src/local/copy-index.js'
 import type { WatchedNode } from '../../src/placement/watched-node.js'
 import { createManualClock, type ManualClock } from '../../src/testing/manual-clock.js'
 
 let clock: ManualClock
-let known: KnownSessions
+let known: CopyIndex
 let dropped: number
 
 beforeEach(() => {
   clock = createManualClock(1_700_000_000_000)
   dropped = 0
-  known = new KnownSessions(clock, () => dropped++, 3)
+  known = new CopyIndex(clock, () => dropped++, 3)
 })
 
 function remember(token: string, life = 10_000): void {
@@ -111,7 +111,7 @@ describe('the sessions that a server knows of', () => {
     const [n1, n2, n3] = [node('n1'), node('n2'), node('n3')]
     const session = known.note('a')
     session.primary = n1
-    session.copies = [{ node: n2, token: {} }]
+    session.copies = [{ node: n2, fence: {} }]
     expect([n1, n2, n3].map((place) => session.isOn(place))).toEqual([true, true, false])
     expect([session.copyOn(n1), session.copyOn(n2)]).toEqual([undefined, session.copies[0]])
   })
@@ -124,7 +124,7 @@ describe('the sessions that a server knows of', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         clock = createManualClock(1_700_000_000_000)
-        known = new KnownSessions(clock, () => {}, 4)
+        known = new CopyIndex(clock, () => {}, 4)
         for (const action of steps) {
           if ('note' in action) remember(`${action.note}`, action.life)
           else clock.advance(action.pass)

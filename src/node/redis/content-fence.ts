@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { VersionToken } from '../storage-node.js'
+import type { Fence } from '../storage-node.js'
 
 /**
  * A value's state on Redis: a digest of its bytes, which a script compares with what stands there.
@@ -10,15 +10,15 @@ import type { VersionToken } from '../storage-node.js'
  * failovers. SHA-1 is what the server's Lua has; nobody gains from a collision, since whoever could write both values
  * has no fence to break.
  */
-export class ContentToken {
+export class ContentFence {
   readonly digest: string
 
   constructor(bytes: Uint8Array) {
     this.digest = hash('sha1', bytes, 'hex')
   }
 
-  /** The digest that a token stands for; `undefined` when it is not one of ours. */
-  static digestOf(token: VersionToken): string | undefined {
-    return token instanceof ContentToken ? token.digest : undefined
+  /** The digest that a fence stands for; `undefined` when it is not one of ours. */
+  static digestOf(fence: Fence): string | undefined {
+    return fence instanceof ContentFence ? fence.digest : undefined
   }
 }

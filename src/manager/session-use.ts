@@ -24,19 +24,19 @@ import { tellRefusal } from './context/refusals.js'
 import { within } from './context/within.js'
 import type { CommitResult, SessionManager } from './session-manager.js'
 
-/** What a handle tells the request that it belongs to. */
-export interface HandleScope {
+/** What the use of a session tells the request that it belongs to. */
+export interface SessionUseScope {
   readonly req: IncomingMessage
   /** The cookie settings that apply to this request. */
   readonly cookieDefaults: CookieAttributes
   /** The session is used for the first time in this request. */
-  used(handle: SessionHandle): void
+  onUse(handle: SessionUse): void
   /** The session is changed, or something was handed out that can be changed inside. */
-  mayChange(): void
+  onPossibleChange(): void
   /** The session's cookie settings were looked at, and may be changed. */
-  cookieUsed(): void
+  onCookieUse(): void
   /** The session is locked, and has to be unlocked when the response ends. */
-  locked(): void
+  onLock(): void
   /** The request is not to count as a use of its session. @throws TypeError when that is not told apart. */
   leaveOut?(): void
   readonly isPassive?: boolean
@@ -47,7 +47,7 @@ export interface HandleScope {
   /** Ends what else the request's cookies lead to; never rejects. @returns whether every node has taken it. */
   endOthers?(): Promise<boolean>
   /** The request has another session now, or none. */
-  replaced(handle: SessionHandle | undefined): void
+  onReplace(handle: SessionUse | undefined): void
 }
 
 const none: Attribute[] = []
@@ -56,13 +56,13 @@ const MANY = 16
 /* `locking.onTimeout: proceed`: what is changed is merged, as without locks. */
 const withoutLock: LockHold = { signal: new AbortController().signal, release: () => Promise.resolve() }
 
-/** One request's (or one job's) grip on a session: knows what it was given, and commits that. */
-export class SessionHandle implements SessionHost {
+/** One request's or job's use of a session: remembers which attributes it was handed, and commits their changes. */
+export class SessionUse implements SessionHost {
   /** `undefined`: there is no session yet. */
   state: SessionState | undefined
   readonly session: Session
   private readonly manager: SessionManager
-  private readonly scope: HandleScope | undefined
+  private readonly scope: SessionUseScope | undefined
   private handedOut: Attribute[] = none
   /** What was handed out of copies that were let go, as the session has been renewed since. */
   private earlier: { state: SessionState; handedOut: Attribute[] }[] | undefined
@@ -87,7 +87,7 @@ export class SessionHandle implements SessionHost {
   /** What is changed while this request or job has the lock. */
   private lockedChanges: LockedChanges | undefined
 
-  constructor(manager: SessionManager, state: SessionState | undefined, scope: HandleScope | undefined) {
+  constructor(manager: SessionManager, state: SessionState | undefined, scope: SessionUseScope | undefined) {
     this.manager = manager
     this.state = state
     this.scope = scope
@@ -105,7 +105,7 @@ export class SessionHandle implements SessionHost {
 
   get expiresAt(): Date | undefined {
     if (this.state === undefined) return undefined
-    const end = endSeen(this.manager.engine, this.state, this.scope?.isPassive !== false)
+    const end = endSeen(this.manager.context, this.state, this.scope?.isPassive !== false)
     return Number.isFinite(end) ? new Date(end) : undefined
   }
 
@@ -119,11 +119,11 @@ export class SessionHandle implements SessionHost {
 
   get cookie(): SessionCookie {
     if (this.ownCookie === undefined) {
-      const defaults = this.scope?.cookieDefaults ?? this.manager.engine.settings.cookie
+      const defaults = this.scope?.cookieDefaults ?? this.manager.context.settings.cookie
       this.cookieSeen = this.state?.cookie ?? ''
       this.ownCookie = new SessionCookie(defaults, this.cookieSeen)
       if (!this.counted) this.use()
-      this.scope?.cookieUsed()
+      this.scope?.onCookieUse()
     }
     return this.ownCookie
   }
@@ -144,7 +144,7 @@ export class SessionHandle implements SessionHost {
     if (state.phase === 'new') this.manager.admit(state)
     if (this.over) this.hold(state)
     else if (!this.counted) this.use()
-    this.scope?.mayChange()
+    this.scope?.onPossibleChange()
     return this.ensureState().attributes
   }
 
@@ -153,7 +153,7 @@ export class SessionHandle implements SessionHost {
   }
 
   handOut(attribute: Attribute): void {
-    this.scope?.mayChange()
+    this.scope?.onPossibleChange()
     if (this.handedOut === none) this.handedOut = [attribute]
     else if (!this.wasHandedOut(attribute)) this.handedOut.push(attribute)
   }
@@ -170,8 +170,8 @@ export class SessionHandle implements SessionHost {
   }
 
   unreadable(attribute: Attribute, error: unknown): void {
-    const { engine } = this.manager
-    const { log, settings, statistics, events } = engine
+    const { context } = this.manager
+    const { log, settings, statistics, events } = context
     statistics.count('unreadableRecords')
     const reason = error instanceof Error ? error : new Error(String(error))
     if (this.state !== undefined)
@@ -203,7 +203,7 @@ export class SessionHandle implements SessionHost {
   /** Why something that was changed by this handle can't be stored at all; `undefined`: nothing is known of the kind. */
   get unstorable(): UnstorableError | undefined {
     const reason = this.unserializable ?? (this.hasChanged ? this.state?.unstorable : undefined)
-    const isToFail = this.manager.engine.settings.backup.onUnstorable === 'fail'
+    const isToFail = this.manager.context.settings.backup.onUnstorable === 'fail'
     return reason !== undefined && isToFail ? new UnstorableError(reason) : undefined
   }
 
@@ -221,11 +221,11 @@ export class SessionHandle implements SessionHost {
     /* Whoever saves a session that has nothing in it wants it to be there. */
     this.manager.initialize(state)
     if (this.over) this.uncount()
-    const { statistics } = this.manager.engine
-    if (!(await within(this.manager.engine.clock, this.manager.stored(state), this.manager.storeTimeout)))
+    const { statistics } = this.manager.context
+    if (!(await within(this.manager.context.clock, this.manager.stored(state), this.manager.storeTimeout)))
       statistics.count('backupTimeouts')
     if (this.over && state.activeRequests === 0) state.attributes.compact()
-    if (state.phase === 'lost' && this.state === state) this.follow(this.manager.engine.local.get(state.token))
+    if (state.phase === 'lost' && this.state === state) this.follow(this.manager.context.local.get(state.token))
     const error = this.refusal ?? this.unstorable
     if (error !== undefined) throw error
   }
@@ -244,12 +244,12 @@ export class SessionHandle implements SessionHost {
     if (state.activeRequests > (this.counted ? 1 : 0)) this.manager.commit(state, none)
     const current = await this.manager.reload(state)
     this.follow(current)
-    this.scope?.replaced(this)
+    this.scope?.onReplace(this)
   }
 
   async destroy({ durable }: DestroyOptions): Promise<void> {
     const { state } = this
-    this.scope?.replaced(undefined)
+    this.scope?.onReplace(undefined)
     if (state === undefined) return
     const areDurable = await Promise.all([this.manager.destroy(state), this.scope?.endOthers?.()])
     if (areDurable.includes(false) && durable === true) throw this.refused(new EndNotStoredError())
@@ -257,7 +257,7 @@ export class SessionHandle implements SessionHost {
 
   async regenerate(options: RegenerateOptions): Promise<void> {
     const old = this.state
-    const next = new SessionHandle(this.manager, undefined, this.scope)
+    const next = new SessionUse(this.manager, undefined, this.scope)
     next.over = this.over
     /* Outside of a request nobody takes the new session object: this one goes on with the new session. */
     if (this.scope === undefined) next.ensureState()
@@ -266,7 +266,7 @@ export class SessionHandle implements SessionHost {
     else if (old !== undefined) await this.manager.destroy(old, true)
     await ends
     if (this.scope === undefined) this.follow(next.state)
-    else this.scope.replaced(next)
+    else this.scope.onReplace(next)
     if (options.keep === true) await next.save()
   }
 
@@ -281,12 +281,12 @@ export class SessionHandle implements SessionHost {
     const earlier = [...(this.earlier ?? []), { state, handedOut: this.handedOut }]
     this.follow(next)
     this.earlier = earlier
-    this.scope.replaced(this)
+    this.scope.onReplace(this)
   }
 
   /** The request goes on with a new session; this one stays as it is. @throws TooManySessionsError */
   leave(): void {
-    this.scope?.replaced(new SessionHandle(this.manager, undefined, this.scope))
+    this.scope?.onReplace(new SessionUse(this.manager, undefined, this.scope))
   }
 
   async lock(): Promise<LockHold> {
@@ -318,8 +318,8 @@ export class SessionHandle implements SessionHost {
     const { state } = this
     if (state !== undefined) {
       this.manager.touch(state)
-      if (this.manager.engine.settings.activity !== undefined)
-        this.manager.count(state, this.manager.engine.clock.now())
+      if (this.manager.context.settings.activity !== undefined)
+        this.manager.count(state, this.manager.context.clock.now())
     }
     this.cookie.resetMaxAge()
   }
@@ -345,7 +345,7 @@ export class SessionHandle implements SessionHost {
       throw this.refused(error)
     })
     this.locked = hold ?? withoutLock
-    this.scope?.locked()
+    this.scope?.onLock()
     try {
       const current = await this.manager.refresh(state)
       if (current !== this.state) this.follow(current)
@@ -418,7 +418,7 @@ export class SessionHandle implements SessionHost {
         this.guard()
       }
     }
-    this.scope?.used(this)
+    this.scope?.onUse(this)
   }
 
   /* What was changed outside of a request counts as use until it is saved: nobody else's reload drops it. */
@@ -457,12 +457,12 @@ export class SessionHandle implements SessionHost {
 
   /* What the application does not catch becomes the answer. */
   private refused<T>(error: T): T {
-    if (error instanceof HttpStatusError) tellRefusal(this.manager.engine, error)
+    if (error instanceof HttpStatusError) tellRefusal(this.manager.context, error)
     return error
   }
 
   /* Nothing ends before it is sure that the new session can begin. */
-  private async handOnTo(next: SessionHandle, old: SessionState): Promise<void> {
+  private async handOnTo(next: SessionUse, old: SessionState): Promise<void> {
     next.attributesToWrite()
     this.commit()
     await this.manager.replace(old, next.ensureState())

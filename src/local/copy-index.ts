@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { VersionToken } from '../node/storage-node.js'
+import type { Fence } from '../node/storage-node.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import { type Expiring, ExpiryWheel } from './expiry-wheel.js'
 
@@ -11,7 +11,7 @@ const MAX_LOOKED = 500
 export interface KnownCopy {
   node: WatchedNode
   /** For the next fenced write; valid as long as nobody else writes there. */
-  token: VersionToken
+  fence: Fence
 }
 
 /** What a server remembers of a session that is in the storage: where its copies are, not what is in them. */
@@ -49,7 +49,7 @@ export class KnownSession implements Expiring {
 }
 
 /** The sessions in the storage that this server has served, as long as they may live. Bounded: the oldest are forgotten. */
-export class KnownSessions {
+export class CopyIndex {
   private readonly byToken = new Map<string, KnownSession>()
   private readonly wheel: ExpiryWheel<KnownSession>
   private readonly clock: Clock

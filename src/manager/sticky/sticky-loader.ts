@@ -2,24 +2,24 @@ import { NodeRefusedError, NodeUnreachableError, StorageUnavailableError } from 
 import { SessionState } from '../../local/session-state.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { tokenDigest } from '../../session-id/session-id.js'
-import type { Engine } from '../context/engine.js'
+import type { ManagerContext } from '../context/manager-context.js'
 import type { RecordStore } from '../stored/record-store.js'
 import type { SessionLines } from '../stored/session-lines.js'
 import { type FoundSession, type LookUp, lookUp, unknownNode } from '../stored/session-look-up.js'
 import type { StickySaver } from './sticky-saver.js'
 
 /** Brings sessions that are not in this server's memory here, and claims them. */
-export class SessionLoader {
-  private readonly engine: Engine
+export class StickyLoader {
+  private readonly context: ManagerContext
   private readonly storage: RecordStore
   private readonly saver: StickySaver
   private readonly lines: SessionLines
   private readonly loading = new Map<string, Promise<SessionState | undefined>>()
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(engine: Engine, storage: RecordStore, saver: StickySaver, lines: SessionLines) {
+  constructor(context: ManagerContext, storage: RecordStore, saver: StickySaver, lines: SessionLines) {
     this.lines = lines
-    this.engine = engine
+    this.context = context
     this.storage = storage
     this.saver = saver
   }
@@ -71,8 +71,8 @@ export class SessionLoader {
   }
 
   private async loadOnce(token: string, named: string | undefined): Promise<SessionState | undefined> {
-    const { statistics, clock, local } = this.engine
-    const started = this.engine.clock.monotonic()
+    const { statistics, clock, local } = this.context
+    const started = this.context.clock.monotonic()
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
     if (copies.tombstone !== undefined) {
@@ -81,7 +81,7 @@ export class SessionLoader {
     }
     const best = copies.sessions[0]
     /* A node that answers over a new connection may have lost what it had. */
-    if (best === undefined) await this.engine.notes.settled()
+    if (best === undefined) await this.context.notes.settled()
     await this.checkCertain(copies, named)
     if (best === undefined) {
       statistics.count('unknownIds')
@@ -90,17 +90,17 @@ export class SessionLoader {
     const state = this.present(token, best, copies)
     if (state.expiresAt <= clock.now()) return undefined
     if (!(await this.takeOver(state, best))) return local.get(token)
-    statistics.record('load', this.engine.clock.monotonic() - started)
+    statistics.record('load', this.context.clock.monotonic() - started)
     return state
   }
 
   private lookUp(token: string, key: string): Promise<LookUp> {
-    return lookUp(this.storage, this.engine.placement.readable(token), key, (found) => this.isCertain(found))
+    return lookUp(this.storage, this.context.placement.readable(token), key, (found) => this.isCertain(found))
   }
 
   /* A copy that is of its node's era has missed nothing. */
   private isCertain({ node, record }: FoundSession): boolean {
-    return !this.engine.notes.isDoubtful(record.era, node)
+    return !this.context.notes.isDoubtful(record.era, node)
   }
 
   /*
@@ -108,21 +108,21 @@ export class SessionLoader {
    * session is likely about to back it up elsewhere: to answer with an older state, or with "no such session", would be for good.
    */
   private async checkCertain(copies: LookUp, named: string | undefined): Promise<void> {
-    const { notes, placement } = this.engine
+    const { notes, placement } = this.context
     if (copies.sessions.some((found) => this.isCertain(found))) return
     const isNowhere = copies.sessions.length === 0
     if (copies.failed.length > 0 || placement.failedRecently() || (isNowhere && placement.returnedRecently()))
       throw new StorageUnavailableError()
-    if (await notes.isUsedElsewhere(named)) throw unknownNode(this.engine, named)
+    if (await notes.isUsedElsewhere(named)) throw unknownNode(this.context, named)
   }
 
   /** The session as all of its copies together say. */
   private present(token: string, best: FoundSession, copies: LookUp): SessionState {
-    const { settings, clock } = this.engine
+    const { settings, clock } = this.context
     const state = SessionState.fromRecord(token, settings.route, best.record, clock.now())
     for (const { record } of copies.sessions) state.take(record.attributes, record.createdAt)
     state.settle(best.node)
-    state.found(best.node, best.token, 0, best.outdated ? undefined : best.record, best.form)
+    state.found(best.node, best.fence, 0, best.outdated ? undefined : best.record, best.form)
     if (copies.failed.length === 0) state.compared(copies.era)
     for (const { node } of copies.sessions) if (node !== best.node) state.leaveBehind(node)
     for (const node of copies.failed) state.leaveBehind(node)
@@ -131,7 +131,7 @@ export class SessionLoader {
 
   /** Makes this server the owner by a fenced write, before the visitor is let in. */
   private async takeOver(state: SessionState, best: FoundSession): Promise<boolean> {
-    const place = this.engine.placement.stayOrChoose(state.token, best.node)
+    const place = this.context.placement.stayOrChoose(state.token, best.node)
     if (place !== undefined) this.saver.relocate(state, place)
     this.saver.claim(state, best.node)
     return this.writeClaim(state)

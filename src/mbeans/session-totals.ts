@@ -11,7 +11,7 @@ interface Count {
 const MAX_AGE = 200
 
 /** Figures of which some need a walk over the sessions that are remembered: made when somebody asks, at most five times a second. */
-export class Census {
+export class SessionTotals {
   private readonly managed: Managed
   private count: Count | undefined
   private madeAt = 0
@@ -31,7 +31,7 @@ export class Census {
 
   private walk(): Count {
     const { manager } = this.managed
-    const { activeRequests, bytes } = manager.engine.local.tally
+    const { activeRequests, bytes } = manager.context.local.tally
     return { byNode: manager.sessionsByNode(), activeRequests, bytes }
   }
 }
