@@ -1,24 +1,28 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 import LongestFirst from './test/support/longest-first.ts'
 
-/**
- * Files that share a worker's process and modules: importing what they test takes longer than most of them. No file is among
- * them that fakes the timers of its process, or counts what its process holds open: others would be counted with it.
- */
-const shared = [
-  'admin',
-  'config',
-  'dashboard',
-  'http',
-  'mbeans',
-  'outside',
-  'record',
-  'session',
-  'session-id',
-  'statistics',
+/** Files with a process of their own: they fake its timers, count what it holds open, or replace its modules. */
+const alone = [
+  'test/cli/**/*.test.ts',
+  'test/express-session/**/*.test.ts',
+  'test/frameworks/**/*.test.ts',
+  'test/local/local-sessions.test.ts',
+  'test/lock/session-locks.test.ts',
+  'test/manager/async-context.test.ts',
+  'test/manager/long-requests.test.ts',
+  'test/manager/mode-switch.test.ts',
+  'test/manager/within.test.ts',
+  'test/memcached-server/server.test.ts',
+  'test/node/natural-end.test.ts',
+  'test/node/nothing-left.test.ts',
+  'test/node/wrong-setups.test.ts',
+  'test/packages/**/*.test.ts',
+  'test/placement/node-health.test.ts',
+  'test/simulation/**/*.test.ts',
+  'test/testing/**/*.test.ts',
+  'test/types/**/*.test.ts',
+  'test/write-behind/**/*.test.ts',
 ]
-  .map((folder) => `test/${folder}/**/*.test.ts`)
-  .concat('test/memcached-wire/**/*.test.ts', 'test/node/memcached/**/*.test.ts', 'test/*.test.ts')
 
 export default defineConfig({
   test: {
@@ -28,14 +32,19 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'shared', include: shared, isolate: false, setupFiles: ['test/support/shared-process.ts'] },
+        test: {
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...alone, 'test/browser/**', 'test/balancers/**'],
+          isolate: false,
+          setupFiles: ['test/support/shared-process.ts'],
+        },
       },
       {
         extends: true,
         test: {
           name: 'isolated',
-          include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...shared, 'test/browser/**', 'test/balancers/**'],
+          include: alone,
         },
       },
     ],
