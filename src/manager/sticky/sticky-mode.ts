@@ -133,12 +133,13 @@ export class StickyMode implements SessionMode {
   async reload(state: SessionState): Promise<SessionState> {
     if (state.phase === 'ended') throw new SessionGoneError()
     if (state.phase === 'new') return state
+    /* At once: what others assign while the storage is asked is not ours to drop. */
+    state.attributes.replace(state.attributes.section)
     const current = await this.open(state.id)
     if (current === undefined) {
       if (state.phase === 'lost') await this.parts.ending.endedElsewhere(state)
       throw new SessionGoneError()
     }
-    current.attributes.replace(current.attributes.section)
     return current
   }
 
