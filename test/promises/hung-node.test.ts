@@ -1,11 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import type { AppServer } from '../support/app-server.js'
 import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
 import { answeredAgain, startLoad } from '../support/load.js'
-import { copiesOf, repaired } from '../support/non-sticky.js'
+import { allUp, copiesOf, knownDown, repaired } from '../support/non-sticky.js'
 import { modesAndStorages, storages } from '../support/storages.js'
+import { storedSession } from '../support/stored-session.js'
 import type { Visitor } from '../support/visitor.js'
 
 /* Whoever waited for the hung node would wait until the test is given up. */
@@ -102,6 +104,42 @@ describe.each(storages)('while a storage node hangs, without stickiness on %s,',
     await waitFor(async () => (await copiesOf(cluster, visitor)).length === 2)
     await cluster.node('n2').kill()
     for (const server of [a, b]) expect(await attributesAt(server, visitor)).toMatchObject({ first: 1, second: 2 })
+  })
+
+  it('a change is not answered while only a dead node has it', async () => {
+    const way = await cluster.detour('n2')
+    const nodes = cluster.nodes({ n2: way })
+    const c = await cluster.server('c', { ...endless, mode: 'non-sticky', nodes, probeInterval: '200ms' })
+    let change = await changeBesideDeath()
+    /* On a busy machine the answer may come before the death is known: then it was given in good faith. */
+    while (change.isAnswered) {
+      way.heal()
+      await cluster.node('n1').restart()
+      await allUp(c)
+      await repaired(c)
+      change = await changeBesideDeath()
+    }
+    expect(await Promise.race([change.answer, pause(1000, 'nothing')])).toBe('nothing')
+    way.heal()
+    expect((await change.answer).status).toBe(200)
+    expect((await storedSession(cluster.node('n2'), change.visitor))?.attributes).toMatchObject({ changed: true })
+
+    /** The node that has taken the change dies while the other one hangs. */
+    async function changeBesideDeath() {
+      const [visitor, other] = (await visitorsOf(c, 24)).filter(({ node }) => node === 'n1') as [Visitor, Visitor]
+      await repaired(c)
+      way.hang()
+      const change = { visitor, isAnswered: false, answer: visitor.post(`${c.url}/`, { changed: true }) }
+      void change.answer.then(() => {
+        change.isAnswered = true
+      })
+      await waitFor(async () => (await storedSession(cluster.node('n1'), visitor))?.attributes.changed)
+      await cluster.node('n1').kill()
+      /* Whoever asks for something there finds out. */
+      void other.get(`${c.url}/`)
+      await knownDown('n1', c)
+      return change
+    }
   })
 
   it('an end that only the other node has taken ends the session', async () => {

@@ -80,14 +80,17 @@ export class NonStickySaver {
     if (written === undefined) return true
     if (written instanceof WatchedNode) return this.storeOn(written, state, moves - 1)
     await this.removeOutdated(state)
+    const isThere = () => node.state !== 'down'
     const answers = await Promise.all(
-      others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<ExpectedCopy>)),
+      others.map((other, i) => this.writeCopy(other, state, written, standing[i] as Promise<ExpectedCopy>, isThere)),
     )
     const end = answers.find(isTombstone)
     if (end !== undefined) {
       await this.parts.ending.endedElsewhere(state, end.record)
       return true
     }
+    /* What the only node that has it has taken with it is not stored. */
+    if (others.length > 0 && !isThere() && !answers.includes('stored')) return false
     if (answers.includes('failed') || this.copies.areTooFew(others)) this.copies.scheduleRepair(state.token)
     let isComplete = true
     /* Others used that node as the first one, as ours was out of their reach: what they have belongs to the session too. */
@@ -105,14 +108,17 @@ export class NonStickySaver {
     return this.store(next, state, moves)
   }
 
+  /** @param isThere whether the node with the first copy is; without it this copy is the only one, and is waited for. */
   private async writeCopy(
     node: WatchedNode,
     state: SessionState,
     written: Outgoing,
     standing: Promise<ExpectedCopy>,
+    isThere: () => boolean,
   ): Promise<'stored' | 'failed' | 'late' | FoundSession> {
     const writing = this.copies.write(node, state, written, standing)
-    if (!(await this.isTooLate(node, writing, state, COPY_PATIENCE))) return writing
+    if (!(await this.isTooLate(node, writing, state, COPY_PATIENCE)) || !isThere()) return writing
+    this.context.statistics.count('hedgedWrites')
     void writing.then((answer) => {
       if (isTombstone(answer)) void this.parts.ending.endedElsewhere(state, answer.record)
       else if (answer !== 'stored') this.copies.scheduleRepair(state.token)
@@ -141,6 +147,7 @@ export class NonStickySaver {
       const started = this.context.clock.monotonic()
       const put = node.put(key, outgoing.bytes, outgoing.deadline, expected, storage.putOptions())
       if (next !== undefined && (await this.isTooLate(node, put, state))) {
+        this.context.statistics.count('hedgedWrites')
         void this.afterPassingOver(node, put, state, key)
         return next
       }
@@ -170,9 +177,7 @@ export class NonStickySaver {
   private async isTooLate(node: WatchedNode, write: Promise<unknown>, { isGuarded }: SessionState, least = 0) {
     if (isGuarded || !(await node.isLate(write))) return false
     const rest = least - node.silence
-    if (rest > 0 && (await within(this.context.clock, write, rest))) return false
-    this.context.statistics.count('hedgedWrites')
-    return true
+    return rest <= 0 || !(await within(this.context.clock, write, rest))
   }
 
   /* The node may take the write after all, or not: then what it has is old. The session itself has gone on with another one. */
