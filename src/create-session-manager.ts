@@ -23,6 +23,7 @@ import { type MemcachedServer, startMemcachedServer } from './memcached-server/s
 import { openNode } from './node/open-node.js'
 import type { NodeStatus } from './placement/watched-node.js'
 import type { DestroyOptions, Session, SessionData } from './session/session.js'
+import { parseSessionId, type SessionId } from './session-id/session-id.js'
 import type { StatisticsSnapshot } from './statistics/statistics.js'
 import { SessionStore } from './store/session-store.js'
 
@@ -208,8 +209,8 @@ export class Sessions {
    * @returns `undefined` when there is none. @throws StorageUnavailableError
    */
   async get(id: string): Promise<(Session & Partial<SessionData>) | undefined> {
-    const state = await this.manager.open(id)
-    return state === undefined ? undefined : new SessionUse(this.manager, state, undefined).session
+    const parsed = this.parse(id)
+    return parsed && this.sessionOf(parsed)
   }
 
   /**
@@ -219,7 +220,7 @@ export class Sessions {
    */
   async fromRequest(req: WithCookieHeader): Promise<(Session & Partial<SessionData>) | undefined> {
     for (const id of candidateIds(this.context, req.headers.cookie)) {
-      const session = await this.get(id)
+      const session = await this.sessionOf(id)
       if (session !== undefined) return session
     }
     return undefined
@@ -245,7 +246,8 @@ export class Sessions {
 
   /** Ends a session on all servers; resolves when the storage has answered. @returns whether there was one. */
   async destroy(id: string): Promise<boolean> {
-    const state = await this.manager.open(id)
+    const parsed = this.parse(id)
+    const state = parsed && (await this.manager.open(parsed))
     if (state === undefined) return false
     await this.manager.destroy(state)
     return true
@@ -297,6 +299,17 @@ export class Sessions {
   off<N extends SessionEventName>(name: N, listener: SessionListener<N>): this {
     this.context.events.off(name, listener)
     return this
+  }
+
+  private async sessionOf(id: SessionId): Promise<(Session & Partial<SessionData>) | undefined> {
+    const state = await this.manager.open(id)
+    return state && new SessionUse(this.manager, state, undefined).session
+  }
+
+  private parse(id: string): SessionId | undefined {
+    const parsed = parseSessionId(id)
+    if (parsed === undefined) this.context.statistics.count('invalidIds')
+    return parsed
   }
 
   private async start(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ManagerContext } from '../manager/context/manager-context.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
+import { parseSessionId, type SessionId } from '../session-id/session-id.js'
 import { MAX_CANDIDATES, readCookies } from './cookie-header.js'
 
 /** The cookie settings for one request: those of the application's function where it gave one, or the configured ones. */
@@ -23,11 +24,27 @@ export function cookieSettingsFor({ settings, log }: ManagerContext, req: Incomi
  * The ids that a Cookie header names, in its order; at most 4. Where there are more, those that were never issued must not crowd out
  * the visitor's own.
  */
-export function candidateIds({ settings, tokens }: ManagerContext, header: string | undefined): string[] {
-  const ids = readCookies(header, settings.name)
-  if (ids.length < MAX_CANDIDATES) return ids
-  const issued = readCookies(header, settings.name, Number.POSITIVE_INFINITY).filter((id) => tokens.issued(id))
-  return issued.slice(0, MAX_CANDIDATES)
+export function candidateIds(
+  { settings, tokens, statistics }: ManagerContext,
+  header: string | undefined,
+): SessionId[] {
+  const texts = readCookies(header, settings.name)
+  if (texts.length < MAX_CANDIDATES) {
+    const ids = parsed(texts)
+    if (ids.length < texts.length) statistics.count('invalidIds')
+    return ids
+  }
+  const all = parsed(readCookies(header, settings.name, Number.POSITIVE_INFINITY))
+  return all.filter((id) => id.isIssuedBy(tokens)).slice(0, MAX_CANDIDATES)
+}
+
+function parsed(texts: readonly string[]): SessionId[] {
+  const ids: SessionId[] = []
+  for (const text of texts) {
+    const id = parseSessionId(text)
+    if (id !== undefined) ids.push(id)
+  }
+  return ids
 }
 
 /** Decides what is left to the connection (`auto`). `isSecure` is asked only then. */

@@ -8,7 +8,7 @@ import { rememberEnded } from '../manager/request-sessions.js'
 import type { SessionManager } from '../manager/session-manager.js'
 import type { SessionUse, SessionUseScope } from '../manager/session-use.js'
 import { type CookieAttributes, SessionCookie } from '../session/session-cookie.js'
-import { tokenOf } from '../session-id/session-id.js'
+import type { SessionId } from '../session-id/session-id.js'
 import { resolveAuto } from './request-cookie.js'
 import { type ResponseObserver, watchClose, watchEnd, watchHead, watchSent } from './response-hooks.js'
 import { isSecure } from './secure-request.js'
@@ -30,13 +30,13 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
   hooks = 0
   private readonly manager: SessionManager
   /** The cookie's value that led to the session; `undefined`: the request came without one. */
-  private readonly sentId: string | undefined
+  private readonly sentId: SessionId | undefined
   /** What applies to this request, before the connection decides on what is `auto`. */
   private readonly cookieSettings: CookieAttributes
   /** `undefined`: every request is a use of its session. */
   private readonly activity: RequestActivity | undefined
   /** Further cookies of our name. */
-  private readonly otherIds: readonly string[]
+  private readonly otherIds: readonly SessionId[]
   private handle: SessionUse | undefined
   /** Why the application's answer is not the right one. */
   refusal: HttpStatusError | undefined
@@ -62,9 +62,9 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
     manager: SessionManager,
     req: SessionRequest,
     res: ServerResponse,
-    sentId: string | undefined,
+    sentId: SessionId | undefined,
     cookieSettings: CookieAttributes,
-    otherIds: readonly string[],
+    otherIds: readonly SessionId[],
     activity: RequestActivity | undefined,
   ) {
     this.manager = manager
@@ -95,7 +95,7 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
     else if (locking.mode === 'auto' && state !== undefined) this.watchClose()
     /* Who takes the session off the request does not use it. */
     if (state !== undefined && unset === 'destroy') clearCookie ? this.hook() : this.watchEnd()
-    if (state === undefined ? saveUninitialized : rolling || state.id !== this.sentId) this.hook()
+    if (state === undefined ? saveUninitialized : rolling || !this.isTold(state)) this.hook()
   }
 
   onUse(): void {
@@ -255,6 +255,12 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
     if (this.res.writableEnded === false) this.watchEnd()
   }
 
+  /** Whether the id that came is the one that the session has now. */
+  private isTold({ token, node, route }: SessionState): boolean {
+    const { sentId } = this
+    return sentId !== undefined && sentId.token === token && sentId.node === node?.id && sentId.route === route
+  }
+
   private get isSecure(): boolean {
     return isSecure(this.req, this.manager.context.settings.proxy)
   }
@@ -391,7 +397,7 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
     if (state.isBlank && !this.keepsEmpty && state.attributes.isEmpty) return false
     const rolling = settings.rolling && !this.isPassive
     const renewed = this.changed && !this.isPassive && this.mayRenewCookie && handle.cookie.expires !== null
-    const needed = state.id !== this.sentId || handle.cookieChanged
+    const needed = !this.isTold(state) || handle.cookieChanged
     /* A renewal can wait for a response that no cache gives to others. */
     if (!needed && isShared(this.res)) return true
     if (rolling || renewed) handle.cookie.resetMaxAge()
@@ -403,7 +409,7 @@ export class RequestScope implements SessionUseScope, ResponseObserver {
 
   /* Another server has taken the session over as soon as it had its new id, which only this response tells. */
   private isRenewedAndTaken({ phase, token }: SessionState): boolean {
-    return phase === 'lost' && this.sentId !== undefined && tokenOf(this.sentId) !== token
+    return phase === 'lost' && this.sentId !== undefined && this.sentId.token !== token
   }
 
   /* Only what the browser has sent is there to be cleared. */

@@ -8,14 +8,14 @@ import type { SessionManager } from '../manager/session-manager.js'
 import type { Opened } from '../manager/session-mode.js'
 import { SessionUse } from '../manager/session-use.js'
 import type { CookieAttributes } from '../session/session-cookie.js'
-import { tokenOf } from '../session-id/session-id.js'
+import type { SessionId } from '../session-id/session-id.js'
 import { Adoption } from './adoption.js'
 import { pathMatches } from './cookie-header.js'
 import type { OpenRequests } from './open-requests.js'
 import { candidateIds, cookieSettingsFor } from './request-cookie.js'
 import { RequestScope, type SessionRequest } from './request-scope.js'
 
-const none: readonly string[] = []
+const none: readonly SessionId[] = []
 
 export type Next = (error?: unknown) => void
 export type SessionMiddleware = (req: SessionRequest, res: ServerResponse, next: Next) => void
@@ -77,7 +77,7 @@ class Arrival {
     this.cookie = cookie
   }
 
-  open(id: string): void {
+  open(id: SessionId): void {
     let opened: Opened
     try {
       opened = this.openNow(id, false)
@@ -95,11 +95,11 @@ class Arrival {
   }
 
   /* Several cookies of our name (of other paths or domains, or planted): the first that leads to a session counts. */
-  async openFirst(ids: string[], locks: boolean): Promise<void> {
+  async openFirst(ids: readonly SessionId[], locks: boolean): Promise<void> {
     const { manager } = this.shared
     this.noteWaiting()
     let state: SessionState | undefined
-    let used = ids[0] as string
+    let used = ids[0] as SessionId
     try {
       for (const id of ids) {
         used = id
@@ -116,7 +116,7 @@ class Arrival {
     this.attach(used, state)
   }
 
-  attach(id: string | undefined, state: SessionState | undefined): void {
+  attach(id: SessionId | undefined, state: SessionState | undefined): void {
     const { manager, adoption } = this.shared
     if (id !== undefined && state !== undefined && this.isToRenew(id, state)) {
       this.renew(id, state)
@@ -140,13 +140,13 @@ class Arrival {
   }
 
   /* Whoever came with an id that was renewed a moment ago has been led to the new one. */
-  private isToRenew(id: string, state: SessionState): boolean {
+  private isToRenew(id: SessionId, state: SessionState): boolean {
     if (this.activity?.isPassive === true || this.res.headersSent !== false) return false
-    return this.shared.manager.isRenewalDue(state) && state.token === tokenOf(id)
+    return this.shared.manager.isRenewalDue(state) && state.token === id.token
   }
 
   /* Where that can't be had now, the session goes on under the old id. */
-  private renew(id: string, state: SessionState): void {
+  private renew(id: SessionId, state: SessionState): void {
     this.noteWaiting()
     this.shared.manager.renew(state).then(
       (renewed) => this.begin(id, renewed),
@@ -154,11 +154,11 @@ class Arrival {
     )
   }
 
-  private openNow(id: string, fresh: boolean): Opened {
+  private openNow(id: SessionId, fresh: boolean): Opened {
     const { manager } = this.shared
     return this.activity === undefined
       ? manager.open(id, fresh)
-      : this.activity.watch(id, () => manager.open(id, fresh))
+      : this.activity.watch(id.token, () => manager.open(id, fresh))
   }
 
   /** It is under way already; what it does with a session is not known yet. */
@@ -166,7 +166,7 @@ class Arrival {
     this.shared.requests?.add({ res: this.res, commitSoFar: nothing })
   }
 
-  private begin(id: string | undefined, state: SessionState | undefined): void {
+  private begin(id: SessionId | undefined, state: SessionState | undefined): void {
     const { req, res, next, cookie, activity, otherIds, hold } = this
     const { manager, requests } = this.shared
     const { settings, statistics, clock, replaced } = manager.context
@@ -179,7 +179,7 @@ class Arrival {
     if (activity === undefined && state !== undefined && state.absoluteDeadline !== 0) {
       manager.count(state, clock.now())
     }
-    if (state === undefined && id !== undefined) scope.isLate = replaced.has(tokenOf(id), clock.now())
+    if (state === undefined && id !== undefined) scope.isLate = replaced.has(id.token, clock.now())
     scope.begin(handle)
     requests?.add(scope)
     const refusal = state === undefined && settings.saveUninitialized ? admissionError(manager, handle) : undefined

@@ -28,7 +28,7 @@ import {
   type Guard,
   type OnUnserializable,
 } from '../session/attributes.js'
-import { formatSessionId, tokenDigest } from '../session-id/session-id.js'
+import { formatSessionId, SessionId, tokenDigest } from '../session-id/session-id.js'
 import type { LockedChanges } from './locked-changes.js'
 import type { SessionTally } from './session-tally.js'
 
@@ -275,6 +275,10 @@ export class SessionState {
   /** The id as it stands in the cookie. */
   get id(): string {
     return formatSessionId(this.token, this.place?.id, this.routeName)
+  }
+
+  get sessionId(): SessionId {
+    return new SessionId(this.token, this.place?.id, this.routeName)
   }
 
   /** Digest of the token: the storage key without its prefix. */

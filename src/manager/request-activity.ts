@@ -1,5 +1,4 @@
 import type { SessionState } from '../local/session-state.js'
-import { tokenOf } from '../session-id/session-id.js'
 import type { SessionManager } from './session-manager.js'
 
 /** Whether one request counts as a use of its session: see the setting `activity`. */
@@ -22,10 +21,9 @@ export class RequestActivity {
     return this.passive
   }
 
-  /** Opens the session of an id by `open`, which is a use of it. */
-  watch<T>(id: string, open: () => T): T {
+  /** Opens the session of a token by `open`, which is a use of it. */
+  watch<T>(token: string, open: () => T): T {
     const { local } = this.manager.context
-    const token = tokenOf(id)
     this.usedBefore = local.get(token)?.accessedAt
     const opened = open()
     this.usedByUs = local.get(token)?.accessedAt

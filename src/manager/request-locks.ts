@@ -1,7 +1,7 @@
 import { LockTimeoutError, NodeRefusedError, NodeUnreachableError } from '../errors.js'
 import { LockPolicy } from '../lock/lock-policy.js'
 import { type LockHold, SessionLocks } from '../lock/session-locks.js'
-import { formatSessionId, parseSessionId, tokenDigest } from '../session-id/session-id.js'
+import { formatSessionId, type SessionId, tokenDigest } from '../session-id/session-id.js'
 import type { ManagerContext } from './context/manager-context.js'
 
 /** Attempts at a lock whose node does not answer. */
@@ -42,20 +42,21 @@ export class RequestLocks {
    * Takes the lock of the session that an id names. `undefined`: the id is none of ours, or the request may go on without.
    * @throws LockTimeoutError
    */
-  async take(id: string): Promise<LockHold | undefined> {
+  async take(id: SessionId): Promise<LockHold | undefined> {
     const { tokens, settings, ended, clock } = this.context
-    const parts = parseSessionId(id)
-    if (parts === undefined || !settings.enabled || !tokens.verify(parts.token)) return undefined
-    if (ended.has(parts.token, clock.now())) return undefined
+    const { token } = id
+    if (!settings.enabled || ended.has(token, clock.now())) return undefined
+    /* One that is in memory needs no proof: its session is found without, too. */
+    if (this.context.local.get(token) === undefined && !id.isIssuedBy(tokens)) return undefined
     try {
-      const hold = await this.acquire(parts.token)
+      const hold = await this.acquire(token)
       this.context.statistics.count('locksAcquired')
       return hold
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error
       const event = {
-        handle: tokenDigest(parts.token).slice(0, 12),
-        id: formatSessionId(parts.token, parts.node, undefined),
+        handle: tokenDigest(token).slice(0, 12),
+        id: formatSessionId(token, id.node, undefined),
       }
       this.context.events.emitSession('lockTimeout', event)
       if (settings.locking.onTimeout === 'fail') throw error

@@ -6,7 +6,7 @@ import { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
-import { formatSessionId, tokenOf } from '../session-id/session-id.js'
+import { SessionId, type SessionTokens } from '../session-id/session-id.js'
 import { SaveQueue, type SaveResult } from '../write-behind/save-queue.js'
 import { Admission } from './admission.js'
 import { SessionContent } from './content/session-content.js'
@@ -67,9 +67,12 @@ export class ServerSessions implements SessionManager, ManagerServices {
   private housekeeping: Timer | undefined
   private closed = false
   private houseKept = 0
+  /** What verified the ids of the sessions that this server knows. */
+  private trusted: SessionTokens
 
   constructor(context: ManagerContext, openNode: OpenNode) {
     this.context = context
+    this.trusted = context.tokens
     this.storage = new RecordStore(context)
     this.content = new SessionContent(context)
     this.merger = new SessionMerger(context, this.content)
@@ -128,7 +131,7 @@ export class ServerSessions implements SessionManager, ManagerServices {
     return this.mode.storeTimeout
   }
 
-  open(id: string, fresh?: boolean): Opened {
+  open(id: SessionId, fresh?: boolean): Opened {
     const { notes, settings } = this.context
     if (!notes.isKnown && settings.enabled) return notes.exchange().then(() => this.openKnowing(id, fresh))
     return this.openKnowing(id, fresh)
@@ -303,7 +306,7 @@ export class ServerSessions implements SessionManager, ManagerServices {
     return this.context.settings.locking.mode !== 'none' && this.locks.policy.needsLock(method, url)
   }
 
-  lock(id: string): Promise<LockHold | undefined> {
+  lock(id: SessionId): Promise<LockHold | undefined> {
     return this.locks.take(id)
   }
 
@@ -340,7 +343,8 @@ export class ServerSessions implements SessionManager, ManagerServices {
 
   /** To be called after the settings were replaced. */
   settingsChanged(wasEnabled: boolean): void {
-    const { settings } = this.context
+    const { settings, tokens } = this.context
+    if (tokens !== this.trusted) void this.forgetUnsigned(tokens)
     const mode = this.modes[settings.mode]
     if (mode !== this.mode) {
       this.mode.stop()
@@ -381,27 +385,25 @@ export class ServerSessions implements SessionManager, ManagerServices {
     }
   }
 
-  private openKnowing(id: string, fresh: boolean | undefined): Opened {
-    if (this.isLate(id)) return this.openRenewed(id, fresh)
+  private openKnowing(id: SessionId, fresh: boolean | undefined): Opened {
+    if (this.isLate(id.token)) return this.openRenewed(id, fresh)
     const opened = this.mode.open(id, fresh)
     if (opened instanceof Promise) return opened.then((state) => this.unlessEnded(state) ?? this.openRenewed(id, fresh))
     return this.unlessEnded(opened) ?? this.openRenewed(id, fresh)
   }
 
   /* Whoever comes with an id that was renewed a moment ago gets the session that it goes on as. */
-  private openRenewed(id: string, fresh: boolean | undefined): Opened {
-    if (!this.isLate(id)) return undefined
-    const token = tokenOf(id)
+  private openRenewed({ token }: SessionId, fresh: boolean | undefined): Opened {
+    if (!this.isLate(token)) return undefined
     const next = this.context.tokens.successorOf(token)
-    const opened = this.openKnowing(formatSessionId(next, undefined, this.mode.route), fresh)
+    const opened = this.openKnowing(new SessionId(next, undefined, this.mode.route), fresh)
     const unlessReplaced = (state: SessionState | undefined) => state ?? this.ending.alsoReplaced(token, next)
     return opened instanceof Promise ? opened.then(unlessReplaced) : unlessReplaced(opened)
   }
 
-  /** @param id or a token */
-  private isLate(id: string): boolean {
+  private isLate(token: string): boolean {
     const { renewed, clock } = this.context
-    return !renewed.isEmpty && renewed.has(tokenOf(id), clock.now())
+    return !renewed.isEmpty && renewed.has(token, clock.now())
   }
 
   /** What is done with a session, or with what it goes on as when it turns out to have been renewed. @throws SessionGoneError */
@@ -427,6 +429,20 @@ export class ServerSessions implements SessionManager, ManagerServices {
     if (state === undefined || !this.context.notes.hasEnded(state.createdAt)) return state
     this.ending.endedAltogether(state)
     return undefined
+  }
+
+  /* Ids under a secret that was taken out lead nowhere any more, here as on servers that start now. */
+  private async forgetUnsigned(tokens: SessionTokens): Promise<void> {
+    this.trusted = tokens
+    let visits = 0
+    for (const state of this.context.local.values()) {
+      if (!tokens.verify(state.token)) this.ending.forget(state)
+      if (++visits % MAX_VISITS === 0) await this.breathe()
+    }
+    for (const { token } of this.mode.known?.values() ?? []) {
+      if (!tokens.verify(token)) this.mode.known?.delete(token)
+      if (++visits % MAX_VISITS === 0) await this.breathe()
+    }
   }
 
   private async endOldOnes(): Promise<void> {

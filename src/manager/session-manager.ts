@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { SessionState } from '../local/session-state.js'
 import type { LockHold } from '../lock/session-locks.js'
 import type { Attribute, AttributeRules, Guard } from '../session/attributes.js'
+import type { SessionId } from '../session-id/session-id.js'
 import type { ManagerContext } from './context/manager-context.js'
 
 /** What a request's use of its session came to. */
@@ -25,7 +26,7 @@ export interface SessionManager {
    * @param fresh the storage itself is to be asked where others may have changed it: by whoever holds its lock. Default `false`.
    * @throws StorageUnavailableError when it can't be known.
    */
-  open(id: string, fresh?: boolean): SessionState | undefined | Promise<SessionState | undefined>
+  open(id: SessionId, fresh?: boolean): SessionState | undefined | Promise<SessionState | undefined>
   /** A new session that is not admitted yet. @param isNewcomer its visitor came without one. Default `false`. */
   create(req: IncomingMessage | undefined, isNewcomer?: boolean): SessionState
   /**
@@ -87,7 +88,7 @@ export interface SessionManager {
    * Waits for the lock of the session that an id names. `undefined`: there is none to be had, and the request may go on.
    * @throws LockTimeoutError
    */
-  lock(id: string): Promise<LockHold | undefined>
+  lock(id: SessionId): Promise<LockHold | undefined>
   /** What a request turned out to do, for locking that learns. */
   learn(method: string | undefined, url: string, wrote: boolean): void
   /** The session as the storage has it now, under what was changed here and is not stored. @throws SessionGoneError */

@@ -2,6 +2,7 @@ import type { CopyIndex } from '../local/copy-index.js'
 import type { SessionState } from '../local/session-state.js'
 import type { WatchedNode } from '../placement/watched-node.js'
 import type { AttributeSection } from '../record/attribute-section.js'
+import type { SessionId } from '../session-id/session-id.js'
 import type { SaveQueue, SaveResult } from '../write-behind/save-queue.js'
 import type { SessionContent } from './content/session-content.js'
 import type { SessionMerger } from './content/session-merger.js'
@@ -46,7 +47,7 @@ export interface SessionMode {
    * The session that an id leads to; see `SessionManager.open`.
    * @throws StorageUnavailableError
    */
-  open(id: string, fresh?: boolean): Opened
+  open(id: SessionId, fresh?: boolean): Opened
   /** @throws StorageUnavailableError */
   openShared(token: string): Promise<SessionState | undefined>
   /** Sessions that this server holds, for `maxActiveSessions`. */

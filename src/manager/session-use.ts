@@ -341,7 +341,7 @@ export class SessionUse implements SessionHost {
 
   private async takeLock(): Promise<void> {
     const state = this.ensureState()
-    const hold = await this.manager.lock(state.id).catch((error) => {
+    const hold = await this.manager.lock(state.sessionId).catch((error) => {
       throw this.refused(error)
     })
     this.locked = hold ?? withoutLock

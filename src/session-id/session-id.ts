@@ -20,20 +20,41 @@ const MAX_RANDOM_LENGTH = 160
 const MAC_PURPOSE = 'holdfast session id 1:'
 const RENEWAL_PURPOSE = 'holdfast renewed id 1:'
 
-const DASH = 45
-const DOT = 46
 const HINT = /^[A-Za-z0-9_-]{1,64}$/
 const TOKEN = /^[A-Za-z0-9_]+$/
 
-/** The three parts of an id. `node` and `route` are hints that anybody can write: believe configured values only. */
-export interface SessionIdParts {
-  token: string
-  node: string | undefined
-  route: string | undefined
+/**
+ * A session id, taken apart once. Whatever has not the form of one is nobody's: it finds no session, and takes no lock.
+ * `node` and `route` are hints that anybody can write: believe configured values only.
+ */
+export class SessionId {
+  readonly token: string
+  readonly node: string | undefined
+  readonly route: string | undefined
+  private verifiedBy: SessionTokens | undefined
+
+  /** The parts must be of the alphabets that `parseSessionId` takes. */
+  constructor(token: string, node: string | undefined, route: string | undefined) {
+    this.token = token
+    this.node = node
+    this.route = route
+  }
+
+  get text(): string {
+    return formatSessionId(this.token, this.node, this.route)
+  }
+
+  /** Whether the token was issued under one of these secrets; found out once. */
+  isIssuedBy(tokens: SessionTokens): boolean {
+    if (this.verifiedBy === tokens) return true
+    if (!tokens.verify(this.token)) return false
+    this.verifiedBy = tokens
+    return true
+  }
 }
 
-/** Takes an id apart. `undefined`: not the text of an id. Says nothing of the token's MAC: that is `SessionTokens.verify`. */
-export function parseSessionId(text: string): SessionIdParts | undefined {
+/** Takes an id apart. `undefined`: not the text of an id. Says nothing of the token's MAC: that is `isIssuedBy`. */
+export function parseSessionId(text: string): SessionId | undefined {
   if (text.length > MAX_ID_LENGTH) return undefined
   const dot = text.indexOf('.')
   const body = dot === -1 ? text : text.slice(0, dot)
@@ -44,26 +65,7 @@ export function parseSessionId(text: string): SessionIdParts | undefined {
   if (token.length <= MAC_LENGTH || !TOKEN.test(token)) return undefined
   if (node !== undefined && !HINT.test(node)) return undefined
   if (route !== undefined && !HINT.test(route)) return undefined
-  return { token, node, route }
-}
-
-/** The token part alone, without any check: the cheapest key for a look-up among tokens that are known to be good. */
-export function tokenOf(text: string): string {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === DASH || code === DOT) return text.slice(0, i)
-  }
-  return text
-}
-
-/** Whether two ids name the same route. */
-export function sameRoute(a: string, b: string): boolean {
-  return routePart(a) === routePart(b)
-}
-
-function routePart(text: string): string {
-  const dot = text.indexOf('.')
-  return dot === -1 ? '' : text.slice(dot + 1)
+  return new SessionId(token, node, route)
 }
 
 /** Puts an id together. The parts must be of the alphabets that `parseSessionId` takes. */
@@ -97,12 +99,6 @@ export class SessionTokens {
   issue(text?: string): string {
     const random = text === undefined ? urlSafe(this.random.bytes(RANDOM_BYTES)) : checkedText(text)
     return random + mac(this.firstKey, random)
-  }
-
-  /** Whether this is an id whose token was issued under one of the secrets. */
-  issued(text: string): boolean {
-    const parts = parseSessionId(text)
-    return parts !== undefined && this.verify(parts.token)
   }
 
   /** Whether this token was issued under one of the secrets. Takes the same time wherever the MACs differ. */

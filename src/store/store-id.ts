@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { ManagerContext } from '../manager/context/manager-context.js'
-import { parseSessionId, SessionTokens } from '../session-id/session-id.js'
+import { parseSessionId, type SessionId, SessionTokens } from '../session-id/session-id.js'
 
 /** What a text that a library uses as session id stands for. */
 export type StoreId =
   /** An id that we issued: the session that visitors have. */
-  | { kind: 'own'; id: string }
+  | { kind: 'own'; id: SessionId }
   /** The library's own text. Its session is under the first token; the others belong to secrets that rotate out. */
   | { kind: 'foreign'; tokens: string[] }
 
 /** @throws TypeError when `sid` is not text. */
 export function readStoreId(sid: unknown, context: ManagerContext): StoreId {
   if (typeof sid !== 'string' || sid === '') throw new TypeError('a session id must be text')
-  const parts = parseSessionId(sid)
-  if (parts !== undefined && context.tokens.verify(parts.token)) return { kind: 'own', id: sid }
+  const id = parseSessionId(sid)
+  if (id?.isIssuedBy(context.tokens)) return { kind: 'own', id }
   return { kind: 'foreign', tokens: derivedTokens(sid, context) }
 }
 

@@ -7,6 +7,7 @@ import { ServerSessions } from '../../src/manager/server-sessions.js'
 import { SessionUse, type SessionUseScope } from '../../src/manager/session-use.js'
 import type { WatchedNode } from '../../src/placement/watched-node.js'
 import type { Session } from '../../src/session/session.js'
+import { parseSessionId, type SessionId } from '../../src/session-id/session-id.js'
 import { SimulatedNode, type SimulatedStorage } from './simulated-storage.js'
 import type { Happening, World } from './world.js'
 
@@ -128,7 +129,7 @@ export class SimulatedServer {
     const { clock } = manager.context
     let state: Awaited<ReturnType<ServerSessions['open']>>
     try {
-      state = cookie === undefined ? undefined : await manager.open(cookie)
+      state = cookie === undefined ? undefined : await manager.open(parseSessionId(cookie) as SessionId)
     } catch {
       return { status: 'unavailable', cookie, stored: false }
     }
@@ -158,7 +159,7 @@ export class SimulatedServer {
   async job(cookie: string, work: (session: SessionLike) => void): Promise<boolean> {
     const manager = this.manager as ServerSessions
     try {
-      const state = await manager.open(cookie)
+      const state = await manager.open(parseSessionId(cookie) as SessionId)
       if (state === undefined) return false
       const { session } = new SessionUse(manager, state, undefined)
       work(session as SessionLike)

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../clock.js'
 import type { Settings } from '../../config/settings.js'
 import { EndedTokens } from '../../local/ended-tokens.js'
@@ -73,13 +74,16 @@ export class ManagerContext {
   }
 
   set settings(settings: Settings) {
+    const { secret } = this.current
     this.current = settings
-    this.derivedTokens = new SessionTokens(settings.secret, this.random)
+    if (!isDeepStrictEqual(secret, settings.secret))
+      this.derivedTokens = new SessionTokens(settings.secret, this.random)
     this.derivedRules = rulesOf(settings)
     this.derivedForm = new RecordEnvelope(settings)
     this.statistics.enabled = settings.statistics
   }
 
+  /** Others as soon as a secret is another. */
   get tokens(): SessionTokens {
     return this.derivedTokens
   }

@@ -5,7 +5,7 @@ import type { Renewal } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, covers } from '../../record/attribute-section.js'
 import type { StoredRecord } from '../../record/record-format.js'
-import { parseSessionId, type SessionIdParts, tokenDigest } from '../../session-id/session-id.js'
+import { type SessionId, tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import { isKeptInUse } from '../content/session-end.js'
 import type { ManagerContext } from '../context/manager-context.js'
@@ -60,15 +60,14 @@ export class NonStickyMode implements SessionMode {
     return this.entering !== undefined || this.copies.isBusy
   }
 
-  open(id: string, fresh = false): Opened {
+  open(id: SessionId, fresh = false): Opened {
     const { statistics, tokens, placement } = this.context
-    const parts = parseSessionId(id)
-    if (parts === undefined || (!this.copies.known.has(parts.token) && !tokens.verify(parts.token))) {
+    if (!this.copies.known.has(id.token) && !id.isIssuedBy(tokens)) {
       statistics.count('invalidIds')
       return undefined
     }
-    const found = this.find(parts.token, placement.byName(parts.node), fresh)
-    return found instanceof Promise ? found.then((state) => state ?? this.elsewhere(parts)) : found
+    const found = this.find(id.token, placement.byName(id.node), fresh)
+    return found instanceof Promise ? found.then((state) => state ?? this.elsewhere(id)) : found
   }
 
   /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
@@ -573,7 +572,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   /** @throws StorageUnavailableError when it may be on a node that only others have in their configuration */
-  private async elsewhere({ token, node }: SessionIdParts): Promise<undefined> {
+  private async elsewhere({ token, node }: SessionId): Promise<undefined> {
     const { ended, clock, notes } = this.context
     if (!ended.has(token, clock.now()) && (await notes.isUsedElsewhere(node))) throw unknownNode(this.context, node)
     return undefined

@@ -2,7 +2,7 @@ import { SessionGoneError, StorageUnavailableError } from '../../errors.js'
 import type { SessionState } from '../../local/session-state.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import type { AttributeSection } from '../../record/attribute-section.js'
-import { parseSessionId, type SessionIdParts, sameRoute, tokenOf } from '../../session-id/session-id.js'
+import { SessionId } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
 import { isKeptInUse } from '../content/session-end.js'
 import type { ManagerContext } from '../context/manager-context.js'
@@ -55,9 +55,9 @@ export class StickyMode implements SessionMode {
     return this.context.settings.route
   }
 
-  open(id: string, fresh = false): Opened {
+  open(id: SessionId, fresh = false): Opened {
     const { local, clock } = this.context
-    const state = local.get(tokenOf(id))
+    const state = local.get(id.token)
     if (state === undefined) return this.openElsewhere(id)
     const now = clock.now()
     if (state.expiresAt <= now) return this.openExpired(state, id)
@@ -66,7 +66,7 @@ export class StickyMode implements SessionMode {
     state.use(now)
     if (!settings.enabled) return this.hit(state)
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
-    if (id !== state.id && !sameRoute(id, state.id)) return this.openForeign(state, id)
+    if (id.route !== state.route) return this.openForeign(state, id)
     if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
     if (this.isDoubtful(state, node)) return this.openAfter(() => this.compare(state), state, id)
     if (fresh && state.wasStored) return this.openAfter(() => this.compare(state), state, id)
@@ -81,7 +81,7 @@ export class StickyMode implements SessionMode {
     const state = local.get(token)
     /* Under a library's own text a session may begin on another server at any time, so a miss is not remembered. */
     this.misses.delete(token)
-    if (state === undefined) return this.openElsewhere(token)
+    if (state === undefined) return this.openElsewhere(bareId(token))
     const now = clock.now()
     if (state.expiresAt <= now) {
       this.parts.ending.expire(state)
@@ -90,7 +90,7 @@ export class StickyMode implements SessionMode {
     state.use(now)
     if (!settings.enabled) return this.hit(state)
     if (this.needsTouch(state, now)) this.parts.queue.add(state)
-    return this.openForeign(state, token)
+    return this.openForeign(state, bareId(token))
   }
 
   get held(): number {
@@ -135,7 +135,7 @@ export class StickyMode implements SessionMode {
     if (state.phase === 'new') return state
     /* At once: what others assign while the storage is asked is not ours to drop. */
     state.attributes.replace(state.attributes.section)
-    const current = await this.open(state.id)
+    const current = await this.open(state.sessionId)
     if (current === undefined) {
       if (state.phase === 'lost') await this.parts.ending.endedElsewhere(state)
       throw new SessionGoneError()
@@ -148,7 +148,7 @@ export class StickyMode implements SessionMode {
     /* With a lock others may have had it on any node. */
     await this.compare(state)
     if (state.phase === 'live') return state
-    const current = state.phase === 'lost' ? await this.open(state.id) : undefined
+    const current = state.phase === 'lost' ? await this.open(state.sessionId) : undefined
     if (current === undefined) throw new SessionGoneError()
     return current
   }
@@ -262,8 +262,8 @@ export class StickyMode implements SessionMode {
   }
 
   /* With another route in our id, it is this copy that nobody has used for so long: another server has had the session since. */
-  private openExpired(state: SessionState, id: string): Opened {
-    if (sameRoute(id, state.id)) {
+  private openExpired(state: SessionState, id: SessionId): Opened {
+    if (id.route === state.route) {
       if (isKeptInUse(this.context, state)) {
         this.keepInUse(state)
         return this.open(id)
@@ -279,7 +279,7 @@ export class StickyMode implements SessionMode {
   private async openAfter(
     verify: () => Promise<void>,
     state: SessionState,
-    id: string,
+    id: SessionId,
   ): Promise<SessionState | undefined> {
     const { settings, statistics } = this.context
     const underWay = this.verifying.get(state)
@@ -295,13 +295,13 @@ export class StickyMode implements SessionMode {
    * The visitor comes back from another server: unless storage says otherwise, the copy here is outdated.
    * @throws StorageUnavailableError when the newer copy may be where nobody answers at the moment.
    */
-  private async openForeign(state: SessionState, id: string): Promise<SessionState | undefined> {
+  private async openForeign(state: SessionState, id: SessionId): Promise<SessionState | undefined> {
     const { settings, placement } = this.context
     /* A save under way must not meet the comparison half-way. */
     if (this.parts.queue.has(state))
       await within(this.context.clock, this.parts.queue.settled(state), settings.operationTimeout)
     try {
-      if (state.phase === 'live') await this.loader.verifyEverywhere(state, parseSessionId(id)?.node)
+      if (state.phase === 'live') await this.loader.verifyEverywhere(state, id.node)
     } catch (error) {
       const isLasting = placement.nodes.every((node) => node.state === 'down' && !node.failedRecently())
       if (error instanceof StorageUnavailableError && !isLasting) throw error
@@ -310,7 +310,10 @@ export class StickyMode implements SessionMode {
     return this.openVerified(state, id)
   }
 
-  private openVerified(state: SessionState, id: string): SessionState | undefined | Promise<SessionState | undefined> {
+  private openVerified(
+    state: SessionState,
+    id: SessionId,
+  ): SessionState | undefined | Promise<SessionState | undefined> {
     if (state.phase === 'ended') return undefined
     if (state.phase !== 'live') return this.openElsewhere(id)
     if (!state.node?.isUsable) this.openWithoutNode(state)
@@ -349,25 +352,24 @@ export class StickyMode implements SessionMode {
     if (state.verifiedAt < soonest) state.confirm(soonest)
   }
 
-  private openElsewhere(id: string): undefined | Promise<SessionState | undefined> {
+  private openElsewhere(id: SessionId): undefined | Promise<SessionState | undefined> {
     const { statistics, tokens, ended, expired, clock, settings } = this.context
-    const parts = parseSessionId(id)
-    if (parts === undefined || !tokens.verify(parts.token)) {
+    if (!id.isIssuedBy(tokens)) {
       statistics.count('invalidIds')
       return undefined
     }
     const now = clock.now()
-    if (!settings.enabled || ended.has(parts.token, now)) return undefined
-    if (parts.route === this.route && expired.has(parts.token, now)) return undefined
-    return this.misses.has(parts.token) ? this.loadAfterMiss(parts) : this.load(parts)
+    if (!settings.enabled || ended.has(id.token, now)) return undefined
+    if (id.route === this.route && expired.has(id.token, now)) return undefined
+    return this.misses.has(id.token) ? this.loadAfterMiss(id) : this.load(id)
   }
 
-  private async loadAfterMiss(parts: SessionIdParts): Promise<SessionState | undefined> {
-    const hint = this.context.placement.byName(parts.node)
-    return (await this.misses.mayBeThere(parts.token, hint)) ? this.load(parts) : undefined
+  private async loadAfterMiss(id: SessionId): Promise<SessionState | undefined> {
+    const hint = this.context.placement.byName(id.node)
+    return (await this.misses.mayBeThere(id.token, hint)) ? this.load(id) : undefined
   }
 
-  private async load({ token, node }: SessionIdParts): Promise<SessionState | undefined> {
+  private async load({ token, node }: SessionId): Promise<SessionState | undefined> {
     const loaded = await this.loader.load(token, node)
     if (loaded === undefined) this.misses.add(token)
     return this.takeIn(loaded)
@@ -385,4 +387,9 @@ export class StickyMode implements SessionMode {
     this.parts.protector.cleanUpAfter(state)
     return state
   }
+}
+
+/* It names no place. */
+function bareId(token: string): SessionId {
+  return new SessionId(token, undefined, undefined)
 }
