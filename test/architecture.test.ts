@@ -74,6 +74,7 @@ const mayImport: Record<string, string[]> = {
     'node',
     'placement',
     'session',
+    'session-id',
     'statistics',
     'store',
   ],

@@ -4,16 +4,7 @@ import type { NodeAddress } from '../node/address/node-address.js'
 import type { ReplicaShortfall, StorageNode } from '../node/storage-node.js'
 import { type NodeObserver, WatchedNode, type WatchOptions } from '../placement/watched-node.js'
 import type { ManagerContext } from './context/manager-context.js'
-
-/** What the set tells of its nodes. */
-export interface NodeSetCallbacks {
-  /** Sessions that are on the node should leave it. */
-  leave(node: WatchedNode): void
-  /** The node can be used again. */
-  returned(node: WatchedNode): void
-  /** The node runs, and has lost what it had. */
-  emptied(node: WatchedNode): void
-}
+import type { NodeReactions } from './session-mode.js'
 
 /** Milliseconds that a server which has just started is given to reach a node. */
 const FIRST_ATTEMPTS = 3000
@@ -27,7 +18,7 @@ export type OpenNode = (address: NodeAddress) => StorageNode
 export class NodeSet implements NodeObserver {
   private readonly context: ManagerContext
   private readonly open: OpenNode
-  private readonly callbacks: NodeSetCallbacks
+  private readonly sessions: { readonly currentMode: NodeReactions }
   private readonly addresses = new Map<WatchedNode, NodeAddress>()
   private readonly checking = new Set<WatchedNode>()
   /** Nodes behind which another server process answers, whose data is not to be relied on. */
@@ -39,10 +30,10 @@ export class NodeSet implements NodeObserver {
   private readonly drained = new Set<WatchedNode>()
   private closed = false
 
-  constructor(context: ManagerContext, open: OpenNode, callbacks: NodeSetCallbacks) {
+  constructor(context: ManagerContext, open: OpenNode, sessions: { readonly currentMode: NodeReactions }) {
     this.context = context
     this.open = open
-    this.callbacks = callbacks
+    this.sessions = sessions
     context.notes.onLost = (node) => this.lost(node)
     context.notes.onTwin = (node, other) => this.warnOfTwins(node, other)
   }
@@ -63,8 +54,8 @@ export class NodeSet implements NodeObserver {
       node.draining = true
     }
     placement.use([...kept, ...removed], this.lastResorts())
-    for (const node of removed) this.callbacks.leave(node)
-    for (const node of kept) if (placement.shouldLeave(node)) this.callbacks.leave(node)
+    for (const node of removed) this.sessions.currentMode.evacuate(node)
+    for (const node of kept) if (placement.shouldLeave(node)) this.sessions.currentMode.evacuate(node)
   }
 
   /**
@@ -75,7 +66,7 @@ export class NodeSet implements NodeObserver {
     if (!this.context.placement.nodes.some((other) => other !== node && other.isUsable)) return false
     this.drained.add(node)
     node.draining = true
-    this.callbacks.leave(node)
+    this.sessions.currentMode.evacuate(node)
     return true
   }
 
@@ -85,7 +76,7 @@ export class NodeSet implements NodeObserver {
     if (node.duty !== 'configured') return false
     if (!node.draining) return true
     node.draining = false
-    this.callbacks.returned(node)
+    this.sessions.currentMode.returned(node)
     return true
   }
 
@@ -129,7 +120,7 @@ export class NodeSet implements NodeObserver {
     if (node.wasReached) this.context.notes.raise(node)
     else this.raiseIfItStaysAway(node)
     this.wasDown.add(node)
-    this.callbacks.leave(node)
+    this.sessions.currentMode.evacuate(node)
   }
 
   /* Its copies stay as they are while the sessions go on elsewhere. So they are as those of a node that is away, but for being read. */
@@ -140,7 +131,7 @@ export class NodeSet implements NodeObserver {
     this.warn(node, `is used for reads only${becauseOf(node)}`, error)
     this.context.notes.raise(node)
     this.wasDown.add(node)
-    this.callbacks.leave(node)
+    this.sessions.currentMode.evacuate(node)
   }
 
   nodeRefused(node: WatchedNode, error: NodeRefusedError): void {
@@ -154,7 +145,7 @@ export class NodeSet implements NodeObserver {
     this.context.statistics.count('nodeRecoveries')
     this.context.events.emitNode('nodeUp', { node: node.id, address: node.address })
     this.warn(node, 'is up again')
-    this.callbacks.returned(node)
+    this.sessions.currentMode.returned(node)
     void this.lookAgain(node)
   }
 
@@ -276,7 +267,7 @@ export class NodeSet implements NodeObserver {
     node.emptied()
     /* Of one that was seen going away, all that it had is of an earlier era already; what it was given since is not. */
     if (!this.wasDown.has(node)) this.context.notes.raise(node)
-    this.callbacks.emptied(node)
+    this.sessions.currentMode.emptied(node)
   }
 }
 

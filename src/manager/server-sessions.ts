@@ -89,11 +89,7 @@ export class ServerSessions implements SessionManager, ManagerServices {
     this.pendingEnds = new PendingEnds(context, (node, tombstone) => this.ending.writeLate(node, tombstone))
     this.ending = new SessionEnding(context, this.storage, this.queue, this.protector, this.pendingEnds)
     this.renewal = new SessionRenewal(this)
-    this.nodes = new NodeSet(context, openNode, {
-      leave: (node) => this.mode.evacuate(node),
-      returned: (node) => this.mode.returned(node),
-      emptied: (node) => this.mode.emptied(node),
-    })
+    this.nodes = new NodeSet(context, openNode, this)
     context.notes.onEnded = () => void this.endOldOnes()
     this.modes = { sticky: new StickyMode(this), 'non-sticky': new NonStickyMode(this) }
     this.mode = this.modes[context.settings.mode]

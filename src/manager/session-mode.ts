@@ -32,17 +32,12 @@ export interface ManagerServices {
 
 export type Opened = SessionState | undefined | Promise<SessionState | undefined>
 
-/** What sticky and non-sticky mode do differently. */
-export interface SessionMode {
-  /** Whether a change has to be in the storage before the response goes. */
-  readonly storesFirst: boolean
-  /** Milliseconds that a response waits for that at most. */
-  readonly storeTimeout: number
-  /** Whether a save goes on with further copies when the first one is stored. */
-  readonly hasFurtherCopies: boolean
-
+/** How sessions are found, used and ended. */
+export interface SessionAccess {
   /** What new ids say of the server. */
   readonly route: string | undefined
+  /** Sessions that this server holds, for `maxActiveSessions`. */
+  readonly held: number
   /**
    * The session that an id leads to; see `SessionManager.open`.
    * @throws StorageUnavailableError
@@ -50,8 +45,6 @@ export interface SessionMode {
   open(id: SessionId, fresh?: boolean): Opened
   /** @throws StorageUnavailableError */
   openShared(token: string): Promise<SessionState | undefined>
-  /** Sessions that this server holds, for `maxActiveSessions`. */
-  readonly held: number
   /** Whether a new session can begin. @throws StorageUnavailableError */
   checkAdmission(): void
   /** A request uses the session for the first time. @returns the state that all requests here share. */
@@ -62,39 +55,58 @@ export interface SessionMode {
   becameIdle(state: SessionState): void
   /** The idle or absolute timeout is over, as far as this server knows. */
   expired(state: SessionState): void
+  /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
+  reload(state: SessionState): Promise<SessionState>
+  /** See `SessionManager.refresh`. */
+  refresh(state: SessionState): Promise<SessionState>
   /** See `SessionManager.destroy`. */
   destroy(state: SessionState, isReplaced?: boolean): Promise<boolean>
   /** See `SessionManager.replace`. */
   replace(state: SessionState): Promise<AttributeSection | undefined>
   /** Ends a session everywhere as if its time were over. */
   expireEarly(state: SessionState): Promise<void>
-  /** Fetches what the storage has, if that is newer. @throws SessionGoneError, StorageUnavailableError */
-  reload(state: SessionState): Promise<SessionState>
-  /** See `SessionManager.refresh`. */
-  refresh(state: SessionState): Promise<SessionState>
+}
+
+/** How sessions come to the storage. */
+export interface SessionWriter {
+  /** Whether a change has to be in the storage before the response goes. */
+  readonly storesFirst: boolean
+  /** Milliseconds that a response waits for that at most. */
+  readonly storeTimeout: number
+  /** Whether a save goes on with further copies when the first one is stored. */
+  readonly hasFurtherCopies: boolean
   /** One attempt to bring a session to the storage. Never rejects. */
   save(state: SessionState, attempt: number): Promise<SaveResult>
+}
 
-  /** What this server remembers of sessions that are in the storage alone; `undefined`: its memory has them all. */
-  readonly known: CopyIndex | undefined
-  /** Looks at all sessions, and stores those again that are not where they should be; in the background. */
-  reprotect(): void
-
-  /** Sessions should leave the node. */
+/** What follows for sessions from what becomes of their nodes. */
+export interface NodeReactions {
+  /** Sessions have to leave the node. */
   evacuate(node: WatchedNode): void
   /** The node can be used again. */
   returned(node: WatchedNode): void
   /** The node runs, and has lost what it had. */
   emptied(node: WatchedNode): void
-  /** Nodes that sessions are on, as far as this server knows: others that were taken out of the configuration can be closed. */
-  nodesInUse(): Set<WatchedNode>
-  /** Sessions whose copies are, or belong, on each node, by the node's id. Walks all sessions. */
-  sessionsByNode(): ReadonlyMap<WatchedNode, number>
+}
+
+/** Where the copies of the sessions are, and whether all are where they should be. */
+export interface CopyCare {
+  /** What this server remembers of sessions that are in the storage alone; `undefined`: its memory has them all. */
+  readonly known: CopyIndex | undefined
   /** Sessions with fewer copies than there should be. */
   readonly underReplicated: number
   /** Work in the background that is not done. */
   readonly isBusy: boolean
+  /** Looks at all sessions, and stores those again that are not where they should be; in the background. */
+  reprotect(): void
+  /** Nodes that sessions are on, as far as this server knows: others that were taken out of the configuration can be closed. */
+  nodesInUse(): Set<WatchedNode>
+  /** Sessions whose copies are, or belong, on each node, by the node's id. Walks all sessions. */
+  sessionsByNode(): ReadonlyMap<WatchedNode, number>
+}
 
+/** What sticky and non-sticky mode do differently. */
+export interface SessionMode extends SessionAccess, SessionWriter, NodeReactions, CopyCare {
   /** Takes over from the other mode. */
   enter(): void
   /** Ends its background work; it may be entered again. */

@@ -30,7 +30,7 @@ export class NonStickyMode implements SessionMode {
   readonly hasFurtherCopies = true
   readonly route = undefined
   private readonly context: ManagerContext
-  private readonly parts: ManagerServices
+  private readonly services: ManagerServices
   private readonly misses: RememberedMisses
   private readonly outage: OutageWait
   /** Sessions that sticky mode has left in memory and that wait to be taken over. */
@@ -38,13 +38,13 @@ export class NonStickyMode implements SessionMode {
   private copies: CopyKeeper
   private saver: NonStickySaver
 
-  constructor(parts: ManagerServices) {
-    this.parts = parts
-    this.context = parts.context
-    this.misses = new RememberedMisses(parts.context, parts.storage)
-    this.outage = new OutageWait(parts.context)
-    this.copies = new CopyKeeper(parts.context, parts.storage)
-    this.saver = new NonStickySaver(parts, this.copies, this.outage)
+  constructor(services: ManagerServices) {
+    this.services = services
+    this.context = services.context
+    this.misses = new RememberedMisses(services.context, services.storage)
+    this.outage = new OutageWait(services.context)
+    this.copies = new CopyKeeper(services.context, services.storage)
+    this.saver = new NonStickySaver(services, this.copies, this.outage)
   }
 
   /* A node that hangs costs one operation's time, the write on the next node another; one that is replaced, somewhat more. */
@@ -106,8 +106,8 @@ export class NonStickyMode implements SessionMode {
   touch(state: SessionState): void {
     const { storedCopy: backup } = state
     if (backup === undefined || backup.node.state === 'down') return
-    const deadline = this.parts.storage.deadline(state)
-    backup.node.touch(this.parts.storage.key(state.keyDigest), deadline).catch(() => {})
+    const deadline = this.services.storage.deadline(state)
+    backup.node.touch(this.services.storage.key(state.keyDigest), deadline).catch(() => {})
   }
 
   becameIdle(state: SessionState): void {
@@ -128,17 +128,17 @@ export class NonStickyMode implements SessionMode {
 
   replace(state: SessionState): Promise<AttributeSection | undefined> {
     this.copies.forget(state.token)
-    return this.parts.ending.replace(state)
+    return this.services.ending.replace(state)
   }
 
   destroy(state: SessionState, isReplaced = false): Promise<boolean> {
     this.copies.forget(state.token)
-    return this.parts.ending.destroy(state, isReplaced)
+    return this.services.ending.destroy(state, isReplaced)
   }
 
   async expireEarly(state: SessionState): Promise<void> {
     this.copies.forget(state.token)
-    await this.parts.ending.expireEarly(state)
+    await this.services.ending.expireEarly(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
@@ -171,7 +171,7 @@ export class NonStickyMode implements SessionMode {
 
   /* What was changed in a copy of a session that has been renewed, or that sticky mode had let go, belongs to it too. */
   private async handOver(state: SessionState, attempt: number): Promise<SaveResult> {
-    const { content, queue, renewal, ending } = this.parts
+    const { content, queue, renewal, ending } = this.services
     if (state.attributes.isAssigned) content.commit(state, [])
     try {
       const found =
@@ -196,7 +196,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   reprotect(): void {
-    this.parts.protector.retryNow()
+    this.services.protector.retryNow()
     this.copies.checkAll()
   }
 
@@ -205,7 +205,7 @@ export class NonStickyMode implements SessionMode {
   }
 
   returned(node: WatchedNode): void {
-    this.parts.protector.retryNow()
+    this.services.protector.retryNow()
     this.copies.returned(node)
     for (const other of this.context.placement.nodes)
       if (this.context.placement.shouldLeave(other)) this.evacuate(other)
@@ -225,8 +225,8 @@ export class NonStickyMode implements SessionMode {
 
   /* What sticky mode has in memory goes to the storage, as far as it is not there, and is remembered. */
   enter(): void {
-    this.copies = new CopyKeeper(this.context, this.parts.storage)
-    this.saver = new NonStickySaver(this.parts, this.copies, this.outage)
+    this.copies = new CopyKeeper(this.context, this.services.storage)
+    this.saver = new NonStickySaver(this.services, this.copies, this.outage)
     this.entering = this.context.local.values()
     this.enterSome(this.entering)
   }
@@ -253,8 +253,8 @@ export class NonStickyMode implements SessionMode {
   private takeOver(state: SessionState): void {
     state.serveUnder(undefined)
     if (state.isSaved) this.rememberCopies(state)
-    if (this.parts.queue.has(state)) this.renewLife(state)
-    if (!state.isSaved && !state.isBlank) this.parts.queue.add(state)
+    if (this.services.queue.has(state)) this.renewLife(state)
+    if (!state.isSaved && !state.isBlank) this.services.queue.add(state)
     this.letGo(state)
   }
 
@@ -268,13 +268,13 @@ export class NonStickyMode implements SessionMode {
 
   /* A save, comparison or renewal was due or under way: once more, so that its end is noticed here. */
   private renewLife(state: SessionState): void {
-    this.parts.queue.add(state)
+    this.services.queue.add(state)
     if (state.isSaved) this.touch(state)
   }
 
   /** The session as the storage has it; one that was never stored as it is here. `undefined`: it has ended. */
   private async newest(state: SessionState): Promise<SessionState | undefined> {
-    if (!state.wasStored && state.mayBeStored) await this.parts.stored(state)
+    if (!state.wasStored && state.mayBeStored) await this.services.stored(state)
     if (state.phase === 'ended') return undefined
     return !state.wasStored ? state : this.find(state.token, state.node, true)
   }
@@ -305,7 +305,11 @@ export class NonStickyMode implements SessionMode {
     const { placement } = this.context
     const first = this.firstNode(token, hint)
     if (first?.caches !== true || placement.shouldLeave(first)) return undefined
-    return this.parts.storage.readCached(first, this.parts.storage.key(this.digestOf(token)), this.renewalOf(token))
+    return this.services.storage.readCached(
+      first,
+      this.services.storage.key(this.digestOf(token)),
+      this.renewalOf(token),
+    )
   }
 
   /** `undefined`: there is something about it that has to be looked into. */
@@ -346,7 +350,7 @@ export class NonStickyMode implements SessionMode {
     const { statistics, placement } = this.context
     const started = this.context.clock.monotonic()
     const digest = this.digestOf(token)
-    const key = this.parts.storage.key(digest)
+    const key = this.services.storage.key(digest)
     const pending = this.pendingHere(token)
     const first = this.firstNode(token, hint)
     const answer =
@@ -412,7 +416,7 @@ export class NonStickyMode implements SessionMode {
   private renewForm(state: SessionState): SessionState {
     const shared = this.use(state)
     shared.rewrite()
-    this.parts.queue.add(shared)
+    this.services.queue.add(shared)
     return shared
   }
 
@@ -436,7 +440,7 @@ export class NonStickyMode implements SessionMode {
     const near = !fresh && node.caches && !placement.shouldLeave(node)
     let first = begun
     const read = async () => {
-      const answer = first ?? (near ? this.parts.storage.readCached(node, key, renewal) : undefined)
+      const answer = first ?? (near ? this.services.storage.readCached(node, key, renewal) : undefined)
       first = undefined
       return sessionOrAbsent(
         answer === undefined
@@ -472,7 +476,7 @@ export class NonStickyMode implements SessionMode {
 
   /* How long a session that is not known here lives is read first: to renew it as others do might be to cut its life. */
   private async readRenewing(node: WatchedNode, token: string, key: string): Promise<Found | undefined> {
-    const { storage } = this.parts
+    const { storage } = this.services
     if (this.copies.known.has(token)) return storage.readTwice(node, key, this.renewalOf(token).to)
     const found = await storage.readTwice(node, key)
     if (found?.record?.kind === 'session') this.renewIfDue(node, key, found.record)
@@ -487,7 +491,7 @@ export class NonStickyMode implements SessionMode {
     const { clock, settings } = this.context
     const now = clock.now()
     if (idleTimeout === 0 || now - accessedAt <= idleTimeout * settings.backup.touchAfter) return
-    const deadline = this.parts.storage.deadline({ accessedAt: now, idleTimeout, absoluteDeadline })
+    const deadline = this.services.storage.deadline({ accessedAt: now, idleTimeout, absoluteDeadline })
     node.touch(key, deadline).catch(() => {})
   }
 
@@ -508,7 +512,7 @@ export class NonStickyMode implements SessionMode {
     const known = this.copies.known.get(token)
     const idleTimeout = known?.idleTimeout ?? settings.idleTimeout
     const absoluteDeadline = known?.absoluteDeadline ?? 0
-    return this.parts.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
+    return this.services.storage.renewal({ accessedAt: clock.now(), idleTimeout, absoluteDeadline })
   }
 
   /* A node that was away may have missed that the session went on, or ended, elsewhere. */
@@ -542,8 +546,8 @@ export class NonStickyMode implements SessionMode {
   ): Promise<LookUp> {
     const { placement } = this.context
     const others = placement.readable(token).filter((node) => node !== first)
-    const none: LookUp = { sessions: [], tombstone: undefined, failed: [], era: this.parts.storage.era }
-    const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.parts.storage, others, key)
+    const none: LookUp = { sessions: [], tombstone: undefined, failed: [], era: this.services.storage.era }
+    const copies = others.length === 0 && answer !== 'failed' ? none : await lookUp(this.services.storage, others, key)
     if (answer === 'failed' && first !== undefined) copies.failed.push(first)
     if (typeof answer !== 'object') return copies
     if (answer.record.kind === 'tombstone') copies.tombstone = answer.record
@@ -566,8 +570,8 @@ export class NonStickyMode implements SessionMode {
   private acceptTombstone(token: string, tombstone: StoredRecord): undefined {
     this.copies.forget(token)
     const here = this.context.local.get(token)
-    if (here !== undefined) void this.parts.ending.endedElsewhere(here, tombstone)
-    else void this.parts.ending.endCopiesOf(token, tombstone)
+    if (here !== undefined) void this.services.ending.endedElsewhere(here, tombstone)
+    else void this.services.ending.endCopiesOf(token, tombstone)
     return undefined
   }
 
@@ -635,13 +639,13 @@ export class NonStickyMode implements SessionMode {
     this.copies.scheduleRepair(state.token)
     if (state.isSaved) return state
     const shared = this.use(state)
-    this.parts.queue.add(shared)
+    this.services.queue.add(shared)
     return shared
   }
 
   private bringUpToDate(shared: SessionState, current: SessionState): void {
     if (covers(shared.base, current.section)) return
-    this.parts.merger.absorb(shared, { attributes: current.section, createdAt: current.createdAt })
+    this.services.merger.absorb(shared, { attributes: current.section, createdAt: current.createdAt })
     shared.moveWith(current)
     shared.use(current.accessedAt)
   }
@@ -649,7 +653,7 @@ export class NonStickyMode implements SessionMode {
   /** The storage has the session, or can't have it as it is, and nobody works with it here. */
   private letGo(state: SessionState): void {
     const { local, settings } = this.context
-    if (state.activeRequests > 0 || !settings.enabled || this.parts.queue.has(state)) return
+    if (state.activeRequests > 0 || !settings.enabled || this.services.queue.has(state)) return
     /* What can't be stored as it is would otherwise stay here for ever, and be seen on this server alone. */
     if (state.isSaved || state.unstorable !== undefined || state.isBlank || state.phase === 'ended') local.remove(state)
   }

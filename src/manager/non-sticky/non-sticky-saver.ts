@@ -4,6 +4,7 @@ import type { SessionState, StoredCopy } from '../../local/session-state.js'
 import type { PutResult } from '../../node/storage-node.js'
 import { WatchedNode } from '../../placement/watched-node.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
+import { moveTo } from '../content/relocation.js'
 import type { ManagerContext } from '../context/manager-context.js'
 import { within } from '../context/within.js'
 import type { ManagerServices } from '../session-mode.js'
@@ -26,19 +27,19 @@ const FIRST_PAUSE = 2
  */
 export class NonStickySaver {
   private readonly context: ManagerContext
-  private readonly parts: ManagerServices
+  private readonly services: ManagerServices
   private readonly copies: CopyKeeper
   private readonly outage: OutageWait
   private readonly failures: SaveFailures
   /** Copies on nodes that did not take what came after them. */
   private readonly outdated = new WeakMap<SessionState, StoredCopy>()
 
-  constructor(parts: ManagerServices, copies: CopyKeeper, outage: OutageWait) {
-    this.parts = parts
-    this.context = parts.context
+  constructor(services: ManagerServices, copies: CopyKeeper, outage: OutageWait) {
+    this.services = services
+    this.context = services.context
     this.copies = copies
     this.outage = outage
-    this.failures = new SaveFailures(parts.context)
+    this.failures = new SaveFailures(services.context)
   }
 
   /** One attempt, for the queue. Never rejects. */
@@ -59,11 +60,8 @@ export class NonStickySaver {
 
   /** Moves the session to another primary node; it is stored there by its next save. */
   relocate(state: SessionState, to: WatchedNode): void {
-    const from = state.relocate(to)
-    if (from === undefined) return
-    this.copies.leftBehind(state.token, from)
-    this.context.statistics.count('relocations')
-    this.context.events.emitSession('relocated', state, { from: from.id, to: to.id })
+    const from = moveTo(this.context, state, to)
+    if (from !== undefined) this.copies.leftBehind(state.token, from)
   }
 
   /**
@@ -86,7 +84,7 @@ export class NonStickySaver {
     )
     const end = answers.find(isTombstone)
     if (end !== undefined) {
-      await this.parts.ending.endedElsewhere(state, end.record)
+      await this.services.ending.endedElsewhere(state, end.record)
       return true
     }
     /* What the only node that has it has taken with it is not stored. */
@@ -95,7 +93,7 @@ export class NonStickySaver {
     let isComplete = true
     /* Others used that node as the first one, as ours was out of their reach: what they have belongs to the session too. */
     for (const other of answers) {
-      if (typeof other === 'object' && this.parts.merger.absorb(state, other.record)) isComplete = false
+      if (typeof other === 'object' && this.services.merger.absorb(state, other.record)) isComplete = false
     }
     return isComplete
   }
@@ -120,7 +118,7 @@ export class NonStickySaver {
     if (!(await this.isTooLate(node, writing, state, COPY_PATIENCE)) || !isThere()) return writing
     this.context.statistics.count('hedgedWrites')
     void writing.then((answer) => {
-      if (isTombstone(answer)) void this.parts.ending.endedElsewhere(state, answer.record)
+      if (isTombstone(answer)) void this.services.ending.endedElsewhere(state, answer.record)
       else if (answer !== 'stored') this.copies.scheduleRepair(state.token)
     })
     return 'late'
@@ -136,7 +134,7 @@ export class NonStickySaver {
     others: readonly WatchedNode[],
     next: WatchedNode | undefined,
   ): Promise<Outgoing | WatchedNode | undefined> {
-    const { storage } = this.parts
+    const { storage } = this.services
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
@@ -184,7 +182,7 @@ export class NonStickySaver {
   private async afterPassingOver(node: WatchedNode, put: Promise<PutResult>, state: SessionState, key: string) {
     try {
       const result = await put
-      if (result.stored && state.isEnded) await this.parts.storage.takeBack(node, key, result.fence)
+      if (result.stored && state.isEnded) await this.services.storage.takeBack(node, key, result.fence)
     } catch {
       if (node.state !== 'down') this.context.notes.raise(node)
       this.copies.scheduleRepair(state.token)
@@ -193,14 +191,14 @@ export class NonStickySaver {
 
   /** Another write came first, or the token does not count any more. @returns false: the session was ended. */
   private async meetStored(node: WatchedNode, state: SessionState, key: string): Promise<boolean> {
-    const found = await this.parts.storage.read(node, key)
+    const found = await this.services.storage.read(node, key)
     if (state.phase === 'ended') return false
     if (found?.record?.kind === 'tombstone') {
-      await this.parts.ending.endedElsewhere(state, found.record)
+      await this.services.ending.endedElsewhere(state, found.record)
       return false
     }
     if (found?.isForeign) throw foreignRecord(node)
-    if (found?.record !== undefined && this.parts.merger.absorb(state, found.record))
+    if (found?.record !== undefined && this.services.merger.absorb(state, found.record))
       this.context.statistics.count('conflicts')
     if (found === undefined) state.forgetStored()
     else state.found(node, found.fence, 0, undefined)
@@ -247,7 +245,7 @@ export class NonStickySaver {
     const old = this.outdated.get(state)
     if (old === undefined) return
     this.outdated.delete(state)
-    const { storage } = this.parts
+    const { storage } = this.services
     const places = state.node === undefined ? [] : [state.node]
     await storage.removeCopy(old.node, storage.key(state.keyDigest), old.fence, places).catch(() => {})
   }

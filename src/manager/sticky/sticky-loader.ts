@@ -3,24 +3,24 @@ import { SessionState } from '../../local/session-state.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import type { ManagerContext } from '../context/manager-context.js'
+import type { ManagerServices } from '../session-mode.js'
 import type { RecordStore } from '../stored/record-store.js'
-import type { SessionLines } from '../stored/session-lines.js'
 import { type FoundSession, type LookUp, lookUp, unknownNode } from '../stored/session-look-up.js'
 import type { StickySaver } from './sticky-saver.js'
 
 /** Brings sessions that are not in this server's memory here, and claims them. */
 export class StickyLoader {
   private readonly context: ManagerContext
+  private readonly services: ManagerServices
   private readonly storage: RecordStore
   private readonly saver: StickySaver
-  private readonly lines: SessionLines
   private readonly loading = new Map<string, Promise<SessionState | undefined>>()
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(context: ManagerContext, storage: RecordStore, saver: StickySaver, lines: SessionLines) {
-    this.lines = lines
-    this.context = context
-    this.storage = storage
+  constructor(services: ManagerServices, saver: StickySaver) {
+    this.services = services
+    this.context = services.context
+    this.storage = services.storage
     this.saver = saver
   }
 
@@ -47,7 +47,7 @@ export class StickyLoader {
   verifyEverywhere(state: SessionState, named: string | undefined): Promise<void> {
     const underWay = this.verifying.get(state)
     if (underWay !== undefined) return underWay
-    const verification = this.lines
+    const verification = this.services.lines
       .run(state, () => this.verifyOnce(state, (copies) => this.checkCertain(copies, named)))
       .finally(() => this.verifying.delete(state))
     this.verifying.set(state, verification)
@@ -59,14 +59,14 @@ export class StickyLoader {
    * @throws StorageUnavailableError when no node answers
    */
   compare(state: SessionState): Promise<void> {
-    return this.verifying.get(state) ?? this.lines.run(state, () => this.verifyOnce(state))
+    return this.verifying.get(state) ?? this.services.lines.run(state, () => this.verifyOnce(state))
   }
 
   private async verifyOnce(state: SessionState, check = (_copies: LookUp) => Promise.resolve()): Promise<void> {
     const copies = await this.lookUp(state.token, this.storage.key(state.keyDigest))
     if (!copies.tombstone) await check(copies)
     if (state.phase !== 'live') return
-    if (copies.tombstone) return this.saver.endedElsewhere(state, copies.tombstone)
+    if (copies.tombstone) return this.services.ending.endedElsewhere(state, copies.tombstone)
     await this.saver.meet(state, copies, true)
   }
 
@@ -76,7 +76,7 @@ export class StickyLoader {
     const key = this.storage.key(tokenDigest(token))
     const copies = await this.lookUp(token, key)
     if (copies.tombstone !== undefined) {
-      void this.saver.endCopiesOf(token, copies.tombstone)
+      void this.services.ending.endCopiesOf(token, copies.tombstone)
       return undefined
     }
     const best = copies.sessions[0]

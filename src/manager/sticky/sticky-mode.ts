@@ -22,25 +22,18 @@ const VERIFY_AGAIN_AFTER = 1000
 export class StickyMode implements SessionMode {
   readonly hasFurtherCopies = false
   private readonly context: ManagerContext
-  private readonly parts: ManagerServices
+  private readonly services: ManagerServices
   private readonly saver: StickySaver
   private readonly loader: StickyLoader
   private readonly misses: RememberedMisses
   private readonly verifying = new Map<SessionState, Promise<void>>()
 
-  constructor(parts: ManagerServices) {
-    this.parts = parts
-    this.context = parts.context
-    this.saver = new StickySaver(parts.context, parts.storage, parts.merger, {
-      endedElsewhere: (state, tombstone) => parts.ending.endedElsewhere(state, tombstone),
-      endCopiesOf: (token, tombstone) => parts.ending.endCopiesOf(token, tombstone),
-      ownedElsewhere: (state) => parts.ending.ownedElsewhere(state),
-      latestToken: (state) => parts.renewal.latestToken(state),
-      needsSaving: (state) => parts.queue.add(state),
-      commit: (state) => void parts.content.commit(state, []),
-    })
-    this.misses = new RememberedMisses(parts.context, parts.storage)
-    this.loader = new StickyLoader(parts.context, parts.storage, this.saver, parts.lines)
+  constructor(services: ManagerServices) {
+    this.services = services
+    this.context = services.context
+    this.saver = new StickySaver(services)
+    this.misses = new RememberedMisses(services.context, services.storage)
+    this.loader = new StickyLoader(services, this.saver)
   }
 
   get storesFirst(): boolean {
@@ -72,7 +65,7 @@ export class StickyMode implements SessionMode {
     if (fresh && state.wasStored) return this.openAfter(() => this.compare(state), state, id)
     const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
     if (!trusted) return this.openAfter(() => this.verify(state), state, id)
-    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    if (this.needsTouch(state, now)) this.services.queue.add(state)
     return this.hit(state)
   }
 
@@ -84,12 +77,12 @@ export class StickyMode implements SessionMode {
     if (state === undefined) return this.openElsewhere(bareId(token))
     const now = clock.now()
     if (state.expiresAt <= now) {
-      this.parts.ending.expire(state)
+      this.services.ending.expire(state)
       return undefined
     }
     state.use(now)
     if (!settings.enabled) return this.hit(state)
-    if (this.needsTouch(state, now)) this.parts.queue.add(state)
+    if (this.needsTouch(state, now)) this.services.queue.add(state)
     return this.openForeign(state, bareId(token))
   }
 
@@ -106,7 +99,7 @@ export class StickyMode implements SessionMode {
   touch(state: SessionState): void {
     const now = this.context.clock.now()
     const trusted = now - state.verifiedAt < this.context.settings.trustFor || !state.wasStored
-    if (!trusted || this.needsTouch(state, now)) this.parts.queue.add(state)
+    if (!trusted || this.needsTouch(state, now)) this.services.queue.add(state)
   }
 
   becameIdle(state: SessionState): void {
@@ -115,19 +108,19 @@ export class StickyMode implements SessionMode {
 
   expired(state: SessionState): void {
     if (isKeptInUse(this.context, state)) this.keepInUse(state)
-    else this.parts.ending.expire(state)
+    else this.services.ending.expire(state)
   }
 
   replace(state: SessionState): Promise<AttributeSection | undefined> {
-    return this.parts.ending.replace(state)
+    return this.services.ending.replace(state)
   }
 
   destroy(state: SessionState, isReplaced = false): Promise<boolean> {
-    return this.parts.ending.destroy(state, isReplaced)
+    return this.services.ending.destroy(state, isReplaced)
   }
 
   expireEarly(state: SessionState): Promise<void> {
-    return this.parts.ending.expireEarly(state)
+    return this.services.ending.expireEarly(state)
   }
 
   async reload(state: SessionState): Promise<SessionState> {
@@ -137,7 +130,7 @@ export class StickyMode implements SessionMode {
     state.attributes.replace(state.attributes.section)
     const current = await this.open(state.sessionId)
     if (current === undefined) {
-      if (state.phase === 'lost') await this.parts.ending.endedElsewhere(state)
+      if (state.phase === 'lost') await this.services.ending.endedElsewhere(state)
       throw new SessionGoneError()
     }
     return current
@@ -157,14 +150,14 @@ export class StickyMode implements SessionMode {
     /* The saver puts what such a one has on top of the session that is here. */
     if (!this.isOurs(state) && this.adopt(state) !== state) state.lose()
     const result = await this.saver.save(state, attempt)
-    if (result === 'done' && state.leftBehind !== undefined) this.parts.protector.cleanUpAfter(state)
+    if (result === 'done' && state.leftBehind !== undefined) this.services.protector.cleanUpAfter(state)
     return result
   }
 
   readonly known = undefined
 
   reprotect(): void {
-    const { protector } = this.parts
+    const { protector } = this.services
     protector.retryNow()
     protector.protectAll()
     for (const node of this.context.placement.nodes) {
@@ -174,18 +167,18 @@ export class StickyMode implements SessionMode {
   }
 
   evacuate(node: WatchedNode): void {
-    this.parts.protector.evacuate(node)
+    this.services.protector.evacuate(node)
   }
 
   returned(node: WatchedNode): void {
     const { placement } = this.context
-    this.parts.protector.retryNow()
-    this.parts.protector.cleanUp(node)
+    this.services.protector.retryNow()
+    this.services.protector.cleanUp(node)
     for (const other of placement.nodes) if (placement.shouldLeave(other)) this.evacuate(other)
   }
 
   emptied(node: WatchedNode): void {
-    this.parts.protector.refill(node)
+    this.services.protector.refill(node)
   }
 
   nodesInUse(): Set<WatchedNode> {
@@ -203,7 +196,7 @@ export class StickyMode implements SessionMode {
     for (const state of [...this.context.local.values()]) {
       this.adopt(state)
       /* A save under way goes on with further copies: what it leaves behind is looked after by another one. */
-      if (this.parts.queue.has(state) || (!state.isSaved && !state.isBlank)) this.parts.queue.add(state)
+      if (this.services.queue.has(state) || (!state.isSaved && !state.isBlank)) this.services.queue.add(state)
     }
   }
 
@@ -233,7 +226,7 @@ export class StickyMode implements SessionMode {
   private keepInUse(state: SessionState): void {
     state.use(this.context.clock.now())
     this.context.local.reschedule(state)
-    if (this.context.settings.enabled) this.parts.queue.add(state)
+    if (this.context.settings.enabled) this.services.queue.add(state)
   }
 
   private hit(state: SessionState): SessionState {
@@ -256,7 +249,7 @@ export class StickyMode implements SessionMode {
     const target = this.context.placement.choose(state.token)
     if (target !== undefined) {
       this.saver.relocate(state, target)
-      this.parts.queue.add(state)
+      this.services.queue.add(state)
     }
     return this.hit(state)
   }
@@ -268,10 +261,10 @@ export class StickyMode implements SessionMode {
         this.keepInUse(state)
         return this.open(id)
       }
-      this.parts.ending.expire(state)
+      this.services.ending.expire(state)
       return undefined
     }
-    this.parts.ending.forget(state)
+    this.services.ending.forget(state)
     return this.openElsewhere(id)
   }
 
@@ -298,8 +291,8 @@ export class StickyMode implements SessionMode {
   private async openForeign(state: SessionState, id: SessionId): Promise<SessionState | undefined> {
     const { settings, placement } = this.context
     /* A save under way must not meet the comparison half-way. */
-    if (this.parts.queue.has(state))
-      await within(this.context.clock, this.parts.queue.settled(state), settings.operationTimeout)
+    if (this.services.queue.has(state))
+      await within(this.context.clock, this.services.queue.settled(state), settings.operationTimeout)
     try {
       if (state.phase === 'live') await this.loader.verifyEverywhere(state, id.node)
     } catch (error) {
@@ -327,7 +320,7 @@ export class StickyMode implements SessionMode {
 
   private async compare(state: SessionState): Promise<void> {
     try {
-      await this.parts.queue.settled(state)
+      await this.services.queue.settled(state)
       if (state.phase === 'live') await this.loader.compare(state)
     } catch {
       /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
@@ -337,8 +330,8 @@ export class StickyMode implements SessionMode {
   /* Content that is not stored yet is compared by the fenced write that stores it. */
   private async verify(state: SessionState): Promise<void> {
     try {
-      if (state.isSaved) await this.parts.lines.run(state, () => this.saver.verify(state, true))
-      else await this.parts.stored(state)
+      if (state.isSaved) await this.services.lines.run(state, () => this.saver.verify(state, true))
+      else await this.services.stored(state)
     } catch {
       /* The breaker has been told; the session goes on from memory. */
     }
@@ -383,8 +376,8 @@ export class StickyMode implements SessionMode {
     if (existing !== undefined) return existing
     if (ended.has(state.token, clock.now())) return undefined
     local.add(state)
-    if (!state.isSaved) this.parts.queue.add(state)
-    this.parts.protector.cleanUpAfter(state)
+    if (!state.isSaved) this.services.queue.add(state)
+    this.services.protector.cleanUpAfter(state)
     return state
   }
 }

@@ -3,11 +3,11 @@ import type { SessionState } from '../../local/session-state.js'
 import type { Expected } from '../../node/storage-node.js'
 import type { WatchedNode } from '../../placement/watched-node.js'
 import { type AttributeSection, joinSections } from '../../record/attribute-section.js'
-import type { StoredRecord } from '../../record/record-format.js'
 import { tokenDigest } from '../../session-id/session-id.js'
 import type { SaveResult } from '../../write-behind/save-queue.js'
-import type { SessionMerger } from '../content/session-merger.js'
+import { moveTo } from '../content/relocation.js'
 import type { ManagerContext } from '../context/manager-context.js'
+import type { ManagerServices } from '../session-mode.js'
 import { noteEarlyLoss } from '../stored/early-losses.js'
 import { type Found, foreignRecord, type RecordStore } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
@@ -16,22 +16,6 @@ import { type FoundSession, type LookUp, lookUp } from '../stored/session-look-u
 /** How often one save may be overtaken by others before it waits for its next turn. */
 const MAX_ROUNDS = 5
 
-/** What the saver reports upwards. */
-export interface SaverCallbacks {
-  /** A tombstone was found: the session was ended by another server, or renewed. */
-  endedElsewhere(state: SessionState, tombstone: StoredRecord): Promise<void>
-  /** A tombstone was found of a session that is not in memory: what other nodes have of it ends too. */
-  endCopiesOf(token: string, tombstone: StoredRecord): Promise<void>
-  /** Another server owns the session; what was pending has been handed over. */
-  ownedElsewhere(state: SessionState): void
-  /** The token that a session has now which was renewed; `undefined`: it was not. */
-  latestToken(state: SessionState): Promise<string | undefined>
-  /** The stored copy is not the local one. */
-  needsSaving(state: SessionState): void
-  /** Turns what was assigned so far into stored form. */
-  commit(state: SessionState): void
-}
-
 /**
  * Brings sessions to their storage node and compares them with what is there. Every write is fenced: it replaces
  * exactly the record that this server has seen last, with the join of that and what is here.
@@ -39,16 +23,14 @@ export interface SaverCallbacks {
 export class StickySaver {
   private readonly context: ManagerContext
   private readonly storage: RecordStore
-  private readonly merger: SessionMerger
-  private readonly callbacks: SaverCallbacks
+  private readonly services: ManagerServices
   private readonly failures: SaveFailures
 
-  constructor(context: ManagerContext, storage: RecordStore, merger: SessionMerger, callbacks: SaverCallbacks) {
-    this.context = context
-    this.storage = storage
-    this.merger = merger
-    this.callbacks = callbacks
-    this.failures = new SaveFailures(context)
+  constructor(services: ManagerServices) {
+    this.services = services
+    this.context = services.context
+    this.storage = services.storage
+    this.failures = new SaveFailures(services.context)
   }
 
   /** One attempt to bring the session to its node, for the write-behind queue. Never rejects. */
@@ -84,11 +66,11 @@ export class StickySaver {
     if (state.phase !== 'live') return
     if (found === undefined) return this.restore(state, node, claim)
     if (found === 'unchanged') state.renewed(backup, deadline)
-    else if (found.record?.kind === 'tombstone') return this.callbacks.endedElsewhere(state, found.record)
+    else if (found.record?.kind === 'tombstone') return this.services.ending.endedElsewhere(state, found.record)
     else if (found.isForeign) return this.leaveAlone(state, node)
     else this.take(state, found, deadline)
     if (state.isSaved && this.isOurs(state)) return state.confirm(this.context.clock.now())
-    if (this.isOurs(state) && !claim) return this.callbacks.needsSaving(state)
+    if (this.isOurs(state) && !claim) return this.services.queue.add(state)
     if (claim) this.claim(state, node)
     await this.put(state.node ?? node, state, claim)
   }
@@ -108,31 +90,21 @@ export class StickySaver {
     else if (!this.isOurs(state)) {
       const [latest] = sessions
       if (latest === undefined || (await this.raise(state.token, latest, state.section)))
-        this.callbacks.ownedElsewhere(state)
+        this.services.ending.ownedElsewhere(state)
       return isNew
     }
     if (state.isSaved) state.confirm(this.context.clock.now())
     else if (isNew && state.node !== undefined) await this.put(state.node, state, true)
-    else this.callbacks.needsSaving(state)
+    else this.services.queue.add(state)
     return isNew
-  }
-
-  endedElsewhere(state: SessionState, tombstone: StoredRecord): Promise<void> {
-    return this.callbacks.endedElsewhere(state, tombstone)
-  }
-
-  endCopiesOf(token: string, tombstone: StoredRecord): Promise<void> {
-    return this.callbacks.endCopiesOf(token, tombstone)
   }
 
   /** Moves a session to another node; it is stored there by its next save. */
   relocate(state: SessionState, to: WatchedNode): void {
-    const from = state.relocate(to)
-    if (from === undefined) return
+    const from = moveTo(this.context, state, to)
     /* What stays there is not kept up to date. Of one that is down that is known already. */
-    if (!from.draining && !(from.state === 'down' && from.wasReached)) this.context.notes.raise(from)
-    this.context.statistics.count('relocations')
-    this.context.events.emitSession('relocated', state, { from: from.id, to: to.id })
+    if (from !== undefined && !from.draining && !(from.state === 'down' && from.wasReached))
+      this.context.notes.raise(from)
   }
 
   /** This server owns the session from now on. */
@@ -184,7 +156,7 @@ export class StickySaver {
       }
       if (found.isForeign) throw foreignRecord(node)
       if (found.record?.kind === 'tombstone') {
-        await this.callbacks.endedElsewhere(state, found.record)
+        await this.services.ending.endedElsewhere(state, found.record)
         return false
       }
       this.take(state, found, 0)
@@ -204,14 +176,14 @@ export class StickySaver {
     const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
     if (state.phase === 'ended') return false
     if (copies.tombstone !== undefined) {
-      await this.callbacks.endedElsewhere(state, copies.tombstone)
+      await this.services.ending.endedElsewhere(state, copies.tombstone)
       return false
     }
     this.takeAll(state, copies.sessions)
     if (claim) this.claim(state, node)
     const [latest] = copies.sessions
     if (latest === undefined || state.phase === 'lost' || this.isOurs(state)) return true
-    if (await this.raise(state.token, latest, state.section)) this.callbacks.ownedElsewhere(state)
+    if (await this.raise(state.token, latest, state.section)) this.services.ending.ownedElsewhere(state)
     return state.phase === 'live'
   }
 
@@ -223,7 +195,7 @@ export class StickySaver {
       return
     }
     this.relocate(state, next)
-    this.callbacks.needsSaving(state)
+    this.services.queue.add(state)
   }
 
   /** Another node that can take the session; its own first choice comes first. */
@@ -243,13 +215,13 @@ export class StickySaver {
   private keepOrLose(state: SessionState): boolean {
     if (state.phase !== 'live') return false
     if (this.isOurs(state)) return true
-    this.callbacks.ownedElsewhere(state)
+    this.services.ending.ownedElsewhere(state)
     return false
   }
 
   /* What stands on a node is known from now on, and in the state. */
   private take(state: SessionState, { node, fence, record, outdated, form }: Found, deadline: number): void {
-    if (record !== undefined) this.merger.absorb(state, record)
+    if (record !== undefined) this.services.merger.absorb(state, record)
     /* What is in an old form is written again: sessions that nobody changes must not hold on to an old key. */
     state.found(node, fence, deadline, outdated ? undefined : record, form)
   }
@@ -269,7 +241,7 @@ export class StickySaver {
     if (wasSaved && others.length > 0) {
       const copies = await lookUp(this.storage, others, this.storage.key(state.keyDigest))
       if (state.phase !== 'live') return
-      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
+      if (copies.tombstone !== undefined) return this.services.ending.endedElsewhere(state, copies.tombstone)
       if (await this.meet(state, copies, claim)) return
     }
     state.confirm(this.context.clock.now())
@@ -278,7 +250,7 @@ export class StickySaver {
       this.context.statistics.count('restores')
       this.context.events.emitSession('restored', state, { node: state.node?.id })
     }
-    this.callbacks.needsSaving(state)
+    this.services.queue.add(state)
   }
 
   /**
@@ -286,14 +258,15 @@ export class StickySaver {
    * of it does not count any more.
    */
   private async handOver(state: SessionState): Promise<void> {
-    if (state.attributes.isAssigned) this.callbacks.commit(state)
-    const token = (state.phase === 'renewed' ? await this.callbacks.latestToken(state) : undefined) ?? state.token
+    if (state.attributes.isAssigned) this.services.content.commit(state, [])
+    const token =
+      (state.phase === 'renewed' ? await this.services.renewal.latestToken(state) : undefined) ?? state.token
     const here = this.context.local.get(token)
     if (here !== undefined) return this.handTo(here, state)
     const key = this.storage.key(tokenDigest(token))
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const copies = await lookUp(this.storage, this.context.placement.readable(token), key)
-      if (copies.tombstone !== undefined) return this.callbacks.endedElsewhere(state, copies.tombstone)
+      if (copies.tombstone !== undefined) return this.services.ending.endedElsewhere(state, copies.tombstone)
       const [latest] = copies.sessions
       for (const { record } of copies.sessions) this.giveWay(state, record.attributes)
       const pending = state.pending()
@@ -303,7 +276,7 @@ export class StickySaver {
   }
 
   private handTo(here: SessionState, old: SessionState): void {
-    if (here.attributes.isAssigned) this.callbacks.commit(here)
+    if (here.attributes.isAssigned) this.services.content.commit(here, [])
     this.giveWay(old, here.section)
     const pending = old.pending()
     const joined = joinSections(here.section, pending)
@@ -311,7 +284,7 @@ export class StickySaver {
     if (joined === here.section) return
     this.context.statistics.count('mergedAttributes')
     here.receive(pending)
-    this.callbacks.needsSaving(here)
+    this.services.queue.add(here)
   }
 
   private giveWay(state: SessionState, theirs: AttributeSection): void {
@@ -373,7 +346,7 @@ export class StickySaver {
     const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest))
     if (state.isEnded) return false
     if (copies.tombstone !== undefined) {
-      await this.callbacks.endedElsewhere(state, copies.tombstone)
+      await this.services.ending.endedElsewhere(state, copies.tombstone)
       return false
     }
     await this.meet(state, copies, false)
