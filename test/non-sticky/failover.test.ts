@@ -103,7 +103,7 @@ describe('without stickiness, when storage nodes fail', () => {
     await repaired(a, b)
     for (const visitor of visitors) {
       expect(await attributesAt(b, visitor)).toEqual({ number: visitors.indexOf(visitor) })
-      expect(await copiesOf(visitor)).toHaveLength(2)
+      await waitFor(async () => (await copiesOf(visitor)).length === 2)
     }
   })
 
