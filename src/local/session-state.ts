@@ -536,6 +536,11 @@ export class SessionState {
     this.comparedEra = Math.max(this.comparedEra, era)
   }
 
+  /** It goes on without a copy that others may have changed meanwhile: what is stored of it alone is doubtful to everybody. */
+  uncompared(): void {
+    this.comparedEra = 0
+  }
+
   /** Nothing stands in its place any more. */
   forgetStored(): void {
     this.stored = undefined

@@ -20,6 +20,8 @@ export interface Answer {
   cookie: string | undefined
   /** The storage has what was changed. */
   stored: boolean
+  /** Whether it has it one day: of a process that dies before, it never resolves. Only where it has not. */
+  later?: Promise<boolean>
 }
 
 /** One server process: a whole manager, with a clock, nodes and visitors that the simulation gives it. */
@@ -28,6 +30,7 @@ export class SimulatedServer {
   /** Counts the processes that have run under this route; 0: none runs. */
   life = 0
   private lives = 0
+  private readonly crashed = new Set<number>()
   private readonly world: World
   private settings: Settings
   private readonly storages: readonly SimulatedStorage[]
@@ -63,15 +66,22 @@ export class SimulatedServer {
 
   /** As by SIGKILL: nothing that was under way goes on. */
   crash(): void {
-    this.life = 0
-    this.manager = undefined
+    this.crashed.add(this.life)
+    this.end()
+  }
+
+  /** Whether what that process had in memory alone was lost with it. */
+  wasLost(life: number): boolean {
+    return this.crashed.has(life)
   }
 
   /** As by SIGTERM. */
   async close(): Promise<void> {
     const { manager, life } = this
-    await manager?.close(10_000)
-    if (this.life === life) this.crash()
+    const report = await manager?.close(10_000)
+    /* It has said that there is something that it could not store. */
+    if (report?.unsaved !== 0) this.crashed.add(life)
+    if (this.life === life) this.end()
   }
 
   /** As by SIGSTOP: what it should have done meanwhile it does when it wakes up. */
@@ -150,7 +160,8 @@ export class SimulatedServer {
       return { status: 'ok', cookie, stored: true }
     }
     if (changed && manager.storesFirst) await within(clock, manager.stored(used), manager.storeTimeout)
-    const answer: Answer = { status: 'ok', cookie: used.id, stored: manager.isStored(used) }
+    const stored = manager.isStored(used)
+    const answer: Answer = { status: 'ok', cookie: used.id, stored, ...(!stored && { later: manager.stored(used) }) }
     handle.release()
     return answer
   }
@@ -168,6 +179,11 @@ export class SimulatedServer {
     } catch {
       return false
     }
+  }
+
+  private end(): void {
+    this.life = 0
+    this.manager = undefined
   }
 
   private nodeOf(id: string): WatchedNode | undefined {

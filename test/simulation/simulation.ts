@@ -126,8 +126,13 @@ export class Simulation {
   private values = 0
   private troubledUntil = 0
   private aloneUntil = 0
+  private pausedUntil = 0
+  private refillingUntil = 0
   private mode: Configuration['mode']
   private left: number[]
+  private readonly drainedUntil: number[] = []
+  /** Acknowledges what was answered and not stored yet, where it was not lost. */
+  private readonly unstored: (() => void)[] = []
 
   constructor(configuration: Configuration, seed: number) {
     this.configuration = configuration
@@ -154,6 +159,7 @@ export class Simulation {
     }
     await this.world.run(10_000)
     await this.mend()
+    for (const acknowledge of this.unstored) acknowledge()
     await this.readEverything()
     return this.visitors.flatMap(({ session }) => session.violations())
   }
@@ -193,8 +199,8 @@ export class Simulation {
     if (step.kind === 'hang' && this.mayTrouble(ms)) storage.hangsUntil = this.world.now + ms
     if (step.kind === 'restart') this.restart(storage, ms, kept)
     if (step.kind === 'crash' || step.kind === 'deploy') this.replace(server, step.kind, ms)
-    if (step.kind === 'pause') server.pause(ms)
-    if (step.kind === 'drain') this.drain(server, storage.id, ms)
+    if (step.kind === 'pause') this.pause(server, ms)
+    if (step.kind === 'drain') this.drain(server, which, ms)
     if (step.kind === 'mode') this.switchMode(ms)
     if (step.kind === 'nodes') this.changeNodes(which, ms)
   }
@@ -210,6 +216,7 @@ export class Simulation {
     if (!server.isRunning) return
     const { world } = this
     const { session, cookie } = visitor
+    const { life } = server
     const began = world.now
     const writes = ms % 4 > 0 ? [session.write(attribute, ++this.values, began)] : []
     const answer = await server.request(cookie, async (data) => {
@@ -219,7 +226,28 @@ export class Simulation {
       for (const { value } of writes) data[attribute] = value
     })
     this.takeAnswer(visitor, answer)
-    if (answer.status === 'ok' && this.isPromised(answer)) for (const write of writes) write.acknowledged = world.now
+    const acknowledge = (at: number) => {
+      for (const write of writes) write.acknowledged = at
+    }
+    if (answer.stored) acknowledge(world.now)
+    else if (answer.status === 'ok' && this.configuration.backup === 'async')
+      this.acknowledgeUnlessLost(server, life, answer, acknowledge)
+  }
+
+  /* What is stored behind the answer is promised unless the process dies before: by the time it is stored, or by the process that lives on. */
+  private acknowledgeUnlessLost(
+    server: SimulatedServer,
+    life: number,
+    { later }: Answer,
+    acknowledge: (at: number) => void,
+  ): void {
+    const { now } = this.world
+    void later?.then((isStored) => {
+      if (isStored) acknowledge(now)
+    })
+    this.unstored.push(() => {
+      if (!server.wasLost(life)) acknowledge(now)
+    })
   }
 
   private async logOut(visitor: Visitor, server: SimulatedServer): Promise<void> {
@@ -260,16 +288,13 @@ export class Simulation {
     if (status === 'ok' && cookie !== undefined) visitor.cookie = cookie
   }
 
-  private isPromised({ stored }: Answer): boolean {
-    return stored || this.configuration.backup === 'async'
-  }
-
   private restart(storage: SimulatedStorage, ms: number, kept: Kept): void {
     const keeps = kept === 'all' && storage.kind === 'redis'
-    const { nodes } = this.configuration
-    if (!keeps && this.mode === 'non-sticky' && nodes === 1) return
-    if (!keeps && this.world.now < this.aloneUntil) return
+    const { nodes, copies } = this.configuration
+    if (!keeps && this.mode === 'non-sticky' && (nodes === 1 || copies === 1)) return
+    if (!keeps && (this.world.now < this.aloneUntil || this.world.now < this.pausedUntil)) return
     if (!this.mayTrouble(ms)) return
+    if (!keeps) this.refillingUntil = this.world.now + ms + repair
     storage.takeSnapshot()
     storage.stop()
     this.world.after(ms, () => storage.start(kept))
@@ -281,6 +306,13 @@ export class Simulation {
     if (server.wasCutFrom(node)) return
     server.cutFrom(node, ms)
     if (this.configuration.nodes < 3) this.aloneUntil = Math.max(this.aloneUntil, this.world.now + ms + repair)
+  }
+
+  /* Who stands still gives a node nothing back, and is not waited for longer than that. */
+  private pause(server: SimulatedServer, ms: number): void {
+    if (this.world.now < this.refillingUntil) return
+    this.pausedUntil = Math.max(this.pausedUntil, this.world.now + ms)
+    server.pause(ms)
   }
 
   private replace(server: SimulatedServer, kind: 'crash' | 'deploy', ms: number): void {
@@ -295,8 +327,12 @@ export class Simulation {
   }
 
   /* Without a second node there is one copy only, as when a node is lost. */
-  private drain(server: SimulatedServer, node: string, ms: number): void {
-    if (this.mode === 'non-sticky' && this.configuration.nodes < 3 && !this.mayTrouble(ms)) return
+  private drain(server: SimulatedServer, which: number, ms: number): void {
+    const { now } = this.world
+    const others = this.left.filter((i) => i !== which && !((this.drainedUntil[i] ?? 0) > now))
+    if (this.mode === 'non-sticky' && others.length < 2 && !this.mayTrouble(ms)) return
+    const node = this.storages[which]?.id as string
+    this.drainedUntil[which] = Math.max(this.drainedUntil[which] ?? 0, now + ms + repair)
     server.drain(node)
     this.world.after(ms, () => server.undrain(node))
   }

@@ -21,6 +21,8 @@ interface StoredNote extends Note {
   birth: string
 }
 
+/** No copy is of an earlier one but those that were not compared with the others: they are doubtful on every node. */
+const FIRST_ERA = 1
 /**
  * So many raises for one node in so many milliseconds: a server with a bad link must not make everybody compare everything. A raise that has
  * to wait makes more doubtful than it needs to, so the usual way of a node that goes and comes never waits.
@@ -52,10 +54,10 @@ export class ClusterNotes {
   onTwin: (node: WatchedNode, other: WatchedNode) => void = () => {}
   /** Called when sessions have ended altogether: see `hasEnded`. */
   onEnded: () => void = () => {}
-  private readonly note = { era: 0, awayAt: new Map<string, number>(), endedBefore: 0 }
+  private readonly note = { era: FIRST_ERA, awayAt: new Map<string, number>(), endedBefore: 0 }
   private readonly use: NodeUse
   /** The greatest of `note.awayAt`. */
-  private lastAway = 0
+  private lastAway = FIRST_ERA
   private isRead = false
   private readonly reading = new Map<WatchedNode, Promise<boolean>>()
   private readonly raisedAt = new Map<WatchedNode, number[]>()
@@ -100,7 +102,7 @@ export class ClusterNotes {
 
   /** The era that a session on the node has to be of. */
   awayAt(node: WatchedNode): number {
-    return this.note.awayAt.get(node.name) ?? 0
+    return this.note.awayAt.get(node.name) ?? FIRST_ERA
   }
 
   /** Whether two addresses lead to one server, by what was written through one and is read through the other. */
@@ -275,7 +277,7 @@ export class ClusterNotes {
       if (wasUnheard) note.era = next
       note.awayAt.set(name, wasUnheard ? next : later)
     }
-    this.lastAway = Math.max(0, ...note.awayAt.values())
+    this.lastAway = Math.max(FIRST_ERA, ...note.awayAt.values())
     this.endUntil(theirs.endedBefore)
     this.use.join(theirs.used)
   }

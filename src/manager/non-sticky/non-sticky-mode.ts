@@ -13,7 +13,14 @@ import type { ManagerServices, Opened, SessionMode } from '../session-mode.js'
 import { noteEarlyLoss } from '../stored/early-losses.js'
 import type { Found } from '../stored/record-store.js'
 import { RememberedMisses } from '../stored/remembered-misses.js'
-import { type FoundSession, type LookUp, latestFirst, lookUp, unknownNode } from '../stored/session-look-up.js'
+import {
+  type FoundSession,
+  type LookUp,
+  latestFirst,
+  lookUp,
+  lookUpMoving,
+  unknownNode,
+} from '../stored/session-look-up.js'
 import { CopyKeeper } from './copy-keeper.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
@@ -527,7 +534,14 @@ export class NonStickyMode implements SessionMode {
     answer: FoundSession | 'absent' | 'failed',
     pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
-    const copies = await this.compare(token, key, first, answer)
+    const seen = await this.compare(token, key, first, answer)
+    const copies = await lookUpMoving(
+      this.services.storage,
+      this.context.placement.readable(token),
+      key,
+      undefined,
+      seen,
+    )
     if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
     const newest = copies.sessions[0]
     /* It may have been stored, and let go, while the nodes were asked. */

@@ -10,7 +10,7 @@ import { within } from '../context/within.js'
 import type { ManagerServices } from '../session-mode.js'
 import { foreignRecord, type Outgoing } from '../stored/record-store.js'
 import { SaveFailures } from '../stored/save-failures.js'
-import type { FoundSession } from '../stored/session-look-up.js'
+import { type FoundSession, lookUp } from '../stored/session-look-up.js'
 import type { CopyKeeper, ExpectedCopy } from './copy-keeper.js'
 import type { OutageWait } from './outage-wait.js'
 
@@ -137,6 +137,8 @@ export class NonStickySaver {
     const { storage } = this.services
     const key = storage.key(state.keyDigest)
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      if (state.wasStored && state.storedCopy?.node !== node && !(await this.meetElsewhere(node, state, key)))
+        return undefined
       /* The bytes may be in shared memory: nothing is waited for between their making and the write. */
       const expected = state.storedCopy?.node === node ? state.storedCopy.fence : 'absent'
       const prepared = storage.prepare(state, key)
@@ -202,6 +204,28 @@ export class NonStickySaver {
       this.context.statistics.count('conflicts')
     if (found === undefined) state.forgetStored()
     else state.found(node, found.fence, 0, undefined)
+    return true
+  }
+
+  /**
+   * A node has nothing of the session, or nothing is known of it: what others have may have been changed since it was read. What can't be
+   * looked at makes the copy that is about to be written doubtful.
+   * @returns false: the session was ended.
+   */
+  private async meetElsewhere(node: WatchedNode, state: SessionState, key: string): Promise<boolean> {
+    const others = this.context.placement.nodes.filter((other) => other !== node)
+    const nodes = others.filter((other) => other.state === 'up' && !other.isStalled)
+    if (nodes.length < others.length) state.uncompared()
+    if (nodes.length === 0) return true
+    const copies = await lookUp(this.services.storage, nodes, key).catch(() => undefined)
+    if (state.phase === 'ended') return false
+    if (copies?.tombstone !== undefined) {
+      await this.services.ending.endedElsewhere(state, copies.tombstone)
+      return false
+    }
+    for (const { record } of copies?.sessions ?? []) this.services.merger.absorb(state, record)
+    if (copies === undefined || copies.failed.length > 0) state.uncompared()
+    else if (nodes.length === others.length) state.compared(copies.era)
     return true
   }
 
