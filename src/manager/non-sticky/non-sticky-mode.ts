@@ -13,14 +13,7 @@ import type { ManagerServices, Opened, SessionMode } from '../session-mode.js'
 import { noteEarlyLoss } from '../stored/early-losses.js'
 import type { Found } from '../stored/record-store.js'
 import { RememberedMisses } from '../stored/remembered-misses.js'
-import {
-  type FoundSession,
-  type LookUp,
-  latestFirst,
-  lookUp,
-  lookUpMoving,
-  unknownNode,
-} from '../stored/session-look-up.js'
+import { type FoundSession, type LookUp, latestFirst, lookUp, unknownNode } from '../stored/session-look-up.js'
 import { CopyKeeper } from './copy-keeper.js'
 import { NonStickySaver } from './non-sticky-saver.js'
 import { OutageWait } from './outage-wait.js'
@@ -534,14 +527,10 @@ export class NonStickyMode implements SessionMode {
     answer: FoundSession | 'absent' | 'failed',
     pending: SessionState | undefined,
   ): Promise<SessionState | undefined> {
+    const { storage } = this.services
+    const { placement } = this.context
     const seen = await this.compare(token, key, first, answer)
-    const copies = await lookUpMoving(
-      this.services.storage,
-      this.context.placement.readable(token),
-      key,
-      undefined,
-      seen,
-    )
+    const copies = this.mayBeMoving(token, seen) ? await lookUp(storage, placement.readable(token), key) : seen
     if (copies.tombstone !== undefined) return this.acceptTombstone(token, copies.tombstone)
     const newest = copies.sessions[0]
     /* It may have been stored, and let go, while the nodes were asked. */
@@ -549,6 +538,16 @@ export class NonStickyMode implements SessionMode {
     const state = this.stateFrom(token, newest)
     if (state === undefined) return undefined
     return this.settle(state, first, copies)
+  }
+
+  /*
+   * Another server moves it, perhaps, so that it was on neither node when that one was asked. With several copies that takes more than
+   * one move, so only those are looked for again that this server knows.
+   */
+  private mayBeMoving(token: string, { sessions, tombstone, failed }: LookUp): boolean {
+    const { placement, settings } = this.context
+    if (sessions.length > 0 || tombstone !== undefined || failed.length > 0 || placement.size === 1) return false
+    return settings.backup.replicas === 1 || this.copies.known.has(token)
   }
 
   /** All nodes that can be read, each asked once. */

@@ -5,7 +5,7 @@ import { tokenDigest } from '../../session-id/session-id.js'
 import type { ManagerContext } from '../context/manager-context.js'
 import type { ManagerServices } from '../session-mode.js'
 import type { RecordStore } from '../stored/record-store.js'
-import { type FoundSession, type LookUp, lookUpMoving, unknownNode } from '../stored/session-look-up.js'
+import { type FoundSession, type LookUp, lookUp, unknownNode } from '../stored/session-look-up.js'
 import type { StickySaver } from './sticky-saver.js'
 
 /** Brings sessions that are not in this server's memory here, and claims them. */
@@ -95,7 +95,7 @@ export class StickyLoader {
   }
 
   private lookUp(token: string, key: string): Promise<LookUp> {
-    return lookUpMoving(this.storage, this.context.placement.readable(token), key, (found) => this.isCertain(found))
+    return lookUp(this.storage, this.context.placement.readable(token), key, (found) => this.isCertain(found))
   }
 
   /* A copy that is of its node's era has missed nothing. */

@@ -52,22 +52,6 @@ export async function lookUp(
   return result
 }
 
-/**
- * As `lookUp`, and once more where nothing was found: a session that is being moved may have been on neither node when that one was asked.
- * @param first what was found already; default: nothing was looked at
- */
-export async function lookUpMoving(
-  storage: RecordStore,
-  nodes: readonly WatchedNode[],
-  key: string,
-  isCertain?: (found: FoundSession) => boolean,
-  first?: LookUp,
-): Promise<LookUp> {
-  const copies = first ?? (await lookUp(storage, nodes, key, isCertain))
-  const isNowhere = copies.sessions.length === 0 && copies.tombstone === undefined && copies.failed.length === 0
-  return isNowhere && nodes.length > 1 ? lookUp(storage, nodes, key, isCertain) : copies
-}
-
 /** A session was found nowhere, and its id names a storage node that other servers use and this one does not have: see `ClusterNotes.isUsedElsewhere`. */
 export function unknownNode({ log, settings }: ManagerContext, name: string | undefined): StorageUnavailableError {
   const text = `ids name storage node ${name}, which other servers use and this server's configuration does not have; those that are found nowhere else get 503`
