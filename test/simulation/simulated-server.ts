@@ -135,6 +135,7 @@ export class SimulatedServer {
 
   /** A request, from the cookie that came to the one that goes. A process that dies on the way gives no answer. */
   async request(cookie: string | undefined, work: (session: SessionLike) => Promise<void>): Promise<Answer> {
+    await this.running()
     const manager = this.manager as ServerSessions
     const { clock } = manager.context
     let state: Awaited<ReturnType<ServerSessions['open']>>
@@ -168,6 +169,7 @@ export class SimulatedServer {
 
   /** A job with a session, outside of a request. @returns whether the change was stored. */
   async job(cookie: string, work: (session: SessionLike) => void): Promise<boolean> {
+    await this.running()
     const manager = this.manager as ServerSessions
     try {
       const state = await manager.open(parseSessionId(cookie) as SessionId)
@@ -179,6 +181,11 @@ export class SimulatedServer {
     } catch {
       return false
     }
+  }
+
+  /* A process that stands still takes nothing in. */
+  private running(): Promise<void> {
+    return new Promise((resolve) => this.whenRunning(this.life, resolve))
   }
 
   private end(): void {

@@ -193,7 +193,7 @@ export class Simulation {
     const name = attributes[attribute] as string
     if (step.kind === 'visit') void this.visit(visitor, this.placeOf(visitor, server), name, ms)
     if (step.kind === 'flap') void this.visit(visitor, server, name, ms)
-    if (step.kind === 'logout') void this.logOut(visitor, this.placeOf(visitor, server))
+    if (step.kind === 'logout') void this.logOut(visitor, ms % 2 === 0 ? server : this.placeOf(visitor, server))
     if (step.kind === 'job') void this.work(visitor, this.placeOf(visitor, server), name)
     if (step.kind === 'cut') this.cut(server, storage.id, ms)
     if (step.kind === 'hang' && this.mayTrouble(ms)) storage.hangsUntil = this.world.now + ms

@@ -60,10 +60,12 @@ export class StickyMode implements SessionMode {
     if (!settings.enabled) return this.hit(state)
     /* Another route in our id: another server has had the session since, and may have stored it anywhere. */
     if (id.route !== state.route) return this.openForeign(state, id)
-    if (node === undefined || !node.isUsable) return this.openWithoutNode(state)
+    const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
+    if (node === undefined || !node.isUsable) {
+      return trusted ? this.openWithoutNode(state) : this.openAfter(() => this.compare(state), state, id)
+    }
     if (this.isDoubtful(state, node)) return this.openAfter(() => this.compare(state), state, id)
     if (fresh && state.wasStored) return this.openAfter(() => this.compare(state), state, id)
-    const trusted = now - state.verifiedAt < settings.trustFor || !state.wasStored
     if (!trusted) return this.openAfter(() => this.verify(state), state, id)
     if (this.needsTouch(state, now)) this.services.queue.add(state)
     return this.hit(state)
@@ -329,12 +331,17 @@ export class StickyMode implements SessionMode {
 
   /* Content that is not stored yet is compared by the fenced write that stores it. */
   private async verify(state: SessionState): Promise<void> {
-    try {
-      if (state.isSaved) await this.services.lines.run(state, () => this.saver.verify(state, true))
-      else await this.services.stored(state)
-    } catch {
-      /* The breaker has been told; the session goes on from memory. */
-    }
+    const { node } = state
+    const verifying = state.isSaved
+      ? this.services.lines.run(state, () => this.saver.verify(state, true))
+      : this.services.stored(state)
+    /* The breaker has been told; the session goes on from memory. */
+    const settled = verifying.then(
+      () => true,
+      () => false,
+    )
+    const hasAnswer = node === undefined || (!(await node.isLate(settled)) && (await settled))
+    if (!hasAnswer && !(await this.saver.askOthers(state, node))) await settled
     this.postponeVerification(state)
   }
 

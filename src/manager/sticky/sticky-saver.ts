@@ -75,6 +75,18 @@ export class StickySaver {
     await this.put(state.node ?? node, state, claim)
   }
 
+  /** The session's node gives no answer: whether the session has ended, and what others have changed, may stand on another one. Never rejects. @returns whether that has been found out. */
+  async askOthers(state: SessionState, silent: WatchedNode): Promise<boolean> {
+    const { placement } = this.context
+    const nodes = placement.readable(state.token).filter((node) => node !== silent && !node.isStalled)
+    if (nodes.length === 0) return false
+    const copies = await lookUp(this.storage, nodes, this.storage.key(state.keyDigest)).catch(() => undefined)
+    if (copies === undefined || state.phase !== 'live') return copies !== undefined
+    if (copies.tombstone !== undefined) await this.services.ending.endedElsewhere(state, copies.tombstone)
+    else for (const { record } of copies.sessions) this.services.merger.absorb(state, record)
+    return true
+  }
+
   /**
    * What a look at all nodes has found: the session goes on from all of it.
    * @param claim it belongs to this server from now on
