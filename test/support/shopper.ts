@@ -60,6 +60,8 @@ export class Shopper {
   readonly requests: ShopperRequest[] = []
   /** Sessions of others that were served to this one. */
   readonly mixUps: string[] = []
+  /** `over`: the logout has begun; what comes of it is in the history. */
+  state: 'new' | 'open' | 'over' = 'new'
   private values = 0
 
   constructor(name: string) {
@@ -70,7 +72,8 @@ export class Shopper {
   /** @returns whether it has a session now. */
   async logIn(server: AppServer): Promise<boolean> {
     const { answer } = await this.ask(server, '/log-in', { shopper: this.name }, 'log in')
-    return answer?.status === 200
+    if (answer?.status === 200) this.state = 'open'
+    return this.state === 'open'
   }
 
   /** One request of a tab: two of three change an attribute. */
@@ -105,12 +108,17 @@ export class Shopper {
   }
 
   async logOut(server: AppServer): Promise<void> {
+    this.state = 'over'
     this.history.endBegins(performance.now())
     const { answer } = await this.ask(server, '/log-out', {}, 'log out')
     if (answer?.status !== 200) return
     const { ended } = answer.json<{ ended: string }>()
     if (ended === 'everywhere') this.history.endIsAcknowledged(performance.now())
     if (ended === 'somewhere') this.history.endIsKept(() => true)
+  }
+
+  get isOver(): boolean {
+    return this.state === 'over'
   }
 
   /** What its requests show and must not. */
