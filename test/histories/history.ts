@@ -136,16 +136,15 @@ class History {
   }
 
   /*
-   * A request may get a 503 while a storage node is away, and for some seconds after its return: an older copy or a new session would be
-   * worse. No answer at all has only who asked a server that was being closed.
+   * A request may get a 503 while a storage node is away: an older copy or a new session would be worse. One that finds nothing may get it
+   * for some seconds after the return of the node, too. No answer at all has only who asked a server that was being closed.
    */
   private wrongAnswers(session: Shopper): string[] {
-    const isTroubled = (end: number) => this.periods.some(({ began }) => began <= end)
-    const isDeployed = (begin: number, end: number) =>
-      this.periods.some((period) => period.trouble.kind === 'deploy' && period.began <= end && begin <= period.ended)
     return session.requests.flatMap(({ status, began, ended, what, body }) => {
-      if (status === 200 || (status === 503 && isTroubled(ended))) return []
-      if (status === undefined && isDeployed(began, ended)) return []
+      const troubles = this.periods.filter((period) => period.began <= ended && began <= period.ended)
+      const isDeployed = troubles.some(({ trouble }) => trouble.kind === 'deploy')
+      if (status === 200 || (status === undefined && isDeployed)) return []
+      if (status === 503 && (troubles.length > 0 || (session.isOver && this.periods.length > 0))) return []
       return [`wrong answer: ${status ?? 'none'} to ${session.name}, ${what}: ${body}`]
     })
   }
