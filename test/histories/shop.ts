@@ -179,7 +179,9 @@ export class Shop {
 async function flushed(sessions: AppServer['sessions']): Promise<void> {
   const isFlushed = async () => {
     const { unsaved, unwrittenEnds } = await sessions.flush()
-    return unsaved === 0 && unwrittenEnds === 0
+    const left = `server ${sessions.toJSON().route} has ${unsaved} unsaved sessions and ${unwrittenEnds} unwritten ends`
+    if (unsaved + unwrittenEnds > 0) throw new Error(left)
+    return true
   }
   await waitFor(isFlushed, { message: 'everything to be stored' })
 }
