@@ -3,7 +3,7 @@ import { type HoldfastOptions, parseSettings } from '../../src/config/parse-sett
 import type { Settings } from '../../src/config/settings.js'
 import { silentLogger } from '../../src/logger.js'
 import { parseSessionId } from '../../src/session-id/session-id.js'
-import { SessionHistory } from './history.js'
+import { SessionHistory } from '../support/session-history.js'
 import { type Answer, type SessionLike, SimulatedServer } from './simulated-server.js'
 import { type Kept, SimulatedStorage, type StorageKind, type StoragePlants } from './simulated-storage.js'
 import { World } from './world.js'

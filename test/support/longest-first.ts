@@ -5,6 +5,7 @@ const longest = [
   'test/types/',
   'test/cli/demo/story',
   'test/promises/',
+  'test/histories/',
   'test/redis/',
   'test/testing/',
   'test/node/redis-',

@@ -1,10 +1,13 @@
-/** What was asked of a session, and what came of it. Times are those of the simulation. */
-interface Write {
+/** What was asked of a session, and what came of it. Times are in milliseconds, all by one clock. */
+export interface Write {
   attribute: string
-  value: number
+  /** Another one for each write; `undefined`: the attribute is removed. */
+  value: unknown
   began: number
-  /** When the answer came; Infinity: none did, or none that promises anything. */
+  /** When the answer came that promises the change; Infinity: none did. */
   acknowledged: number
+  /** When an answer came, whatever it said: afterwards the change is not made any more. Infinity: none did. */
+  answered: number
 }
 
 interface Read {
@@ -14,23 +17,25 @@ interface Read {
   values: Record<string, unknown> | undefined
 }
 
+const never = Number.POSITIVE_INFINITY
+
 /** The history of one session, and what it must not show. */
 export class SessionHistory {
-  readonly name: number
+  readonly name: string | number
   private readonly writes: Write[] = []
   private readonly finalReads: Read[] = []
   private readonly reads: Read[] = []
   /** Nobody knows whether the session still is. */
-  private endBegan = Number.POSITIVE_INFINITY
+  private endBegan = never
   private readonly keptEnds: (() => boolean)[] = []
-  private endAcknowledged = Number.POSITIVE_INFINITY
+  private endAcknowledged = never
 
-  constructor(name: number) {
+  constructor(name: string | number) {
     this.name = name
   }
 
-  write(attribute: string, value: number, began: number): Write {
-    const write = { attribute, value, began, acknowledged: Number.POSITIVE_INFINITY }
+  write(attribute: string, value: unknown, began: number): Write {
+    const write = { attribute, value, began, acknowledged: never, answered: never }
     this.writes.push(write)
     return write
   }
@@ -78,20 +83,18 @@ export class SessionHistory {
   }
 
   private loggedOut({ server, began, values }: Read): string[] {
-    if (values !== undefined || this.endBegan < Number.POSITIVE_INFINITY) return []
+    if (values !== undefined || this.endBegan < never) return []
     return [`lost session: ${server} does not know session ${this.name} at ${began}`]
   }
 
   private lostUpdates({ server, values }: Read): string[] {
-    if (values === undefined || this.endBegan < Number.POSITIVE_INFINITY) return []
+    if (values === undefined || this.endBegan < never) return []
     return [...new Set(this.writes.map(({ attribute }) => attribute))].flatMap((attribute) => {
       const value = values[attribute]
-      const found = this.writes.find((write) => write.attribute === attribute && write.value === value)
-      const after = found?.acknowledged ?? Number.NEGATIVE_INFINITY
-      const lost = this.writes.find(
-        (write) =>
-          write.attribute === attribute && write.acknowledged < Number.POSITIVE_INFINITY && write.began > after,
-      )
+      const all = this.writes.filter((write) => write.attribute === attribute)
+      const found = all.filter((write) => write.value === value)
+      const after = Math.max(...found.map((write) => Math.min(write.acknowledged, write.answered)))
+      const lost = all.find((write) => write.acknowledged < never && write.began > after)
       if (lost === undefined) return []
       return [
         `lost update: ${server} has ${attribute}=${value} in session ${this.name}, ${lost.value} was acknowledged later`,
