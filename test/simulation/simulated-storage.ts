@@ -30,6 +30,7 @@ export class SimulatedStorage {
   readonly kind: StorageKind
   isUp = true
   /** Until then it answers nothing, and works on nothing. */
+  private startedAt = Number.NEGATIVE_INFINITY
   hangsUntil = 0
   /** Which process it is: another one after each restart. */
   incarnation = 1
@@ -57,6 +58,13 @@ export class SimulatedStorage {
     if (this.kind === 'memcached') this.counter = 0
     this.incarnation++
     this.isUp = true
+    this.startedAt = this.world.now
+  }
+
+  /** Now, or so lately that servers may not have noticed the end of it. */
+  get wasAway(): boolean {
+    const lately = this.world.now - 6000
+    return !this.isUp || this.hangsUntil > lately || this.startedAt > lately
   }
 
   takeSnapshot(): void {

@@ -220,7 +220,10 @@ export class Simulation {
     const began = world.now
     const writes = ms % 4 > 0 ? [session.write(attribute, ++this.values, began)] : []
     const answer = await server.request(cookie, async (data) => {
-      session.read({ server: server.route, began, values: valuesOf(data) })
+      const values = valuesOf(data)
+      /* In sticky mode what is in memory goes on when no storage answers; that the session has ended elsewhere can't be known then. */
+      if (values === undefined || this.mode !== 'sticky' || !this.isOnItsOwn(server))
+        session.read({ server: server.route, began, values })
       if (data.born === undefined) return
       await world.pause(ms % slowOnes === 1 ? ms : ms % longestHandler)
       for (const { value } of writes) data[attribute] = value
@@ -248,6 +251,10 @@ export class Simulation {
     this.unstored.push(() => {
       if (!server.wasLost(life)) acknowledge(now)
     })
+  }
+
+  private isOnItsOwn(server: SimulatedServer): boolean {
+    return this.storages.every((storage) => server.wasCutFrom(storage.id) || storage.wasAway)
   }
 
   private async logOut(visitor: Visitor, server: SimulatedServer): Promise<void> {

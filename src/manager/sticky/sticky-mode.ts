@@ -321,8 +321,14 @@ export class StickyMode implements SessionMode {
   }
 
   private async compare(state: SessionState): Promise<void> {
+    const { queue } = this.services
+    const { node } = state
+    const settled = queue.settled(state)
     try {
-      await this.services.queue.settled(state)
+      /* A save that hangs must not keep an end from being found. */
+      if (node !== undefined && queue.has(state) && (!node.isUsable || (await node.isLate(settled))))
+        await this.saver.askOthers(state, node)
+      await settled
       if (state.phase === 'live') await this.loader.compare(state)
     } catch {
       /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
