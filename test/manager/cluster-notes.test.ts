@@ -126,6 +126,14 @@ describe('the use of nodes', () => {
     use.gone('n1', 'x')
     expect(use.birthsOf('n1')).toEqual(['y'])
     expect(use.birthsOf('n')).toEqual([])
+    /* A server that starts now has not seen it go. */
+    const later = new NodeUse(clock)
+    later.join([['n1 x', clock.now()]])
+    expect(later.isUsed('n1', 'x')).toBe(true)
+    later.join(use.entries())
+    expect(later.isUsed('n1', 'x')).toBe(false)
+    later.join([['n1 x', clock.now() + 1]])
+    expect([later.isUsed('n1', 'x'), later.birthsOf('n1')]).toEqual([false, []])
   })
 
   it('is forgotten after an hour, and of one name with many births the oldest first', () => {

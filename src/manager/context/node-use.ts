@@ -6,6 +6,8 @@ const TELL_EVERY = 5000
 const USED_FOR = 40_000
 /** What nobody has told for so long is forgotten, in milliseconds. It is compared by the servers' clocks, so it is long. */
 const KEEP_FOR = 3_600_000
+/** Added to the number of a node that nobody can use any more: so it is greater than whatever anybody tells of it, and all get to know. */
+const GONE = 2 ** 46
 /** So many servers behind one node's name are remembered: it may lose what it has, and so get another birth, again and again. */
 const MAX_BIRTHS = 8
 
@@ -15,7 +17,7 @@ const MAX_BIRTHS = 8
  */
 export class NodeUse {
   private readonly clock: Clock
-  private readonly told = new Map<string, { value: number; grewAt: number; isGone: boolean }>()
+  private readonly told = new Map<string, { value: number; grewAt: number }>()
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -38,7 +40,7 @@ export class NodeUse {
   /** Whether anybody, this server included, has told lately that he uses the node. */
   isUsed(name: string, birth: string): boolean {
     const last = this.told.get(`${name} ${birth}`)
-    return last !== undefined && !last.isGone && this.clock.monotonic() - last.grewAt < USED_FOR
+    return last !== undefined && last.value < GONE && this.clock.monotonic() - last.grewAt < USED_FOR
   }
 
   /** The births of the nodes in use by that name. */
@@ -51,8 +53,9 @@ export class NodeUse {
 
   /** The node's server has lost what it had, or another one has taken its place: nobody can use it any more. */
   gone(name: string, birth: string): void {
-    const last = this.told.get(`${name} ${birth}`)
-    if (last !== undefined) last.isGone = true
+    const key = `${name} ${birth}`
+    const value = this.told.get(key)?.value ?? Math.floor(this.clock.now())
+    if (value < GONE) this.grow(key, value + GONE)
   }
 
   entries(): Map<string, number> {
@@ -60,14 +63,14 @@ export class NodeUse {
   }
 
   private grow(key: string, value: number): void {
-    const isGone = this.told.get(key)?.isGone ?? false
-    this.told.set(key, { value, grewAt: this.clock.monotonic(), isGone })
+    this.told.set(key, { value, grewAt: this.clock.monotonic() })
   }
 
   private forget(): void {
     const oldest = this.clock.now() - KEEP_FOR
     const births = new Map<string, number>()
-    for (const [key, { value }] of [...this.told].sort(([, a], [, b]) => b.value - a.value)) {
+    const all = Array.from(this.told, ([key, { value }]) => [key, value % GONE] as const)
+    for (const [key, value] of all.sort(([, a], [, b]) => b - a)) {
       const name = key.slice(0, key.indexOf(' '))
       const count = (births.get(name) ?? 0) + 1
       births.set(name, count)
