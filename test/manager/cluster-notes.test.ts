@@ -133,7 +133,7 @@ describe('the use of nodes', () => {
     later.join(use.entries())
     expect(later.isUsed('n1', 'x')).toBe(false)
     later.join([['n1 x', clock.now() + 1]])
-    expect([later.isUsed('n1', 'x'), later.birthsOf('n1')]).toEqual([false, []])
+    expect([later.isUsed('n1', 'x'), later.birthsOf('n1')]).toEqual([false, ['y']])
   })
 
   it('is forgotten after an hour, and of one name with many births the oldest first', () => {
