@@ -548,6 +548,17 @@ export class SessionState {
 
   confirm(now: number): void {
     this.verified = now
+    this.attributes.isUncertain = false
+  }
+
+  /** It is not to be compared again before it would be, had the storage confirmed it then. */
+  postponeVerification(asIfAt: number): void {
+    this.verified = Math.max(this.verified, asIfAt)
+  }
+
+  /** The storage gave no answer: this copy goes on as it is. */
+  goOnUncertain(): void {
+    this.attributes.isUncertain = true
   }
 
   /** Where it is stored first. */

@@ -164,15 +164,18 @@ export function changeSection(
   section: AttributeSection,
   changes: readonly Change[],
   { now, process, forgetBefore }: { now: number; process: string; forgetBefore: number },
+  stampsAll = false,
 ): AttributeSection {
   const time = Math.min(Math.max(Math.ceil(now), latestChange(section) + 1), MAX_TIME)
-  const only = changes.length === 1 ? replaceValue(section, changes[0] as Change, { time, process }) : undefined
+  const only =
+    changes.length === 1 && !stampsAll ? replaceValue(section, changes[0] as Change, { time, process }) : undefined
   if (only !== undefined) return only
   const entries = byName(section)
   let changed = false
   for (const change of changes) {
     const before = entries.get(change.name)
-    if (saysTheSame(before, change) && !(change.moved && comesBeforeOthers(entries, change.name))) continue
+    const isMoved = change.moved && comesBeforeOthers(entries, change.name)
+    if (!stampsAll && saysTheSame(before, change) && !isMoved) continue
     changed = true
     /* What comes back after a removal comes last, as a property of an object does. */
     if (before?.bytes === undefined || change.moved) entries.delete(change.name)

@@ -101,6 +101,11 @@ export class Attributes {
   /** What the work with the attributes needs; between requests there is none, for the sake of memory. */
   private use: AttributesInUse | undefined
   private tally: SizeTally | undefined
+  /**
+   * Nobody knows whether this is what the storage has: what is assigned or removed is a change also where it says the same as here, or others'
+   * changes would outlive it.
+   */
+  isUncertain = false
 
   constructor(section: AttributeSection = emptySection) {
     this.packed = section
@@ -151,7 +156,10 @@ export class Attributes {
   delete(name: string): boolean {
     const map = this.all()
     const attribute = map.get(name)
-    if (attribute === undefined) return false
+    if (attribute === undefined) {
+      if (this.isUncertain && !isReserved(name)) this.inUse().removed.push(name)
+      return false
+    }
     attribute.assigned = false
     attribute.superseded = true
     if (!isReserved(name)) this.inUse().removed.push(name)
@@ -187,7 +195,8 @@ export class Attributes {
       if (this.reencodeHandedOut(attribute, rules, onUnserializable)) changes.push(changeOf(attribute))
     }
     for (const attribute of use.assigned) {
-      if (attribute.assigned && reencode(attribute, rules, onUnserializable)) {
+      const isChange = attribute.assigned && reencode(attribute, rules, onUnserializable)
+      if (isChange || (this.isUncertain && attribute.assigned && attribute.encoded !== undefined)) {
         changes.push({ ...changeOf(attribute), moved: use.removed.includes(attribute.name) })
       }
       attribute.assigned = false
@@ -214,7 +223,7 @@ export class Attributes {
 
   /** @returns whether the stored form is another than before. */
   apply(changes: readonly Change[], stamp: ChangeStamp): boolean {
-    const section = changeSection(this.packed, changes, stamp)
+    const section = changeSection(this.packed, changes, stamp, this.isUncertain)
     if (section === this.packed) return false
     this.put(section)
     return true

@@ -347,7 +347,8 @@ const handler: ProxyHandler<Session> = {
 
   deleteProperty(target, name) {
     if (isReadOnly(name)) return false
-    if (isAttributeName(name) && target[HOST].attributesToRead()?.has(name)) {
+    const attributes = isAttributeName(name) ? target[HOST].attributesToRead() : undefined
+    if (isAttributeName(name) && (attributes?.isUncertain || attributes?.has(name))) {
       target[HOST].attributesToWrite().delete(name)
       target[HOST].changing(name)
       return true

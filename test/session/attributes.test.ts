@@ -7,6 +7,7 @@ import {
   changeSection,
   decodeSection,
   emptySection,
+  joinSections,
 } from '../../src/record/attribute-section.js'
 import { fromByteString, toByteString } from '../../src/record/byte-string.js'
 import { jsonCodec } from '../../src/record/codecs/json.js'
@@ -753,6 +754,26 @@ describe('a value that was removed or replaced while a request held it', () => {
     old.push('late')
     expect(one.commit()).toBe(false)
     expect(stored(attributes.section)).toEqual({ x: 1, cart: ['new'] })
+  })
+})
+
+describe('attributes of which nobody knows whether they are current', () => {
+  const stampAt = (now: number) => () => ({ now, process: 'tester', forgetBefore: 0 })
+  const commit = (attributes: Attributes, now: number) => attributes.commit([], rules, () => {}, stampAt(now))
+
+  it('take what says the same as here for a change, and a removal of what is not here', () => {
+    const attributes = new Attributes()
+    attributes.set('same', 1)
+    commit(attributes, 1000)
+    attributes.set('same', 1)
+    expect([attributes.delete('absent'), commit(attributes, 2000)]).toEqual([false, false])
+    attributes.isUncertain = true
+    attributes.set('same', 1)
+    expect([attributes.delete('absent'), commit(attributes, 3000)]).toEqual([false, true])
+    const theirs = new Attributes()
+    for (const name of ['same', 'absent']) theirs.set(name, 2)
+    commit(theirs, 2500)
+    expect(stored(joinSections(attributes.section, theirs.section))).toEqual({ same: 1 })
   })
 })
 

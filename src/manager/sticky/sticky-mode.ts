@@ -282,7 +282,10 @@ export class StickyMode implements SessionMode {
     const verification = underWay ?? verify().finally(() => this.verifying.delete(state))
     if (underWay === undefined) this.verifying.set(state, verification)
     const done = !alreadyWaitedFor && (await within(this.context.clock, verification, settings.backup.timeout))
-    if (!done) statistics.count('verificationTimeouts')
+    if (!done) {
+      statistics.count('verificationTimeouts')
+      state.goOnUncertain()
+    }
     return this.openVerified(state, id)
   }
 
@@ -332,6 +335,7 @@ export class StickyMode implements SessionMode {
       if (state.phase === 'live') await this.loader.compare(state)
     } catch {
       /* Nobody can tell: the session goes on from memory, and is compared at its next use. */
+      state.goOnUncertain()
     }
   }
 
@@ -343,11 +347,14 @@ export class StickyMode implements SessionMode {
       : this.services.stored(state)
     /* The breaker has been told; the session goes on from memory. */
     const settled = verifying.then(
-      () => true,
+      (isStored) => isStored !== false,
       () => false,
     )
     const hasAnswer = node === undefined || (!(await node.isLate(settled)) && (await settled))
-    if (!hasAnswer && !(await this.saver.askOthers(state, node))) await settled
+    if (!hasAnswer) {
+      if (!(await this.saver.askOthers(state, node))) await settled
+      state.goOnUncertain()
+    }
     this.postponeVerification(state)
   }
 
@@ -355,7 +362,7 @@ export class StickyMode implements SessionMode {
   private postponeVerification(state: SessionState): void {
     const { clock, settings } = this.context
     const soonest = clock.now() - settings.trustFor + Math.min(settings.trustFor, VERIFY_AGAIN_AFTER)
-    if (state.verifiedAt < soonest) state.confirm(soonest)
+    state.postponeVerification(soonest)
   }
 
   private openElsewhere(id: SessionId): undefined | Promise<SessionState | undefined> {
