@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { readerFor } from '../support/command-line.js'
 import '../support/patience.js'
 import { type Outcome, runHistory } from './history.js'
 import type { Configuration } from './shop.js'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   },
 })
 
+const { choice, number } = readerFor(usage)
 const modes = choice('mode', values.mode, ['sticky', 'non-sticky'])
 const storages = choice('storage', values.storage, ['memcached', 'redis'])
 const [seeds, first] = [number('seeds', values.seeds), number('seed', values.seed)]
@@ -52,22 +54,4 @@ function report({ violations, troubles }: Outcome): void {
     console.log(`  ${what}`)
     for (const line of story) console.log(`    ${line}`)
   }
-}
-
-function choice<T extends string>(name: string, value: string | undefined, all: readonly T[]): readonly T[] {
-  if (value === undefined) return all
-  const found = all.find((one) => one === value)
-  return found === undefined ? fail(`--${name} is ${all.join(' or ')}, not ${JSON.stringify(value)}`) : [found]
-}
-
-function number(name: string, value: string): number {
-  const parsed = Number(value)
-  return Number.isInteger(parsed) && parsed > 0
-    ? parsed
-    : fail(`--${name} is a whole number above 0, not ${JSON.stringify(value)}`)
-}
-
-function fail(message: string): never {
-  console.error(`${message}\n\n${usage}`)
-  process.exit(2)
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { readerFor } from '../support/command-line.js'
 import { type Configuration, findViolation, type Step, troubles } from './simulation.js'
 
 const usage = `npm run simulate -- [--histories 1000] [--seed N] [--mode sticky|non-sticky] [--backup sync|async]
@@ -22,6 +23,7 @@ const { values } = parseArgs({
   },
 })
 
+const { choice, number } = readerFor(usage)
 const modes = choice('mode', values.mode, ['sticky', 'non-sticky'])
 const storages = choice('storage', values.storage, ['memcached', 'redis'])
 const backup = choice('backup', values.backup, ['sync', 'async'] as const)[0] as 'sync' | 'async'
@@ -55,22 +57,4 @@ async function run(configuration: Configuration): Promise<void> {
 
 function describe({ kind, gap, visitor, server, node, attribute, ms, kept }: Step): string {
   return `+${gap} ms ${kind}: visitor ${visitor}, server ${server}, node ${node}, attribute ${attribute}, ${ms} ms, kept ${kept}`
-}
-
-function choice<T extends string>(name: string, value: string | undefined, all: readonly T[]): readonly T[] {
-  if (value === undefined) return all
-  const found = all.find((one) => one === value)
-  return found === undefined ? fail(`--${name} is ${all.join(', ')}, not ${JSON.stringify(value)}`) : [found]
-}
-
-function number(name: string, value: string): number {
-  const parsed = Number(value)
-  return Number.isInteger(parsed) && parsed > 0
-    ? parsed
-    : fail(`--${name} is a whole number above 0, not ${JSON.stringify(value)}`)
-}
-
-function fail(message: string): never {
-  console.error(`${message}\n\n${usage}`)
-  process.exit(2)
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { HoldfastOptions } from '../../src/config/parse-settings.js'
 import { waitFor } from '../../src/testing/index.js'
 import { attributesAt, Cluster, visitorsOf } from '../support/cluster.js'
 import { storages } from '../support/storages.js'
@@ -11,16 +12,22 @@ describe.each(storages)('a copy that goes on from memory while its node is silen
 
   afterEach(() => cluster.close())
 
+  /** @returns with a visitor whose session is on n1, where the way of server a leads through a detour */
+  async function start(backup: HoldfastOptions['backup']) {
+    cluster = await Cluster.on(kind, 'n1', 'n2')
+    const way = await cluster.detour('n1')
+    const options = { trustFor: 0, backup, operationTimeout: '1m', probeInterval: '1m' } as Partial<HoldfastOptions>
+    const a = await cluster.server('a', { ...options, nodes: cluster.nodes({ n1: way }) })
+    const b = await cluster.server('b', options)
+    const visitor = (await visitorsOf(a, 12)).find(({ node }) => node === 'n1') as Visitor
+    return { way, a, b, visitor }
+  }
+
   it.each([
     ['is removed', null, undefined],
     ['is assigned what it was here', 'old', 'old'],
   ])('counts what %s there as the later change, also where it says the same', async (_, assigned, expected) => {
-    cluster = await Cluster.on(kind, 'n1', 'n2')
-    const way = await cluster.detour('n1')
-    const options = { trustFor: 0, backup: { mode: 'sync' }, operationTimeout: '1m', probeInterval: '1m' } as const
-    const a = await cluster.server('a', { ...options, nodes: cluster.nodes({ n1: way }) })
-    const b = await cluster.server('b', options)
-    const visitor = (await visitorsOf(a, 12)).find(({ node }) => node === 'n1') as Visitor
+    const { way, a, b, visitor } = await start({ mode: 'sync' })
     if (expected !== undefined) await visitor.post(`${a.url}/`, { name: expected })
     const older = visitor.copy()
     await visitor.post(`${b.url}/`, { name: 'new' })
@@ -32,12 +39,7 @@ describe.each(storages)('a copy that goes on from memory while its node is silen
   })
 
   it('is not served when the session has ended on another server', async () => {
-    cluster = await Cluster.on(kind, 'n1', 'n2')
-    const way = await cluster.detour('n1')
-    const options = { trustFor: 0, backup: { timeout: '30s' }, operationTimeout: '1m', probeInterval: '1m' } as const
-    const a = await cluster.server('a', { ...options, nodes: cluster.nodes({ n1: way }) })
-    const b = await cluster.server('b', options)
-    const visitor = (await visitorsOf(a, 12)).find(({ node }) => node === 'n1') as Visitor
+    const { way, a, b, visitor } = await start({ timeout: '30s' })
     const older = visitor.copy()
     expect((await visitor.post(`${b.url}/destroy`, {})).status).toBe(200)
     for (const id of cluster.ids)
