@@ -351,10 +351,7 @@ export class StickyMode implements SessionMode {
       () => false,
     )
     const hasAnswer = node === undefined || (!(await node.isLate(settled)) && (await settled))
-    if (!hasAnswer) {
-      if (!(await this.saver.askOthers(state, node))) await settled
-      state.goOnUncertain()
-    }
+    if (!hasAnswer && ((await this.saver.askOthers(state, node)) || !(await settled))) state.goOnUncertain()
     this.postponeVerification(state)
   }
 
